@@ -1,0 +1,61 @@
+# `make` alone lists the targets. PYTHON=python3.12 picks the interpreter of a new .venv.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check bench soak lock clean
+
+PYTHON ?=
+export PYTHON
+# Python does not find itself in an environment that is quite empty.
+PATH ?= /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+
+# A stamp carries the hash of all that decides what is installed, so re-running is instant and a changed lock is not.
+key = $(shell { cat requirements/$(1).txt pyproject.toml deploy/make-venv.sh; echo "$(CURDIR) $(PYTHON)"; } | sha256sum | cut -c1-16)
+DEV := .venv/dev-$(call key,dev)
+RUN := .venv/run-$(call key,run)
+# The development lock holds all of the other one.
+RUNNABLE := $(firstword $(wildcard $(DEV)) $(RUN))
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(RUNNABLE) ## an emulated house with its controller and MQTT broker, live in the terminal
+	@.venv/bin/penstock demo
+
+test: $(DEV) ## all tests; installs mosquitto, its clients and mbpoll where it may
+	@tests/setup.sh
+	@.venv/bin/python -m pytest -n auto --dist worksteal
+
+check: $(DEV) ## lint, format, types, import rules, house rules
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/python -m pytest -q tests/tidy
+
+bench: $(DEV) ## speed and size, as a table and as JSON
+	@.venv/bin/python -m tests.bench
+
+SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+soak: $(DEV) ## the tests with fresh random examples, many of them; SEED=... repeats a run
+	@tests/setup.sh
+	@HYPOTHESIS_PROFILE=soak .venv/bin/python -m pytest -n auto --dist worksteal --hypothesis-seed=$(SEED)
+
+COMPILE = .venv/lock/bin/uv pip compile pyproject.toml --quiet --no-header --universal --fork-strategy fewest \
+    --python-version 3.11 --generate-hashes --upgrade --extra broker
+lock: $(DEV) ## rebuild requirements/*.txt from pyproject.toml with the newest versions it allows
+	@.venv/bin/python -m venv .venv/lock
+	@.venv/lock/bin/python -m pip install --quiet uv
+	$(COMPILE) --group dev --output-file requirements/dev.txt
+	$(COMPILE) --group build --constraint requirements/dev.txt --output-file requirements/run.txt
+
+clean: ## remove .venv and everything else that can be made again
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(DEV):
+	@deploy/make-venv.sh dev $@
+
+$(RUN):
+	@deploy/make-venv.sh run $@
