@@ -1,0 +1,147 @@
+"""The door for every TOML file: syntax, unknown keys and bad values become sentences that say what to fix.
+
+Used for site files and device profiles; each error names file, line, key, the value found and what would
+be right, and all errors of a file are listed at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+MAX_FILE_BYTES = 1_000_000
+Model = TypeVar("Model", bound=BaseModel)
+Where = Sequence[str | int]
+
+
+class DoorError(ValueError):
+    """A file was refused; each line of the text is one thing to fix."""
+
+
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """The text and the tables of a TOML file; DoorError when there is none or it does not parse."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DoorError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise DoorError(f"{path}: has {len(raw)} bytes; a file of this kind is well under {MAX_FILE_BYTES}")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise DoorError(f"{path}:{line}: is not UTF-8 text (byte 0x{raw[error.start]:02x})") from None
+    try:
+        return text, tomllib.loads(text.replace("\r\n", "\n"))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        where = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+        place = f":{where[1]}:{where[2]}" if where else ""
+        what = re.sub(r" \(at .*\)", "", str(error))
+        raise DoorError(f"{path}{place}: not valid TOML: {what[0].lower()}{what[1:]}") from None
+
+
+def validate(path: Path, text: str, model: type[Model], tables: dict[str, Any]) -> Model:
+    """The tables as a `model`, or DoorError with one line for each thing that is wrong."""
+    try:
+        return model.model_validate(tables)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        lines = dict.fromkeys(_sentence(path, text, model, one) for one in found)
+        raise DoorError("\n".join(lines)) from None
+
+
+def place(path: Path, text: str, where: Where) -> str:
+    """`file:line: battery[0].min_soc_pct`, as far as the line can be found."""
+    line = line_of(text, where)
+    return f"{path}{f':{line}' if line else ''}: {dotted(where)}"
+
+
+def dotted(where: Where) -> str:
+    """`battery[0].min_soc_pct` for ("battery", 0, "min_soc_pct")."""
+    out = ""
+    for part in where:
+        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
+    return out
+
+
+def line_of(text: str, where: Where) -> int | None:
+    """The line on which a key, or else its table, is written."""
+    names = [part for part in where if isinstance(part, str)]
+    numbers = [part for part in where if isinstance(part, int)]
+    if not names:
+        return None
+    table, key = (names[:-1], names[-1]) if len(names) > 1 else ([], names[0])
+    seen, inside, best = -1, not table, None
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = line.strip()
+        header = re.match(r"\[\[?\s*([^\]]+?)\s*\]", bare)
+        if header:
+            parts = [part.strip().strip("\"'") for part in header[1].split(".")]
+            if parts == table or parts == names:
+                seen += 1
+                inside = not numbers or not bare.startswith("[[") or seen == numbers[0]
+                best = number if inside else best
+            else:
+                inside = False
+        elif inside and re.match(rf"[\"']?{re.escape(key)}[\"']?\s*[=.]", bare):
+            return number
+    return best
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """` (did you mean "cycle_s"?)`, or the known words when none is near."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return f"known here: {', '.join(sorted(known))}"
+
+
+def _sentence(path: Path, text: str, model: type[BaseModel], error: ErrorDetails) -> str:
+    where = [part for part in error["loc"] if part not in ("function-after", "function-wrap")]
+    at = place(path, text, where)
+    owner = _owner(model, where[:-1])
+    key = str(where[-1]) if where else ""
+    if error["type"] == "extra_forbidden":
+        known = sorted(field.alias or name for name, field in owner.model_fields.items()) if owner else []
+        return f"{at} is not a known key; {nearest(key, known)}"
+    hint = ""
+    if owner is not None:
+        field = next((f for n, f in owner.model_fields.items() if key in (f.alias, n)), None)
+        hint = f" ({field.description})" if field is not None and field.description else ""
+    if error["type"] == "missing":
+        return f"{at} is missing{hint}"
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{at} is {_shown(error['input'])}: {message}{hint}"
+
+
+def _shown(value: Any) -> str:
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _owner(model: type[BaseModel], where: Where) -> type[BaseModel] | None:
+    """The model in which the key at the end of `where` is defined."""
+    at: type[BaseModel] | None = model
+    for part in where:
+        if isinstance(part, int) or at is None:
+            continue
+        field = next((f for n, f in at.model_fields.items() if part in (f.alias, n)), None)
+        at = _model_in(field.annotation) if field is not None else None
+    return at
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in get_args(annotation):
+        found = _model_in(part)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,240 @@
+"""Profile + link = a meter, a battery or a PV inverter (the Protocols of drivers/device.py).
+
+The fast registers are read for each reading, in as few requests as the profile's limits allow; slow ones
+every 5 s; identity and ratings after each connect, and always before the first write. An unchanged order
+costs nothing but a write now and then to keep the device's lease alive. A device that rebooted,
+reconnected or was ordered by somebody else is taken over again.
+"""
+
+from __future__ import annotations
+
+from drivers.device import BatteryReading, DeviceError, DeviceFacts, MeterReading, PvReading
+from drivers.guard import Guard, GuardError
+from drivers.link import Link
+from drivers.modbus.orders import Orders
+from drivers.modbus.polling import Poller
+from drivers.profile.model import DeviceProfile, Role
+from drivers.registers import Value
+
+_Values = dict[str, Value]
+
+
+def modbus_meter(device_id: str, profile: DeviceProfile, link: Link, unit: int) -> ModbusMeter:
+    """A meter behind this link; ValueError if the profile is not a meter's."""
+    return ModbusMeter(_checked(device_id, profile, "meter"), link, unit, device_id)
+
+
+def modbus_battery(
+    device_id: str,
+    profile: DeviceProfile,
+    link: Link,
+    unit: int,
+    *,
+    max_charge_w: float | None = None,
+    max_discharge_w: float | None = None,
+) -> ModbusBattery:
+    """A battery behind this link; the site's own limits, both >= 0, can only narrow its nameplate."""
+    checked = _checked(device_id, profile, "battery")
+    return ModbusBattery(checked, link, unit, device_id, max_charge_w, max_discharge_w)
+
+
+def modbus_pv(device_id: str, profile: DeviceProfile, link: Link, unit: int) -> ModbusPv:
+    """A PV inverter behind this link; ValueError if the profile is not one's."""
+    return ModbusPv(_checked(device_id, profile, "pv"), link, unit, device_id)
+
+
+class ModbusMeter:
+    """A meter read over Modbus."""
+
+    def __init__(self, profile: DeviceProfile, link: Link, unit: int, device_id: str) -> None:
+        self.facts = _facts(device_id, profile)
+        self._poller = Poller(device_id, profile, link, unit)
+        self._point = {field: point.name for field, point in profile.gives.items()}
+        self._phases = {
+            field: tuple(self._point.get(f"{field}.{n}", "") for n in (1, 2, 3))
+            for field in ("phase_import_w", "phase_voltage_v", "phase_current_a")
+        }
+
+    async def read(self, deadline_s: float) -> MeterReading:
+        """One request for a meter whose registers lie close together; DeviceError by `deadline_s`."""
+        taken_at_s, values = await self._poller.poll(deadline_s)
+        return MeterReading(
+            taken_at_s,
+            self._poller.required(values, "pcc_import_w"),
+            _phases(values, self._phases["phase_import_w"]),
+            _phases(values, self._phases["phase_voltage_v"]),
+            _phases(values, self._phases["phase_current_a"]),
+            _number(values, self._point, "frequency_hz"),
+            _number(values, self._point, "import_wh"),
+            _number(values, self._point, "export_wh"),
+        )
+
+    async def close(self) -> None:
+        """Nothing: the link belongs to who opened it, and other units may share it."""
+
+
+class ModbusBattery:
+    """A battery inverter ordered over Modbus."""
+
+    def __init__(
+        self,
+        profile: DeviceProfile,
+        link: Link,
+        unit: int,
+        device_id: str,
+        max_charge_w: float | None,
+        max_discharge_w: float | None,
+    ) -> None:
+        self.facts = _facts(device_id, profile)
+        self._poller = Poller(device_id, profile, link, unit)
+        self._point = {field: point.name for field, point in profile.gives.items()}
+        self._flags = {
+            field: profile.gives[field] for field in ("grid_present", "fault") if field in profile.gives
+        }
+        self._site_w = {"max_charge_w": max_charge_w, "max_discharge_w": max_discharge_w}
+        self._orders = _orders(self._poller)
+        self._guard: Guard | None = None
+        self._guarded_on = -1
+
+    async def read(self, deadline_s: float) -> BatteryReading:
+        """One request, and another one every 5 s; DeviceError by `deadline_s`."""
+        taken_at_s, values = await self._poller.poll(deadline_s)
+        return BatteryReading(
+            taken_at_s,
+            self._poller.required(values, "battery_discharge_w"),
+            _number(values, self._point, "soc_pct"),
+            _number(values, self._point, "max_discharge_w"),
+            _number(values, self._point, "max_charge_w"),
+            _number(values, self._point, "capacity_wh"),
+            _number(values, self._point, "temperature_c"),
+            self._flag(values, "grid_present"),
+            self._flag(values, "fault"),
+            self._orders.held_w(values),
+        )
+
+    async def order(self, battery_discharge_w: float, deadline_s: float) -> None:
+        """DeviceError if it did not get through; GuardError if refused here, with the battery released."""
+        connects = await self._poller.ready(deadline_s)
+        if self._guard is None or self._guarded_on != connects:
+            self._guard, self._guarded_on = self._nameplate(), connects
+        try:
+            self._guard.check(battery_discharge_w)
+        except GuardError as refused:
+            raise await _let_go(self._poller.device_id, self._orders, refused, deadline_s) from None
+        await self._orders.put(battery_discharge_w, deadline_s)
+
+    async def release(self, deadline_s: float) -> None:
+        """Hand it back to its own program, read back; DeviceError if that could not be confirmed."""
+        await self._orders.hand_back(deadline_s)
+
+    async def close(self) -> None:
+        """Nothing: the link belongs to who opened it, and other units may share it."""
+
+    def _flag(self, values: _Values, field: str) -> bool | None:
+        point = self._flags.get(field)
+        found = None if point is None else point.field_value(values.get(point.name))
+        return found if isinstance(found, bool) else None
+
+    def _nameplate(self) -> Guard:
+        """The gate for this battery: what the device says of itself, narrowed by the site file."""
+        values = self._poller.values(0.0)
+        rated_w: list[float] = []
+        for field, site_w in self._site_w.items():
+            point = self._poller.profile.gives.get(field)
+            # Only what is read once is a nameplate; what moves is the BMS' word for now.
+            own = values.get(point.name) if point is not None and point.every == "once" else None
+            known = [w for w in (own, site_w) if isinstance(w, float | int)]
+            if not known:
+                raise DeviceError(
+                    f"{self._poller.device_id}: the device does not say its {field}; give it in the site file"
+                )
+            rated_w.append(min(known))
+        return Guard(rated_w[0], rated_w[1], writes_per_day=None)
+
+
+class ModbusPv:
+    """A PV inverter curtailed over Modbus."""
+
+    def __init__(self, profile: DeviceProfile, link: Link, unit: int, device_id: str) -> None:
+        self.facts = _facts(device_id, profile)
+        self._poller = Poller(device_id, profile, link, unit)
+        self._point = {field: point.name for field, point in profile.gives.items()}
+        self._orders = _orders(self._poller)
+        self._guard = Guard(0.0, 0.0, writes_per_day=None)  # a PV inverter is capped, never ordered
+
+    async def read(self, deadline_s: float) -> PvReading:
+        """One request, and another one every 5 s; DeviceError by `deadline_s`."""
+        taken_at_s, values = await self._poller.poll(deadline_s)
+        return PvReading(
+            taken_at_s,
+            self._poller.required(values, "pv_generation_w"),
+            _number(values, self._point, "rated_w"),
+            self._orders.held_w(values),
+        )
+
+    async def cap(self, pv_cap_w: float | None, deadline_s: float) -> None:
+        """DeviceError if it did not get through; GuardError if refused here, with the cap lifted."""
+        if pv_cap_w is None:
+            await self._orders.hand_back_once(deadline_s)
+            return
+        try:
+            self._guard.check_cap(pv_cap_w)
+        except GuardError as refused:
+            raise await _let_go(self._poller.device_id, self._orders, refused, deadline_s) from None
+        await self._orders.put(pv_cap_w, deadline_s)
+
+    async def release(self, deadline_s: float) -> None:
+        """Lift the cap, read back; DeviceError if that could not be confirmed."""
+        await self._orders.hand_back(deadline_s)
+
+    async def close(self) -> None:
+        """Nothing: the link belongs to who opened it, and other units may share it."""
+
+
+def _checked(device_id: str, profile: DeviceProfile, role: Role) -> DeviceProfile:
+    if profile.role != role:
+        raise ValueError(f"{device_id}: the profile {profile.id} describes a {profile.role}, not a {role}")
+    return profile
+
+
+def _orders(poller: Poller) -> Orders:
+    control = poller.profile.control
+    if control is None:
+        raise ValueError(f"{poller.device_id}: the profile {poller.profile.id} has no [control]")
+    return Orders(poller, control)
+
+
+def _facts(device_id: str, profile: DeviceProfile) -> DeviceFacts:
+    lease, response = profile.lease, profile.response
+    return DeviceFacts(
+        id=device_id,
+        profile=profile.id,
+        lease_s=lease.seconds if lease is not None else None,
+        lease_fallback=lease.fallback if lease is not None else "",
+        dead_time_s=response.dead_time_s,
+        time_constant_s=response.time_constant_s,
+        period_s=response.period_s,
+    )
+
+
+async def _let_go(device_id: str, orders: Orders, refused: GuardError, deadline_s: float) -> GuardError:
+    """Hand a device back whose next order was refused, and the error to raise then."""
+    if not orders.taken:
+        return GuardError(f"{device_id}: {refused}")
+    try:
+        await orders.hand_back(deadline_s)
+    except DeviceError as error:
+        return GuardError(f"{device_id}: {refused}; it could not be released either: {error}")
+    return GuardError(f"{device_id}: {refused}; it was released")
+
+
+def _number(values: _Values, points: dict[str, str], field: str) -> float | None:
+    value = values.get(points.get(field, ""))
+    return value if isinstance(value, float) else None
+
+
+def _phases(values: _Values, points: tuple[str, ...]) -> tuple[float, ...]:
+    """L1 to L3, as many as the meter has; nothing at all if one of them is missing in between."""
+    found = [values.get(name) for name in points if name]
+    numbers = tuple(value for value in found if isinstance(value, float))
+    return numbers if len(numbers) == len(found) else ()

@@ -1,0 +1,195 @@
+"""What one unit's registers say: planned block reads, each at its own rate, and what they said last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from drivers.device import DeviceError
+from drivers.link import Link
+from drivers.profile.model import IDENTITY, Block, DeviceProfile, Point
+from drivers.registers import Field, Value, block_decoder, decode
+
+SLOW_S = 5.0
+CARRY_S = 3 * SLOW_S
+"""Slow values are carried along with the fast ones this long, then they are absent."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Polled:
+    """A block, and its newest reply; `connects` counts the link's connections up to that reply."""
+
+    block: Block
+    decode: Callable[[Sequence[int]], list[Value]]
+    names: tuple[str, ...]
+    ranged: tuple[tuple[str, float, float], ...]
+    values: dict[str, Value] = field(default_factory=dict)
+    words: tuple[int, ...] = ()
+    taken_at_s: float = -math.inf
+    tried_at_s: float = -math.inf
+    connects: int = -1
+    failing: bool = False
+
+    def words_of(self, point: Point) -> tuple[int, ...]:
+        """The words that the newest reply had for a point."""
+        start = point.address - self.block.address
+        return self.words[start : start + point.encoding.words]
+
+
+def _polled(block: Block) -> _Polled:
+    index = {point.name: i for i, point in enumerate(block.points)}
+    fields = [
+        Field(
+            point.address - block.address,
+            point.encoding,
+            None if point.power_of is None else index.get(point.power_of),
+        )
+        for point in block.points
+    ]
+    ranged = tuple((point.name, *point.range) for point in block.points if point.range is not None)
+    return _Polled(block, block_decoder(fields), tuple(index), ranged)
+
+
+class Poller:
+    """Reads one unit by its profile. Errors name the device and are DeviceError."""
+
+    def __init__(self, device_id: str, profile: DeviceProfile, link: Link, unit: int) -> None:
+        self.device_id = device_id
+        self.profile = profile
+        self.link = link
+        self.unit = unit
+        polled = [_polled(block) for block in profile.blocks]
+        self._fast = [one for one in polled if one.block.every == "fast"]
+        self._slow = [one for one in polled if one.block.every == "slow"]
+        self._once = [one for one in polled if one.block.every == "once"]
+        self._identity_points = [profile.gives[name] for name in IDENTITY if name in profile.gives]
+        self._identity: tuple[Value, ...] | None = None
+
+    async def poll(self, deadline_s: float) -> tuple[float, dict[str, Value]]:
+        """When the fast values were taken, and all values of now by point name.
+
+        A failure of fast or once-read blocks is a failure of the reading; slow values may be missing.
+        """
+        for one in self._fast:
+            await self._read(one, deadline_s)
+        taken_at_s = min(one.taken_at_s for one in self._fast)
+        await self._know_the_device(deadline_s)
+        for one in self._slow:
+            if one.connects != self.link.connects or taken_at_s - one.tried_at_s >= SLOW_S:
+                await self._try_slow(one, deadline_s)
+        return taken_at_s, self.values(taken_at_s)
+
+    async def ready(self, deadline_s: float) -> int:
+        """Identity, ratings and settings were read over the present connection, whose number this is."""
+        await self.identified(deadline_s)
+        for one in self._slow:
+            age_s = asyncio.get_running_loop().time() - one.taken_at_s
+            if one.connects != self.link.connects or age_s > CARRY_S:
+                await self._read(one, deadline_s)
+        return self._same_connection(self._once + self._slow)
+
+    async def identified(self, deadline_s: float) -> int:
+        """Identity and ratings were read over the present connection, whose number this is."""
+        await self._know_the_device(deadline_s)
+        return self._same_connection(self._once)
+
+    def _same_connection(self, read: Sequence[_Polled]) -> int:
+        connects = self.link.connects
+        if any(one.connects != connects for one in read):
+            raise DeviceError(f"{self.device_id}: the connection was lost while the device was identified")
+        return connects
+
+    def values(self, now_s: float) -> dict[str, Value]:
+        """What was read over the present connection and still counts."""
+        if not self._slow and not self._once and len(self._fast) == 1:
+            return self._fast[0].values
+        values: dict[str, Value] = {}
+        for one in self._once + self._slow + self._fast:
+            late = one.block.every == "slow" and now_s - one.taken_at_s > CARRY_S
+            if one.block.every == "fast" or (one.connects == self.link.connects and not late):
+                values |= one.values
+        return values
+
+    def read_at_s(self, point: str) -> float:
+        """When a point was last read; minus infinity if it never was."""
+        return max(
+            (one.taken_at_s for one in self._fast + self._slow if point in one.names), default=-math.inf
+        )
+
+    def required(self, values: dict[str, Value], name: str) -> float:
+        """A reading's field that must be there; DeviceError saying what stands in its register instead."""
+        point = self.profile.gives[name]
+        value = values.get(point.name)
+        if isinstance(value, float):
+            return value
+        raise DeviceError(f"{self.device_id}: {name} is not available ({self._found(point)})")
+
+    async def _know_the_device(self, deadline_s: float) -> None:
+        """Ratings and identity are read after each connect: it may be another device that answers now."""
+        unread = [one for one in self._once if one.connects != self.link.connects]
+        if not unread:
+            return
+        for one in unread:
+            await self._read(one, deadline_s)
+        values: dict[str, Value] = {}
+        for one in self._once:
+            values |= one.values
+        identity = tuple(values.get(point.name) for point in self._identity_points)
+        if self._identity is None:
+            self._identity = identity
+        elif identity != self._identity:
+            for one in self._once:
+                one.connects = -1
+            was, found = (" ".join(str(part) for part in who) for who in (self._identity, identity))
+            raise DeviceError(
+                f"{self.device_id}: another device answers: {found}, before it was {was}; "
+                "check the address, then restart the controller"
+            )
+
+    async def _try_slow(self, one: _Polled, deadline_s: float) -> None:
+        one.tried_at_s = asyncio.get_running_loop().time()
+        try:
+            await self._read(one, deadline_s)
+        except DeviceError as error:
+            if not one.failing:
+                _log.warning("%s; its last values count for %.0f s", error, CARRY_S)
+            one.failing = True
+        else:
+            one.failing = False
+
+    async def _read(self, one: _Polled, deadline_s: float) -> None:
+        block = one.block
+        try:
+            reply = await self.link.read(self.unit, block.kind, block.address, block.count, deadline_s)
+        except DeviceError as error:
+            raise DeviceError(f"{self.device_id}: {error}") from None
+        values = dict(zip(one.names, one.decode(reply.words), strict=True))
+        for name, low, high in one.ranged:
+            value = values[name]
+            if isinstance(value, float) and not low <= value <= high:
+                shown = self.profile.points[name].gives or name
+                raise DeviceError(
+                    f"{self.device_id}: {shown} is {value:g}, plausible is {low:g} to {high:g}; "
+                    f"all {block.count} registers from {block.address} were dropped"
+                )
+        one.values, one.words, one.taken_at_s = values, reply.words, reply.taken_at_s
+        one.connects = self.link.connects
+
+    def _found(self, point: Point) -> str:
+        holder = next((one for one in self._fast if point.name in one.names), None)
+        if holder is None:
+            return "it was not read"
+        factor = self.profile.points.get(point.power_of or "")
+        if factor is None or decode(point.encoding, holder.words_of(point)) is None:
+            return f"register {point.address} holds {_shown(point, holder.words_of(point))}"
+        return f"its scale factor, register {factor.address}, holds {_shown(factor, holder.words_of(factor))}"
+
+
+def _shown(point: Point, words: Sequence[int]) -> str:
+    shown = "0x" + "".join(f"{word:04X}" for word in words)
+    return f"NaN, {shown}" if point.encoding.type in ("f32", "f64") else shown

@@ -1,0 +1,137 @@
+"""The file format of device profiles: what a profile may say, key by key.
+
+Cross-checks between keys are made in `build.py`. Addresses are those on the wire, counted from 0.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from drivers.profile.model import Rate, Role
+from drivers.registers import Type, WordOrder
+from drivers.wire import MAX_READ_WORDS, Space
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+AddressKey = Annotated[int, Field(ge=0, le=0xFFFF, description="the address on the wire, counted from 0")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Absent = Literal["standard", "none"] | list[Annotated[int, Field(ge=0)]]
+
+
+def _hex_words(text: str) -> str:
+    for word in text.split():
+        if len(word) != 4 or any(c not in "0123456789abcdefABCDEF" for c in word):
+            raise ValueError(f'"{word}" is not a register; give four hex digits each, such as "00FF 1234"')
+    if not text.split():
+        raise ValueError('give at least one register, such as "00FF"')
+    return text
+
+
+HexWords = Annotated[str, AfterValidator(_hex_words)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TransportTable(_Table):
+    max_read_registers: int = Field(default=MAX_READ_WORDS, ge=1, le=MAX_READ_WORDS)
+    max_gap_registers: int = Field(default=0, ge=0, le=MAX_READ_WORDS)
+    min_gap_ms: int = Field(default=0, ge=0, le=10_000)
+    connect_delay_ms: int = Field(default=0, ge=0, le=60_000)
+    timeout_ms: int = Field(default=500, ge=10, le=60_000)
+    max_clients: int | None = Field(default=None, ge=1)
+    retry_exceptions: list[Annotated[int, Field(ge=1, le=255)]] = [5, 6]
+
+
+class DefaultsTable(_Table):
+    """What a point takes where it does not say otherwise."""
+
+    kind: Space = "holding"
+    type: Type | None = None
+    word_order: WordOrder = "be"
+    not_available: Absent = "standard"
+
+
+class PointTable(_Table):
+    address: AddressKey
+    kind: Space | None = None
+    type: Type | None = None
+    words: int | None = Field(default=None, ge=1, le=125, description="how many registers a string takes")
+    word_order: WordOrder | None = None
+    not_available: Absent | None = None
+    scale: Finite = 1.0
+    scale_point: str | None = Field(default=None, description="the point that holds the power of ten")
+    unit: str = ""
+    gives: str | None = Field(default=None, description="the field of the reading")
+    every: Rate | None = None
+    true_when: list[int] = []
+    range: list[Finite] | None = Field(
+        default=None, min_length=2, max_length=2, description="what is plausible, [lowest, highest]"
+    )
+    access: Literal["r", "rw"] = "r"
+    emulated: Finite | str | None = Field(default=None, description="what an emulator shows at first")
+
+
+class ControlTable(_Table):
+    style: str
+    setpoint: Name
+    enable: Name
+    prepare: dict[Name, Finite] = {}
+    select: dict[Name, Finite] = {}
+    percent_of: Name | None = None
+    enable_each_time: bool = False
+
+
+class LeaseTable(_Table):
+    none: str | None = Field(default=None, min_length=1, description="what stays on for ever, in words")
+    timer: Name | None = None
+    remaining: Name | None = None
+    seconds: float = Field(default=30.0, gt=0, le=3600)
+    # A third, less the beat of 1 s: two writes are never further apart than a third of the lease.
+    refresh: float = Field(default=0.3, gt=0, le=0.5)
+    fallback: str = ""
+
+
+class ResponseTable(_Table):
+    dead_time_s: NotNegative = 0.0
+    time_constant_s: NotNegative = 0.0
+    ramp_w_per_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    period_s: NotNegative = 0.0
+
+
+class ImageTable(_Table):
+    kind: Space | None = None
+    address: AddressKey
+    words: HexWords
+
+
+class ExampleTable(_Table):
+    source: str = Field(min_length=1)
+    registers: dict[Annotated[str, Field(pattern=r"^(0x[0-9a-fA-F]+|[0-9]+)$")], HexWords]
+    reading: dict[str, bool | Finite | str] = {}
+    take_w: Finite | None = None
+    change_w: Finite | None = None
+    release: bool = False
+    writes: list[Annotated[str, Field(pattern=r"^[0-9]+( [0-9A-Fa-f]{4})+$")]] = []
+
+
+class ProfileFile(_Table):
+    """A device profile: one kind of device, as data for the driver and the emulator."""
+
+    name: str = Field(min_length=1, description="manufacturer and model")
+    role: Role
+    source: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+    confidence: Literal["high", "medium", "low"]
+    transport: TransportTable = TransportTable()
+    defaults: DefaultsTable = DefaultsTable()
+    points: dict[Name, PointTable] = Field(min_length=1)
+    control: ControlTable | None = None
+    lease: LeaseTable | None = None
+    response: ResponseTable = ResponseTable()
+    image: list[ImageTable] = []
+    examples: list[ExampleTable] = Field(
+        min_length=1, description="raw words and the reading, worked by hand"
+    )

@@ -1,0 +1,263 @@
+"""Every profile there is: its examples, its limits, and its driver and emulator over a real socket.
+
+Driver and emulator share the profile, so they share its mistakes. What stands against that is worked out
+by hand (the examples) or read and written by a client that knows SunSpec, but not our profiles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import replace
+from itertools import groupby
+from math import inf
+
+import pytest
+
+from drivers.device import BatteryReading, DeviceError, MeterReading
+from drivers.link import Link, ModbusExceptionReply
+from drivers.modbus import ModbusBattery, ModbusPv, modbus_battery, modbus_meter, modbus_pv
+from drivers.profile import DeviceProfile, load_profile, shipped_profiles
+from drivers.profile.codec import memory_of, point_values, power_for
+from drivers.registers import encode
+from simulators.emulator import Rating
+from tests.contract.plants import PLANTS, Battery, Meter, Pv, driver_of, in_virtual_time, on_a_socket, soon
+
+ALL = [load_profile(name) for name in shipped_profiles()]
+ORDERED = [profile for profile in ALL if profile.control is not None]
+
+
+def named(profile: DeviceProfile) -> str:
+    return profile.id
+
+
+every_profile = pytest.mark.parametrize("profile", ALL, ids=named)
+
+
+@every_profile
+def test_what_the_examples_decode_to_encodes_to_the_same_words(profile: DeviceProfile) -> None:
+    """That they decode as worked out by hand is checked whenever a profile is loaded."""
+    encoded = set()
+    for example in profile.examples:
+        memory = memory_of(example.registers)
+        values = point_values(profile, memory)
+        for name, value in values.items():
+            point = profile.points[name]
+            words = tuple(memory[point.kind, address] for address in range(point.address, point.end))
+            assert encode(point.encoding, value, power_for(point, values)) == words
+            encoded.add(name)
+    numbers = {point.name for point in profile.gives.values() if point.encoding.type != "string"}
+    assert numbers <= encoded, "every field that a profile gives stands in one of its examples"
+
+
+@every_profile
+def test_blocks_keep_to_the_devices_limits(profile: DeviceProfile) -> None:
+    fast = [block for block in profile.blocks if block.every == "fast"]
+    assert len(fast) == 1, "what is needed in each reading is of one instant"
+    for block in profile.blocks:
+        assert 1 <= block.count <= profile.transport.max_read_registers
+        for point in block.points:
+            assert block.address <= point.address < point.end <= block.address + block.count
+
+
+@pytest.mark.parametrize("profile", ORDERED, ids=named)
+def test_a_device_that_takes_orders_states_its_lease_and_what_comes_after(profile: DeviceProfile) -> None:
+    assert profile.lease is not None
+    assert profile.lease.fallback
+    assert profile.lease.seconds is None or profile.lease.seconds <= 30.0
+    assert profile.lease.refresh <= 1 / 3
+
+
+@every_profile
+async def test_driver_and_emulator_agree_over_tcp(profile: DeviceProfile) -> None:
+    plant = PLANTS[profile.role]()
+    async with on_a_socket(profile, plant) as link:
+        found = await driver_of(profile, link).read(soon())
+    expected = replace(plant.shown, taken_at_s=found.taken_at_s)
+    if isinstance(expected, BatteryReading):  # the driver reads the nameplate, not what holds now
+        expected = replace(expected, max_charge_w=5000.0, max_discharge_w=4500.0)
+    assert found == expected
+
+
+@every_profile
+async def test_an_emulated_device_answers_whole_models_and_nothing_beyond(profile: DeviceProfile) -> None:
+    async with on_a_socket(profile, PLANTS[profile.role]()) as link:
+        kind = next(iter(profile.points.values())).kind
+        known = {at for space, at in memory_of(profile.image) if space == kind}
+        known |= {at for point in profile.points.values() for at in range(point.address, point.end)}
+        assert known == set(range(min(known), max(known) + 1))
+        for address in range(min(known), max(known) + 1, 100):
+            count = min(100, max(known) + 1 - address)
+            assert len((await link.read(1, kind, address, count, soon())).words) == count
+        for outside in {max(known) + 1, max(0, min(known) - 1)} - known:
+            assert await code_of(link.read(1, kind, outside, 1, soon())) == 2
+
+
+async def code_of(attempt: Awaitable[object]) -> int:
+    with pytest.raises(ModbusExceptionReply) as caught:
+        await attempt
+    return caught.value.code
+
+
+@pytest.mark.parametrize("profile", [p for p in ORDERED if p.role == "battery"], ids=named)
+def test_a_battery_charges_discharges_idles_and_is_released(profile: DeviceProfile) -> None:
+    plant = Battery()
+
+    async def scenario(link: Link) -> None:
+        battery = modbus_battery("bat1", profile, link, 1)
+        for order_w in (-1500.0, 2000.0, 0.0):
+            await battery.order(order_w, soon())
+            await asyncio.sleep(6.0)
+            assert (await battery.read(soon())).setpoint_w == order_w
+        await battery.release(soon())
+        await asyncio.sleep(6.0)
+        assert (await battery.read(soon())).setpoint_w is None
+        await battery.order(-700.0, soon())
+
+    in_virtual_time(profile, plant, scenario)
+    assert plant.diary == [(-1500.0, 30.0), (2000.0, 30.0), (0.0, 30.0), None, (-700.0, 30.0)]
+
+
+@pytest.mark.parametrize("profile", [p for p in ORDERED if p.role == "pv"], ids=named)
+def test_a_pv_inverter_is_capped_uncapped_and_never_gives_more_than_ordered(profile: DeviceProfile) -> None:
+    plant = Pv()
+
+    async def scenario(link: Link) -> None:
+        pv = modbus_pv("roof", profile, link, 1)
+        for cap_w in (3333.0, 0.0, None, 5000.0):
+            await pv.cap(cap_w, soon())
+        await pv.release(soon())
+
+    in_virtual_time(profile, plant, scenario)
+    # 66.66 %, of which the register can say 66.6 %. A change is written, then enabled: it comes twice.
+    once = [entry for entry, _ in groupby(plant.diary)]
+    assert once == [(3330.0, 30.0), (0.0, 30.0), None, (5000.0, 30.0), None]
+
+
+@pytest.mark.parametrize("profile", ORDERED, ids=named)
+def test_an_order_lives_as_long_as_its_lease_and_is_kept_alive_by_repeating_it(
+    profile: DeviceProfile,
+) -> None:
+    plant = PLANTS[profile.role]()
+    assert isinstance(plant, Battery | Pv)
+    control = profile.control
+    assert control is not None
+    enable = profile.points[control.enable]
+
+    async def scenario(link: Link) -> None:
+        async def enabled() -> int:
+            return (await link.read(1, enable.kind, enable.address, 1, soon())).words[0]
+
+        driver = driver_of(profile, link)
+        for _ in range(60):
+            if isinstance(driver, ModbusBattery):
+                await driver.order(1000.0, soon())
+            elif isinstance(driver, ModbusPv):
+                await driver.cap(1000.0, soon())
+            await asyncio.sleep(1.0)
+        assert await enabled() == 1
+        # The last beat came at 59 s, the last repetition at 54 s (every 9 s).
+        await asyncio.sleep(23.9)
+        assert await enabled() == 1
+        await asyncio.sleep(0.2)
+        assert await enabled() == 0
+
+    in_virtual_time(profile, plant, scenario)
+    assert None not in plant.diary, "the plant lets a lease run out by itself"
+    assert {entry for entry in plant.diary if entry} == {(1000.0, 30.0)}
+
+
+def test_the_hybrid_counts_its_lease_down() -> None:
+    async def scenario(link: Link) -> None:
+        async def remaining_s() -> int:
+            high, low = (await link.read(1, "holding", 40267, 2, soon())).words
+            return high << 16 | low
+
+        battery = modbus_battery("bat1", load_profile("sunspec-hybrid"), link, 1)
+        assert await remaining_s() == 0
+        await battery.order(1000.0, soon())
+        assert await remaining_s() == 30
+        await asyncio.sleep(12.0)
+        assert await remaining_s() == 18
+        await asyncio.sleep(18.0)
+        assert await remaining_s() == 0
+
+    in_virtual_time(load_profile("sunspec-hybrid"), Battery(), scenario)
+
+
+def test_an_order_written_without_a_lease_stays_for_ever() -> None:
+    plant = Battery()
+
+    async def scenario(link: Link) -> None:
+        for address, words in ((40258, (0, 500)), (40257, (1,)), (40256, (1,))):
+            await link.write(1, address, words, soon())
+
+    in_virtual_time(load_profile("sunspec-hybrid"), plant, scenario)
+    assert plant.diary == [(500.0, inf)]
+
+
+@pytest.mark.parametrize(
+    ("address", "words", "code"),
+    [
+        (40084, (0,), 2),  # W: read only
+        (40312, (0,), 2),  # after the last model
+        (40259, (0,), 2),  # half of WSet
+        (40258, (0,), 2),  # the other half
+        (40264, (0, 0, 30, 0), 2),  # runs into WSetRvrtRem, which is read only
+        (40256, (2,), 3),  # WSetEna is 0 or 1
+        (40256, (0xFFFF,), 3),  # "not implemented" is no order
+        (40258, (0xFFFF, 0xEC77), 3),  # -5001 W, nameplate 5000 W
+        (40258, (0, 4501), 3),  # nameplate 4500 W
+        (40257, (1, 0, 4501), 3),  # all or none
+    ],
+)
+def test_an_emulator_refuses_as_a_device_does_and_changes_nothing(
+    address: int, words: tuple[int, ...], code: int
+) -> None:
+    plant = Battery()
+
+    async def scenario(link: Link) -> None:
+        before = (await link.read(1, "holding", 40250, 60, soon())).words
+        assert await code_of(link.write(1, address, words, soon())) == code
+        assert (await link.read(1, "holding", 40250, 60, soon())).words == before
+
+    in_virtual_time(load_profile("sunspec-hybrid"), plant, scenario)
+    assert plant.diary == []
+
+
+def test_one_write_may_hold_several_values() -> None:
+    plant = Battery()
+
+    async def scenario(link: Link) -> None:
+        await link.write(1, 40264, (0, 0, 30), soon())  # WSetEnaRvrt, WSetRvrtTms
+        await link.write(1, 40256, (1, 1, 0xFFFF, 0xFA24), soon())  # WSetEna, WSetMod, WSet
+
+    in_virtual_time(load_profile("sunspec-hybrid"), plant, scenario)
+    assert plant.diary == [(-1500.0, 30.0)]
+
+
+async def test_an_emulated_device_of_any_size_fits_into_its_registers() -> None:
+    plant = Battery(BatteryReading(0.0, -93_210.0, soc_pct=50.0, capacity_wh=500_000.0))
+    rating = Rating(max_charge_w=250_000.0, max_discharge_w=200_000.0)
+    async with on_a_socket(load_profile("sunspec-hybrid"), plant, rating) as link:
+        reading = await modbus_battery("bat1", load_profile("sunspec-hybrid"), link, 1).read(soon())
+    assert (reading.battery_discharge_w, reading.capacity_wh) == (-93_210.0, 500_000.0)
+    assert (reading.max_charge_w, reading.max_discharge_w) == (250_000.0, 200_000.0)
+
+
+async def test_a_fault_of_the_plant_shows_and_an_unknown_soc_is_absent() -> None:
+    plant = Battery(BatteryReading(0.0, 0.0, fault=True))
+    async with on_a_socket(load_profile("sunspec-hybrid"), plant) as link:
+        reading = await modbus_battery("bat1", load_profile("sunspec-hybrid"), link, 1).read(soon())
+    assert (reading.fault, reading.soc_pct, reading.capacity_wh) == (True, None, None)
+
+
+async def test_an_emulated_meter_without_a_number_has_no_reading() -> None:
+    async with on_a_socket(load_profile("eastron-sdm630"), Meter(MeterReading(0.0, 1.0))) as link:
+        reading = await modbus_meter("grid", load_profile("eastron-sdm630"), link, 1).read(soon())
+        assert reading.phase_voltage_v == (0.0, 0.0, 0.0)
+        assert reading.frequency_hz is None
+    plant = Meter(MeterReading(0.0, float("nan")))
+    async with on_a_socket(load_profile("eastron-sdm630"), plant) as link:
+        with pytest.raises(DeviceError, match="device failure"):
+            await modbus_meter("grid", load_profile("eastron-sdm630"), link, 1).read(soon())
