@@ -1,0 +1,404 @@
+"""The AC side of a battery and of a PV plant: dead time, lag, ramp, limits, losses and the firmware's lease.
+
+An order takes effect `dead_time_s` after it came. From then the output follows it with a slope of at most
+`ramp_w_per_s` and a first-order lag of `time_constant_s`, and what the BMS does not allow is cut off.
+Nothing here is stepped: between two events (order in effect, limit or zero crossed, settled, BMS step,
+lease over) the output is constant, a straight line or an exponential, and its energy has a closed form.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import copysign, exp, inf, isfinite, log
+
+from simulators.battery import Lithium
+
+SETTLED_W = 0.1
+"""Closer to its target than this, an output has arrived; a tenth of what inverters resolve."""
+REST_W = 0.001
+"""Below this an inverter is at rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class InverterParams:
+    """A battery inverter: ratings at its AC terminals, share of the power each way that it passes on.
+
+    `standby_w` is drawn from the AC side while the output is 0. Raises ValueError for impossible numbers.
+    """
+
+    rated_charge_w: float
+    rated_discharge_w: float
+    charge_efficiency: float = 0.97
+    discharge_efficiency: float = 0.97
+    standby_w: float = 5.0
+    dead_time_s: float = 0.5
+    time_constant_s: float = 0.3
+    ramp_w_per_s: float = inf
+
+    def __post_init__(self) -> None:
+        for name in ("charge_efficiency", "discharge_efficiency"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name):g}; give a share above 0, at most 1")
+        for name in ("rated_charge_w", "rated_discharge_w", "standby_w", "dead_time_s", "time_constant_s"):
+            if not 0 <= getattr(self, name) < inf:
+                raise ValueError(f"{name} is {getattr(self, name):g}; give a number of at least 0")
+        if not self.ramp_w_per_s > 0:
+            raise ValueError(f"ramp_w_per_s is {self.ramp_w_per_s:g}; give a number above 0")
+
+
+def crossing_s(value: Callable[[float], float], length_s: float, start: float, end: float) -> float:
+    """Where `value` crosses 0 between 0 and `length_s`; `start` and `end` are its values there.
+
+    False position with the Illinois correction (Dowell and Jarratt, BIT 11, 1971).
+    """
+    left_s, right_s = 0.0, length_s
+    for _ in range(60):
+        middle_s = right_s - end * (right_s - left_s) / (end - start)
+        middle = value(middle_s)
+        if middle * end < 0:
+            left_s, start = right_s, end
+        else:
+            start /= 2
+        right_s, end = middle_s, middle
+        if abs(middle) < 1e-9 or abs(right_s - left_s) < 1e-12:
+            break
+    return min(max(right_s, 0.0), length_s)
+
+
+class BatteryInverter:
+    """A battery and its inverter on the AC bus; `power_w` is its discharge at the AC terminals now.
+
+    The plant moves it with `move_to`, never past `until_s`: up to then its present law holds.
+    Books in Wh since the start: `charged_wh` and `discharged_wh` at the AC terminals, `lost_wh`.
+    """
+
+    __slots__ = (
+        "_arrive_w",
+        "_arrive_wh",
+        "_charge_gain",
+        "_discharge_gain",
+        "_expires_s",
+        "_gain",
+        "_jumps",
+        "_now_s",
+        "_orders",
+        "_slope_w_per_s",
+        "_target_w",
+        "_time_constant_s",
+        "_u_w",
+        "_wh_per_ws",
+        "cells",
+        "charged_wh",
+        "discharged_wh",
+        "held_w",
+        "lost_wh",
+        "moving",
+        "params",
+        "power_w",
+        "until_s",
+    )
+
+    def __init__(
+        self, params: InverterParams, cells: Lithium, now_s: float = 0.0, speed: float = 1.0
+    ) -> None:
+        """The cells' contents pass `speed` times as fast as orders, dead times and lags."""
+        self.params = params
+        self.cells = cells
+        self.charged_wh = self.discharged_wh = self.lost_wh = 0.0
+        self.held_w: float | None = None
+        """The order last taken; None while the inverter runs its own program, which is rest."""
+        self.moving = False
+        """True while `power_w` is on its way (it is `_u_w` then); False while it is constant."""
+        self.power_w = 0.0
+        self.until_s = inf
+        self._charge_gain = params.charge_efficiency * cells.params.charge_efficiency
+        self._discharge_gain = 1 / (params.discharge_efficiency * cells.params.discharge_efficiency)
+        self._time_constant_s = params.time_constant_s
+        self._jumps = params.time_constant_s == 0 and params.ramp_w_per_s == inf
+        self._wh_per_ws = speed / 3600
+        self._now_s = now_s
+        self._orders: deque[tuple[float, float]] = deque()  # in flight: when it takes effect, output
+        self._expires_s = inf
+        self._u_w = 0.0  # what the converter would give if the BMS allowed everything
+        self._target_w = 0.0
+        self._slope_w_per_s = 0.0  # not 0: `_u_w` moves on a straight line, else as an exponential
+        self._gain = 0.0  # Wh stored for each Wh into the AC terminals
+        self._arrive_w: float | None = None  # `_u_w` at `until_s`, free of rounding
+        self._arrive_wh: float | None = None  # contents at `until_s`, free of rounding
+        self._plan()
+
+    def order(self, battery_discharge_w: float, expires_at_s: float) -> None:
+        """Take an order now: what exceeds the rating is cut; at `expires_at_s` the own program is back."""
+        if not isfinite(battery_discharge_w):
+            raise ValueError(f"an order of {battery_discharge_w} W is no order")
+        rated_w = min(max(battery_discharge_w, -self.params.rated_charge_w), self.params.rated_discharge_w)
+        self.held_w = rated_w
+        self._expires_s = expires_at_s
+        self._heading(rated_w)
+
+    def release(self) -> None:
+        """Back to the own program, which begins after the dead time as any order does."""
+        self.held_w = None
+        self._expires_s = inf
+        self._heading(0.0)
+
+    @property
+    def max_charge_w(self) -> float:
+        """The most it can take at the AC terminals now, >= 0."""
+        limit_w = self.cells.charge_limit_w() / self.params.charge_efficiency
+        return limit_w if limit_w < self.params.rated_charge_w else self.params.rated_charge_w
+
+    @property
+    def max_discharge_w(self) -> float:
+        """The most it can give at the AC terminals now, >= 0."""
+        limit_w = self.cells.discharge_limit_w() * self.params.discharge_efficiency
+        return limit_w if limit_w < self.params.rated_discharge_w else self.params.rated_discharge_w
+
+    def time_to_limit_s(self, marks_wh: Sequence[float] = ()) -> float:
+        """Until full, empty, the next BMS step or mark, at the power the newest order leads to; inf if never.
+
+        `marks_wh` ascend. Dead time and lag are left out: the true time is up to about their sum off.
+        """
+        heading_w = self._orders[-1][1] if self._orders else self._target_w
+        power_w = min(max(heading_w, -self.max_charge_w), self.max_discharge_w)
+        if abs(power_w) < REST_W:
+            return inf
+        stored_wh = self.cells.stored_wh
+        if power_w < 0:
+            limit_wh, gain = self.cells.next_step_wh(), self._charge_gain
+            index = bisect_right(marks_wh, stored_wh)
+            if index < len(marks_wh) and marks_wh[index] < limit_wh:
+                limit_wh = marks_wh[index]
+        else:
+            limit_wh, gain = self.cells.empty_wh, self._discharge_gain
+            index = bisect_left(marks_wh, stored_wh)
+            if index and marks_wh[index - 1] > limit_wh:
+                limit_wh = marks_wh[index - 1]
+        return (limit_wh - stored_wh) / (-power_w * gain * self._wh_per_ws)
+
+    def power_after_w(self, seconds: float) -> float:
+        """The power so many seconds from now, up to `until_s`."""
+        return self._u_after_w(seconds) if self.moving else self.power_w
+
+    def move_to(self, now_s: float) -> float:
+        """Move to an instant up to `until_s`; gives the Wh discharged (negative: charged) at the AC side."""
+        seconds = now_s - self._now_s
+        self._now_s = now_s
+        arrived = now_s >= self.until_s
+        if self._u_w == self._target_w:
+            energy_wh = self.power_w * seconds * self._wh_per_ws
+        else:
+            u_w = self._arrive_w if arrived and self._arrive_w is not None else self._u_after_w(seconds)
+            if self.moving:
+                energy_wh = self._following_wh(seconds, u_w)
+                self.power_w = u_w
+            else:
+                energy_wh = self.power_w * seconds * self._wh_per_ws
+            self._u_w = u_w
+        stored_wh = -energy_wh * self._gain
+        self.cells.stored_wh += stored_wh
+        self.lost_wh -= energy_wh + stored_wh
+        if energy_wh < 0:
+            self.charged_wh -= energy_wh
+        else:
+            self.discharged_wh += energy_wh
+        if arrived:
+            if self._arrive_wh is not None:
+                self.cells.stored_wh = self._arrive_wh
+            self._plan()
+        return energy_wh
+
+    def _heading(self, target_w: float) -> None:
+        newest_w = self._orders[-1][1] if self._orders else self._target_w
+        effect_s = min(self._now_s + self.params.dead_time_s, self._expires_s)
+        if target_w != newest_w:
+            self._orders.append((self._now_s + self.params.dead_time_s, target_w))
+        else:
+            effect_s = self._expires_s
+        if effect_s <= self._now_s:
+            self._plan()
+        elif effect_s < self.until_s:
+            self.until_s = effect_s
+            self._arrive_w = self._arrive_wh = None
+
+    def _obey(self) -> None:
+        """Let orders and the lease take effect that are due; the law holds at most until the next is."""
+        while self._orders and self._orders[0][0] <= self._now_s:
+            self._target_w = self._orders.popleft()[1]
+        if self._expires_s <= self._now_s:
+            self._orders.clear()
+            self._target_w = 0.0
+            self.held_w = None
+            self._expires_s = inf
+        self.until_s = self._expires_s
+        if self._orders and self._orders[0][0] < self.until_s:
+            self.until_s = self._orders[0][0]
+
+    def _plan(self) -> None:
+        """Find the law that holds from now, and until when."""
+        self._obey()
+        self._arrive_w = self._arrive_wh = None
+        u_w, target_w = self._u_w, self._target_w
+        # A limit is looked up only where the output is, or goes, to its side of 0.
+        low_w = -self.max_charge_w if u_w < 0 or target_w < 0 else 0.0
+        high_w = self.max_discharge_w if u_w > 0 or target_w > 0 else 0.0
+        if self._jumps or -SETTLED_W <= target_w - u_w <= SETTLED_W:
+            self._u_w = towards_w = target_w
+        else:
+            towards_w = self._plan_way(low_w, high_w)
+        middle_w = (self._u_w + towards_w) / 2  # no limit lies between the two, so it speaks for both
+        self.moving = self._u_w != towards_w and low_w <= middle_w <= high_w
+        power_w = middle_w if self.moving else min(max(middle_w, low_w), high_w)
+        if abs(power_w) < REST_W:
+            self.moving = False
+            self._gain = 0.0
+            self.power_w = 0.0 - self.params.standby_w
+            return
+        self.power_w = self._u_w if self.moving else power_w
+        if power_w < 0:
+            self._gain = self._charge_gain
+            self._plan_limit(self.cells.next_step_wh())
+        else:
+            self._gain = self._discharge_gain
+            self._plan_limit(self.cells.empty_wh)
+
+    def _plan_way(self, low_w: float, high_w: float) -> float:
+        """Choose line or exponential up to the next level at which the law changes; gives that level."""
+        u_w, target_w = self._u_w, self._target_w
+        gap_w = target_w - u_w
+        knee_w = self.params.ramp_w_per_s * self._time_constant_s  # from here the lag is slower than the ramp
+        on_ramp = abs(gap_w) > knee_w + SETTLED_W
+        level_w = target_w - copysign(knee_w, gap_w) if on_ramp else target_w
+        for kink_w in (low_w, 0.0, high_w):
+            if u_w < kink_w < level_w or level_w < kink_w < u_w:
+                level_w = kink_w
+        if on_ramp:
+            self._slope_w_per_s = copysign(self.params.ramp_w_per_s, gap_w)
+            seconds = (level_w - u_w) / self._slope_w_per_s
+        else:
+            self._slope_w_per_s = 0.0
+            seconds = self._time_constant_s * log(abs(gap_w) / max(abs(target_w - level_w), SETTLED_W))
+        if self._now_s + seconds <= self.until_s:
+            self.until_s = self._now_s + seconds
+            self._arrive_w = level_w
+        return level_w
+
+    def _plan_limit(self, limit_wh: float) -> None:
+        """Let the law end where the contents reach the next limit of the BMS."""
+        to_go_wh = limit_wh - self.cells.stored_wh
+        wh_per_ws = self._gain * self._wh_per_ws
+        if not self.moving:
+            seconds = to_go_wh / (-self.power_w * wh_per_ws)
+        else:
+            length_s = self.until_s - self._now_s
+            if max(abs(self._u_w), abs(self._target_w)) * length_s * wh_per_ws < abs(to_go_wh):
+                return
+
+            def beyond_wh(seconds: float) -> float:
+                flown_wh = self._following_wh(seconds, self._u_after_w(seconds)) * self._gain
+                return copysign(flown_wh, to_go_wh) - to_go_wh
+
+            end_wh = beyond_wh(length_s)
+            if end_wh * to_go_wh <= 0:
+                return
+            seconds = crossing_s(beyond_wh, length_s, -to_go_wh, end_wh)
+        if self._now_s + seconds <= self.until_s:
+            self.until_s = self._now_s + seconds
+            self._arrive_wh = limit_wh
+            self._arrive_w = None
+
+    def _u_after_w(self, seconds: float) -> float:
+        if self._slope_w_per_s:
+            return self._u_w + self._slope_w_per_s * seconds
+        if self._u_w == self._target_w:
+            return self._u_w
+        return self._target_w + (self._u_w - self._target_w) * exp(-seconds / self._time_constant_s)
+
+    def _following_wh(self, seconds: float, u_w: float) -> float:
+        """The energy on the way from `_u_w` to `u_w`: area of a trapezium, or of an exponential."""
+        if self._slope_w_per_s:
+            return (self._u_w + u_w) / 2 * seconds * self._wh_per_ws
+        area_ws = self._target_w * seconds + self._time_constant_s * (self._u_w - u_w)
+        return area_ws * self._wh_per_ws
+
+
+class PvInverter:
+    """A PV inverter with its curtailment: gives what the sun offers, up to its rating and its cap.
+
+    `power_w` is what it gives now, `available_w` what it would give without a cap, `cap_w` the cap last
+    taken (None while there is none), `until_s` when a cap next takes effect or ends.
+    """
+
+    __slots__ = (
+        "_caps",
+        "_dead_time_s",
+        "_effective_cap_w",
+        "_expires_s",
+        "available_w",
+        "cap_w",
+        "power_w",
+        "rated_w",
+        "until_s",
+    )
+
+    def __init__(self, rated_w: float, dead_time_s: float = 0.5) -> None:
+        if not (rated_w >= 0 and dead_time_s >= 0):
+            raise ValueError(f"rated_w is {rated_w:g}, dead_time_s {dead_time_s:g}; give at least 0")
+        self.rated_w = rated_w
+        self.power_w = self.available_w = 0.0
+        self.cap_w: float | None = None
+        self.until_s = inf
+        self._dead_time_s = dead_time_s
+        self._effective_cap_w = inf
+        self._caps: deque[tuple[float, float]] = deque()  # in flight: when it takes effect, cap
+        self._expires_s = inf
+
+    def shine(self, sun_w: float) -> None:
+        """Let the sun offer so much from now on."""
+        self.available_w = sun_w if sun_w < self.rated_w else self.rated_w
+        self._give()
+
+    def cap(self, now_s: float, pv_cap_w: float, expires_at_s: float) -> None:
+        """Give at most `pv_cap_w` until `expires_at_s`, beginning after the dead time."""
+        if not pv_cap_w >= 0:
+            raise ValueError(f"a cap of {pv_cap_w} W is no cap")
+        self.cap_w = pv_cap_w
+        self._expires_s = expires_at_s
+        self._head_for(now_s, pv_cap_w)
+
+    def release(self, now_s: float) -> None:
+        """Lift the cap, beginning after the dead time."""
+        self.cap_w = None
+        self._expires_s = inf
+        self._head_for(now_s, inf)
+
+    def obey(self, now_s: float) -> None:
+        """Let caps and the lease take effect that are due."""
+        if now_s < self.until_s:
+            return
+        while self._caps and self._caps[0][0] <= now_s:
+            self._effective_cap_w = self._caps.popleft()[1]
+        if self._expires_s <= now_s:
+            self._caps.clear()
+            self._effective_cap_w = inf
+            self.cap_w = None
+            self._expires_s = inf
+        self._wait()
+        self._give()
+
+    def _head_for(self, now_s: float, cap_w: float) -> None:
+        newest_w = self._caps[-1][1] if self._caps else self._effective_cap_w
+        if cap_w != newest_w:
+            self._caps.append((now_s + self._dead_time_s, cap_w))
+        self._wait()
+        self.obey(now_s)
+
+    def _wait(self) -> None:
+        self.until_s = min(self._caps[0][0] if self._caps else inf, self._expires_s)
+
+    def _give(self) -> None:
+        capped = self._effective_cap_w < self.available_w
+        self.power_w = self._effective_cap_w if capped else self.available_w
