@@ -1,0 +1,218 @@
+"""The command line: reads what was asked for, builds the objects, says in one line what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Coroutine
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from controller import __version__
+from drivers.doors import DoorError
+
+EXIT_FAILED = 1
+EXIT_BAD_FILE = 78
+
+app = typer.Typer(
+    name="penstock",
+    help="Penstock: a behind-the-meter battery controller. Reads the meter and the battery inverters over "
+    "Modbus, decides every second what the batteries do, and says over MQTT what it did and why.",
+    epilog="Begin with `penstock demo`. Then write a site file, try it with `penstock check house.toml`, put "
+    "`penstock emulate house.toml` in one terminal and `penstock run house.toml` in another.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Site = Annotated[Path, typer.Argument(help="The site file (TOML).", metavar="SITE")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
+
+
+class SchemaName(StrEnum):
+    """What `penstock schema` can print."""
+
+    site = "site"
+    profile = "profile"
+    messages = "messages"
+
+
+@app.callback(invoke_without_command=True)
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True)
+    ] = False,
+) -> None:
+    """What is common to all commands."""
+    if version:
+        typer.echo(f"penstock {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(site: Site, quiet: Quiet = False) -> None:
+    """Control the site until Ctrl-C.
+
+    Every cycle: read all devices, decide, order, publish.
+
+    Ctrl-C or SIGTERM hands every device back to its own program before ending. A device that cannot be
+    reached does not stop the others: the controller starts restricted and goes on trying.
+    """
+    from controller.config import load_config
+    from controller.supervisor import run_site
+
+    _log_to_stderr(quiet)
+    _complete(run_site(load_config(site)))
+
+
+@app.command()
+def emulate(site: Site, quiet: Quiet = False) -> None:
+    """Emulate every device of a site file.
+
+    Each is served at its own address, with one house behind them all.
+
+    The house (sun, clouds, load, battery) comes from the [simulation] table; its `speed` lets the sun,
+    the load and the battery's contents pass faster than the clock.
+    """
+    from controller.config import load_config
+    from controller.lab.emulate import emulate_site
+
+    _log_to_stderr(quiet)
+    _complete(emulate_site(load_config(site)))
+
+
+@app.command()
+def check(site: Site) -> None:
+    """Check a site file.
+
+    Says what it describes; exit code 78 and what to mend when something is wrong with it.
+    """
+    from controller.checking import describe
+    from controller.config import load_config
+
+    for line in describe(load_config(site)):
+        typer.echo(line)
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(help="End by itself after so many seconds.", min=1)] = None,
+    speed: Annotated[
+        float,
+        typer.Option(
+            help="How much faster than the clock the sun, the load and the battery's contents pass. "
+            "288 makes a day last five minutes; the controller and the inverter stay in real time.",
+            min=1,
+            max=3600,
+        ),
+    ] = 288.0,
+    port: Annotated[int, typer.Option(help="Port of the MQTT broker on 127.0.0.1; 0 for any.")] = 1883,
+) -> None:
+    """See it all run: emulated house, controller, broker.
+
+    Real Modbus sockets on 127.0.0.1, the same controller as `penstock run`. A day of sun and load passes
+    in about five minutes. Works without a terminal too: then it prints a line now and again.
+    """
+    from controller.lab.demo import run_demo
+
+    _complete(run_demo(seconds, speed, port))
+
+
+@app.command()
+def simulate(
+    site: Site,
+    days: Annotated[
+        int | None, typer.Option(help="How many days; all of the CSV, or 1.", min=1, max=36600)
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="CSV (or .csv.gz) with timestamp, load_w, pv_w: any even step."),
+    ] = None,
+    step_s: Annotated[float, typer.Option(help="Step without a CSV, in seconds.", min=0.1, max=3600)] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Days or years in seconds: energy, cycles, limits.
+
+    The same `step` as on the site, with the house of [simulation] or measured load and PV from a CSV.
+    Exit code 1 when the controller broke a limit it could have kept.
+    """
+    from controller.lab.simulate_command import simulate_site
+
+    if not simulate_site(site, days, source, step_s, as_json):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def schema(
+    what: Annotated[SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages]")] = (
+        SchemaName.site
+    ),
+) -> None:
+    """Print a JSON Schema.
+
+    Of site files, device profiles or MQTT messages.
+    """
+    typer.echo(json.dumps(_schema(what), indent=2))
+
+
+def _schema(what: SchemaName) -> dict[str, Any]:
+    if what is SchemaName.site:
+        from controller.sitefile import SiteFile
+
+        return SiteFile.model_json_schema()
+    if what is SchemaName.profile:
+        from drivers.profile import profile_schema
+
+        return profile_schema()
+    from controller.telemetry import DeviceMessage, StateMessage
+
+    return {
+        "state": StateMessage.model_json_schema(mode="serialization"),
+        "device": DeviceMessage.model_json_schema(mode="serialization"),
+    }
+
+
+def _log_to_stderr(quiet: bool) -> None:
+    logging.basicConfig(
+        level=logging.WARNING if quiet else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+
+
+def _complete(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end; Ctrl-C outside of `run` ends without a traceback."""
+    try:
+        asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    for line in text.splitlines():
+        print(f"penstock: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+def main() -> None:
+    """The `penstock` command."""
+    from controller.errors import RunError
+
+    try:
+        app()
+    except DoorError as error:
+        _fail(str(error), EXIT_BAD_FILE)
+    except RunError as error:
+        _fail(str(error), EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""`penstock check`: what a site file describes, in words, with what an owner should know about it."""
+
+from __future__ import annotations
+
+from controller.config import Config, DeviceEntry
+
+
+def describe(config: Config) -> list[str]:
+    """Lines for the operator; warnings begin with `warning:`."""
+    dispatch = config.dispatch
+    lines = [f"{config.path}: site {config.site}, one decision every {config.cycle_s:g} s"]
+    lines.append(
+        f"  grid     {config.phases} phase(s), import {_limit(dispatch.import_limit_w)}, "
+        f"export {_limit(dispatch.export_limit_w)}"
+    )
+    lines += [_device(entry) for entry in config.devices]
+    for settings in dispatch.batteries:
+        lines.append(
+            f"  {settings.id:8} {settings.capacity_wh / 1000:g} kWh, "
+            f"{settings.min_soc_pct:g} to {settings.max_soc_pct:g} %, "
+            f"charge {_limit(settings.max_charge_w)}, discharge {_limit(settings.max_discharge_w)}"
+        )
+    lines.append(f"  policy   {dispatch.policy}, reserve {dispatch.reserve_pct:g} %")
+    lines.append(f"  mqtt     {_broker(config)}")
+    return lines + [f"  warning: {text}" for text in _warnings(config)]
+
+
+def _device(entry: DeviceEntry) -> str:
+    return f"  {entry.id:8} {entry.role}: {entry.profile.name}, {entry.connection} unit {entry.unit}"
+
+
+def _limit(power_w: float | None) -> str:
+    return "no limit here" if power_w is None else f"at most {power_w:g} W"
+
+
+def _broker(config: Config) -> str:
+    mqtt = config.mqtt
+    if mqtt is None:
+        return "none; add [mqtt] to publish the state"
+    if mqtt.host is None:
+        return f"embedded broker on 127.0.0.1:{mqtt.port}, topics penstock/{config.site}/#"
+    return f"{'TLS ' if mqtt.tls else ''}{mqtt.host}:{mqtt.port}, topics penstock/{config.site}/#"
+
+
+def _warnings(config: Config) -> list[str]:
+    found = []
+    for entry in (*config.batteries, *config.pvs):
+        lease = entry.profile.lease
+        if lease is None or lease.seconds is None:
+            stays = f": {lease.fallback}" if lease is not None and lease.fallback else ""
+            found.append(f"{entry.id} never forgets an order by itself{stays}")
+        if entry.profile.confidence == "low":
+            found.append(f'{entry.id}: the facts in profile "{entry.profile.id}" are not well founded yet')
+    if config.dispatch.export_limit_w is not None and not config.pvs:
+        found.append("export_limit_w is set, but no [[pv]] can be curtailed once the batteries are full")
+    return found

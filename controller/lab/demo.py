@@ -1,0 +1,62 @@
+"""`penstock demo`: an emulated house on real sockets, the controller, a broker and a view in one."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import replace
+from importlib.resources import as_file, files
+
+from rich.console import Console
+
+from controller.config import Config, DeviceEntry, load_config
+from controller.lab.emulate import emulated
+from controller.lab.view import View
+from controller.supervisor import run_site
+from drivers.link import parse_connection
+
+
+async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
+    """Run until Ctrl-C or for `seconds`; RunError when a port cannot be had."""
+    config = _demo_config(mqtt_port)
+    stop = asyncio.Event()
+    console = Console()
+    async with emulated(config, speed) as house:
+        view = View(console, config, house)
+        if seconds is not None:
+            asyncio.get_running_loop().call_later(seconds, stop.set)
+        with view:
+            await run_site(config, (view.show,), stop)
+    view.summary()
+
+
+def _demo_config(mqtt_port: int) -> Config:
+    """The demo's site file, on free ports when its own are taken."""
+    with as_file(files("controller.lab") / "demo.toml") as path:
+        config = load_config(path)
+    assert config.mqtt is not None, "the demo's site file has a broker"
+    return replace(
+        config,
+        meter=_on_free_port(config.meter),
+        batteries=tuple(_on_free_port(entry) for entry in config.batteries),
+        pvs=tuple(_on_free_port(entry) for entry in config.pvs),
+        mqtt=replace(config.mqtt, port=_free_port(mqtt_port)),
+    )
+
+
+def _on_free_port(entry: DeviceEntry) -> DeviceEntry:
+    address = parse_connection(entry.connection)
+    return replace(entry, connection=f"tcp://{address.host}:{_free_port(address.port)}")
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port of 127.0.0.1 if nothing listens there, else any that is free."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return wanted

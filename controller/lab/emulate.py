@@ -1,0 +1,91 @@
+"""`penstock emulate`: every device of a site file at its own address, with one house behind them all."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from controller.config import Config, DeviceEntry
+from controller.errors import RunError
+from controller.lab.house import build_house, resolution_s, synthetic
+from drivers.link import parse_connection
+from drivers.wire import ModbusTcpServer, Unit
+from simulators.emulator import emulated_unit
+from simulators.site import House
+
+log = logging.getLogger("penstock")
+
+
+@asynccontextmanager
+async def emulated(config: Config, speed: float | None = None) -> AsyncIterator[House]:
+    """The site's devices listening on their addresses; RunError when one cannot be bound."""
+    speed = config.simulation.speed if speed is None else speed
+    traces = synthetic(config, resolution_s(speed))
+    house = build_house(
+        config,
+        traces.load,
+        traces.pv,
+        config.simulation.pv_peak_w,
+        speed=speed,
+        begin_s=asyncio.get_running_loop().time(),
+        trace_begin_s=config.simulation.start_hour * 3600.0,
+    )
+    servers: list[ModbusTcpServer] = []
+    try:
+        for connection, units in _units(config, house).items():
+            servers.append(await _listen(connection, units))
+        yield house
+    finally:
+        for server in servers:
+            await server.stop()
+
+
+def _units(config: Config, house: House) -> dict[str, dict[int, Unit]]:
+    """Emulated units by connection and unit id."""
+    found: dict[str, dict[int, Unit]] = {}
+
+    def add(entry: DeviceEntry, unit: Unit) -> None:
+        found.setdefault(entry.connection, {})[entry.unit] = unit
+
+    add(config.meter, emulated_unit(config.meter.profile, house.meter(), serial=config.meter.id))
+    for index, entry in enumerate(config.batteries):
+        add(entry, emulated_unit(entry.profile, house.battery(index), serial=entry.id))
+    for index, entry in enumerate(config.pvs):
+        add(entry, emulated_unit(entry.profile, house.pv(index), serial=entry.id))
+    return found
+
+
+async def _listen(connection: str, units: dict[int, Unit]) -> ModbusTcpServer:
+    address = parse_connection(connection)
+    server = ModbusTcpServer(units)
+    try:
+        await server.start(address.host, address.port)
+    except OSError as error:
+        raise RunError(f"{connection}: {_why_not(error, address.port)}") from None
+    log.info("%s: emulating unit %s", connection, ", ".join(str(unit) for unit in sorted(units)))
+    return server
+
+
+def _why_not(error: OSError, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is in use; end what listens there, or change the port in the site file"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "is not an address of this host; emulate on the host that has it, or write 127.0.0.1"
+    if error.errno == errno.EACCES:
+        return f"port {port} needs root; take one above 1023, such as 5020"
+    return f"cannot listen: {error.strerror or error}"
+
+
+async def emulate_site(config: Config) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with emulated(config):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        log.info("the house is running; Ctrl-C ends it")
+        await stop.wait()

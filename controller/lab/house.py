@@ -1,0 +1,103 @@
+"""The house of a site file: `[simulation]` and the devices' profiles make the plant behind them."""
+
+from __future__ import annotations
+
+from math import inf, sqrt
+
+from controller.config import Config
+from simulators.battery import LithiumParams
+from simulators.inverter import InverterParams
+from simulators.site import BatteryUnit, House, PvUnit
+from simulators.traces import SyntheticHouse, Trace
+
+C_RATE = 0.5
+"""Rating of an emulated battery whose site file gives none: its capacity in two hours."""
+
+_RESOLUTIONS_S = (1, 5, 10, 30, 60, 300, 900, 1800, 3600)
+_EDGES_PER_S = 1.0 / 3.0
+"""Of load and sun, in real seconds: a controller that decides every second must be able to follow."""
+
+
+class Part:
+    """A share of a trace, for one of several PV inverters."""
+
+    def __init__(self, trace: Trace, share: float) -> None:
+        self._trace = trace
+        self._share = share
+
+    def at(self, t_s: float) -> float:
+        return self._trace.at(t_s) * self._share
+
+    def next_edge_s(self, t_s: float) -> float:
+        return self._trace.next_edge_s(t_s)
+
+
+def synthetic(config: Config, resolution_s: int = 1) -> SyntheticHouse:
+    """Load and sun of `[simulation]`; time 0 is midnight of its first day."""
+    wanted = config.simulation
+    return SyntheticHouse(
+        wanted.seed,
+        first_day=wanted.start,
+        load_kwh_per_year=wanted.annual_load_kwh,
+        pv_peak_w=wanted.pv_peak_w,
+        latitude_deg=wanted.latitude_deg,
+        resolution_s=resolution_s,
+    )
+
+
+def resolution_s(speed: float) -> int:
+    """How fine the invented day is when it passes at this speed; in real time, to the second."""
+    if speed <= 1.0:
+        return 1
+    return next((one for one in _RESOLUTIONS_S if one * _EDGES_PER_S >= speed), _RESOLUTIONS_S[-1])
+
+
+def build_house(
+    config: Config,
+    load: Trace,
+    sun: Trace,
+    sun_peak_w: float,
+    *,
+    speed: float = 1.0,
+    begin_s: float = 0.0,
+    trace_begin_s: float = 0.0,
+) -> House:
+    """The plant. Without `[[pv]]` in the site file the sun still shines, on PV that nobody can curtail."""
+    inverters = len(config.pvs) or 1
+    pvs = [
+        PvUnit(
+            Part(sun, 1.0 / inverters),
+            rated_w=max(sun_peak_w / inverters, 1.0),
+            dead_time_s=config.pvs[index].profile.response.dead_time_s if config.pvs else 0.0,
+        )
+        for index in range(inverters)
+    ]
+    return House(
+        load,
+        pvs,
+        [_battery(config, index) for index in range(len(config.batteries))],
+        phases=config.phases,
+        speed=speed,
+        begin_s=begin_s,
+        trace_begin_s=trace_begin_s,
+    )
+
+
+def _battery(config: Config, index: int) -> BatteryUnit:
+    settings = config.dispatch.batteries[index]
+    response = config.batteries[index].profile.response
+    one_way = sqrt(config.simulation.efficiency_pct / 100.0)
+    rated_w = settings.capacity_wh * C_RATE
+    return BatteryUnit(
+        LithiumParams(settings.capacity_wh, charge_efficiency=one_way, discharge_efficiency=one_way),
+        InverterParams(
+            rated_charge_w=rated_w if settings.max_charge_w is None else settings.max_charge_w,
+            rated_discharge_w=rated_w if settings.max_discharge_w is None else settings.max_discharge_w,
+            charge_efficiency=one_way,
+            discharge_efficiency=one_way,
+            dead_time_s=response.dead_time_s,
+            time_constant_s=response.time_constant_s,
+            ramp_w_per_s=response.ramp_w_per_s or inf,
+        ),
+        soc_pct=config.simulation.initial_soc_pct,
+    )

@@ -1,0 +1,85 @@
+"""Was a limit broken, and could the controller have kept it? Judged at the plant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.dispatch.settings import DispatchConfig
+from controller.dispatch.site import Snapshot
+from simulators.site import House
+
+GRACE_S = 5.0
+TOLERANCE_PART, TOLERANCE_W = 0.02, 100.0
+"""A limit is broken beyond max(2 %, 100 W) for more than 5 s (invariant I03; UL 1741 PCS allows 30 s)."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Counts of broken limits.
+
+    `violations` could have been kept: a battery had room, or a PV inverter could have been capped.
+    `beyond_control_s` is the time in which nothing on the site could have kept the limit.
+    """
+
+    violations: int = 0
+    violation_s: float = 0.0
+    worst_w: float = 0.0
+    beyond_control_s: float = 0.0
+
+
+class LimitJudge:
+    """Moves the house on and watches the power at the PCC, as mean over what is left after `GRACE_S`."""
+
+    def __init__(self, config: DispatchConfig, verdict: Verdict) -> None:
+        self._config = config
+        self._verdict = verdict
+        self._over_s = 0.0
+        self._watches = config.import_limit_w is not None or config.export_limit_w is not None
+
+    def watch(self, house: House, snapshot: Snapshot, until_s: float) -> None:
+        """Judge from the last decision, at `snapshot`, to the next at `until_s`."""
+        if not self._watches:
+            house.advance(until_s)
+            return
+        begin_s = snapshot.now_s
+        if until_s - begin_s > GRACE_S:
+            begin_s += GRACE_S
+            house.advance(begin_s)
+        before_wh = house.import_wh - house.export_wh
+        house.advance(until_s)
+        seconds = until_s - begin_s
+        pcc_w = (house.import_wh - house.export_wh - before_wh) * 3600.0 / seconds
+        over_w = self._over_w(pcc_w)
+        if over_w <= 0.0:
+            self._over_s = 0.0
+            return
+        self._over_s += until_s - snapshot.now_s
+        if self._over_s <= GRACE_S:
+            return
+        if self._room_w(snapshot, importing=pcc_w > 0.0) <= TOLERANCE_W:
+            self._verdict.beyond_control_s += seconds
+            return
+        self._verdict.violations += 1
+        self._verdict.violation_s += seconds
+        self._verdict.worst_w = max(self._verdict.worst_w, over_w)
+
+    def _over_w(self, pcc_import_w: float) -> float:
+        """How far beyond limit and tolerance; negative inside."""
+        limit_w = self._config.import_limit_w if pcc_import_w > 0.0 else self._config.export_limit_w
+        if limit_w is None:
+            return -1.0
+        return abs(pcc_import_w) - limit_w - max(TOLERANCE_PART * limit_w, TOLERANCE_W)
+
+    def _room_w(self, snapshot: Snapshot, importing: bool) -> float:
+        """What the devices could still have done about it when the decision fell."""
+        room_w = 0.0
+        for settings, reading in zip(self._config.batteries, snapshot.batteries, strict=True):
+            if reading is None or reading.soc_pct is None:
+                continue
+            if importing and reading.soc_pct > settings.min_soc_pct:
+                room_w += (reading.max_discharge_w or 0.0) - reading.battery_discharge_w
+            elif not importing and reading.soc_pct < settings.max_soc_pct:
+                room_w += (reading.max_charge_w or 0.0) + reading.battery_discharge_w
+        if not importing:
+            room_w += sum(pv.pv_generation_w for pv in snapshot.pvs if pv is not None)
+        return room_w

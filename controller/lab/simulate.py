@@ -1,0 +1,197 @@
+"""The fast path: the site's own `step` on the plant, without a shell, as fast as it goes.
+
+Decisions fall on an even step, and in between wherever the site's next beat could decide otherwise, however
+coarse the step is here: a battery is full, empty, slowed down by its BMS or at its reserve; at the start, on
+a ramp, and after a PV cap that changes what there is to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+
+from controller.config import Config
+from controller.dispatch.decision import Decision, Memory
+from controller.dispatch.limits import HYSTERESIS_PCT
+from controller.dispatch.modes import Mode
+from controller.dispatch.settings import BatterySettings
+from controller.dispatch.site import Snapshot
+from controller.dispatch.step import step
+from controller.lab.house import build_house
+from controller.lab.judge import LimitJudge, Verdict
+from simulators.site import Energies, House
+from simulators.traces import Trace
+
+Watcher = Callable[[Snapshot, Decision], None]
+Progress = Callable[[float], None]
+
+PROGRESS_EVERY = 2000
+
+
+@dataclass(slots=True)
+class Result:
+    """What a simulated time came to; energies in Wh, at the AC terminals."""
+
+    duration_s: float
+    decisions: int = 0
+    energies: Energies | None = None
+    stored_before_wh: float = 0.0
+    import_without_wh: float = 0.0
+    export_without_wh: float = 0.0
+    capacity_wh: float = 0.0
+    soc_pct: float = 0.0
+    verdict: Verdict = field(default_factory=Verdict)
+
+    @property
+    def books(self) -> Energies:
+        """The energies; there are some once the run has ended."""
+        if self.energies is None:
+            raise ValueError("the run has not ended")
+        return self.energies
+
+    @property
+    def self_sufficiency_pct(self) -> float:
+        """The part of the load that did not come from the grid."""
+        return _share_pct(self.books.load_wh - self.books.import_wh, self.books.load_wh)
+
+    @property
+    def self_sufficiency_without_pct(self) -> float:
+        """The same without any battery."""
+        return _share_pct(self.books.load_wh - self.import_without_wh, self.books.load_wh)
+
+    @property
+    def full_cycles(self) -> float:
+        """Equivalent full cycles: what was discharged, in capacities."""
+        return self.books.discharged_wh / self.capacity_wh
+
+    @property
+    def imbalance_pct(self) -> float:
+        """What the energy books do not account for, of what went through the site."""
+        books = self.books
+        site_wh = books.import_wh + books.pv_wh + books.discharged_wh
+        site_wh -= books.load_wh + books.export_wh + books.charged_wh
+        kept_wh = books.charged_wh - books.discharged_wh - books.lost_wh
+        cells_wh = books.stored_wh - self.stored_before_wh - kept_wh
+        return _share_pct(abs(site_wh) + abs(cells_wh), books.load_wh + books.export_wh + books.charged_wh)
+
+
+def _share_pct(part: float, whole: float) -> float:
+    return 100.0 * part / whole if whole > 0.0 else 0.0
+
+
+def simulate(
+    config: Config,
+    load: Trace,
+    sun: Trace,
+    sun_peak_w: float,
+    duration_s: float,
+    step_s: float,
+    *,
+    trace_begin_s: float = 0.0,
+    utc_begin_s: float | None = None,
+    watcher: Watcher | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Run the site for `duration_s` with a decision at least every `step_s`.
+
+    `watcher` is shown every snapshot and decision, `progress` the seconds done now and again.
+    """
+    house = build_house(config, load, sun, sun_peak_w, trace_begin_s=trace_begin_s)
+    site = _Site(config, house, utc_begin_s)
+    result = Result(duration_s, stored_before_wh=house.energies.stored_wh)
+    judge = LimitJudge(config.dispatch, result.verdict)
+    now_s, grid_step = 0.0, 0
+    while now_s < duration_s:
+        snapshot, decision = site.decide(now_s)
+        result.decisions += 1
+        if watcher is not None:
+            watcher(snapshot, decision)
+        if now_s >= (grid_step + 1) * step_s:
+            grid_step = int(now_s / step_s)
+        next_s = min((grid_step + 1) * step_s, duration_s)
+        if next_s - now_s > config.cycle_s:
+            next_s = min(next_s, now_s + max(site.unchanged_for_s(now_s, decision), config.cycle_s))
+        _count_without(result, house, next_s - now_s)
+        judge.watch(house, snapshot, next_s)
+        now_s = next_s
+        if now_s >= (grid_step + 1) * step_s:
+            grid_step += 1
+        if progress is not None and result.decisions % PROGRESS_EVERY == 0:
+            progress(now_s)
+    house.advance(duration_s)
+    result.energies = house.energies
+    result.capacity_wh = sum(one.capacity_wh for one in config.dispatch.batteries)
+    result.soc_pct = 100.0 * house.energies.stored_wh / result.capacity_wh
+    return result
+
+
+class _Site:
+    """The devices' side of a decision: readings in, orders out, no wires in between."""
+
+    def __init__(self, config: Config, house: House, utc_begin_s: float | None) -> None:
+        self._config = config.dispatch
+        self._memory = Memory()
+        self._utc_begin_s = utc_begin_s
+        self._house = house
+        self._marks_wh = [
+            _marks_wh(settings, self._config.reserve_pct, battery.cells.params.capacity_wh)
+            for settings, battery in zip(self._config.batteries, house.batteries, strict=True)
+        ]
+        self._caps_before_w: tuple[float | None, ...] = ()
+        self._meter = house.meter()
+        self._batteries = [house.battery(index) for index in range(len(config.batteries))]
+        self._pvs = [house.pv(index) for index in range(len(config.pvs))]
+
+    def decide(self, now_s: float) -> tuple[Snapshot, Decision]:
+        """Read everything at `now_s`, decide, and order it."""
+        utc_s = None if self._utc_begin_s is None else self._utc_begin_s + now_s
+        snapshot = Snapshot(
+            now_s,
+            self._meter.reading(now_s),
+            tuple([one.reading(now_s) for one in self._batteries]),
+            tuple([one.reading(now_s) for one in self._pvs]),
+            utc_s,
+            utc_s is not None,
+        )
+        self._caps_before_w = self._memory.pv_caps_w
+        self._memory, decision = step(self._config, self._memory, snapshot)
+        for battery, setpoint_w in zip(self._batteries, decision.battery_setpoints_w, strict=True):
+            if setpoint_w is None:
+                battery.release(now_s)
+            else:
+                battery.order(now_s, setpoint_w, inf)
+        for pv, cap_w in zip(self._pvs, decision.pv_caps_w, strict=True):
+            if cap_w is None:
+                pv.release(now_s)
+            else:
+                pv.cap(now_s, cap_w, inf)
+        return snapshot, decision
+
+    def unchanged_for_s(self, now_s: float, decision: Decision) -> float:
+        """How long the next decisions would be the same while load and sun are; 0 if nobody can tell.
+
+        At the start, on a ramp and after a new PV cap the next beat decides on what it then sees.
+        """
+        if decision.mode is not Mode.RUNNING or self._memory.soft_start or decision.limited_by == "ramp":
+            return 0.0
+        if decision.pv_caps_w != self._caps_before_w:
+            return 0.0
+        return self._house.time_to_limit_s(now_s, self._marks_wh)
+
+
+def _marks_wh(settings: BatterySettings, reserve_pct: float, capacity_wh: float) -> list[float]:
+    """The contents at which dispatch changes its mind about a battery."""
+    floors_pct = (settings.min_soc_pct, max(reserve_pct, settings.min_soc_pct))
+    marks_pct = {pct + back_pct for pct in floors_pct for back_pct in (0.0, HYSTERESIS_PCT)}
+    marks_pct |= {settings.max_soc_pct, settings.max_soc_pct - HYSTERESIS_PCT}
+    return sorted(capacity_wh * pct / 100 for pct in marks_pct)
+
+
+def _count_without(result: Result, house: House, seconds: float) -> None:
+    """What the grid would have had to do without a battery, at this load and the sun that was offered."""
+    net_wh = (house.load_w - house.available_w) * seconds / 3600.0
+    if net_wh > 0.0:
+        result.import_without_wh += net_wh
+    else:
+        result.export_without_wh -= net_wh

@@ -1,0 +1,214 @@
+"""The scan cycle: on every beat read, decide, order, report; absolute deadlines, no catch-up bursts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from controller.dispatch.decision import Decision, Memory
+from controller.dispatch.modes import Mode
+from controller.dispatch.settings import DispatchConfig
+from controller.dispatch.site import Snapshot
+from controller.dispatch.step import step
+from controller.station import BatteryStation, MeterStation, PvStation, Station
+from drivers.device import Battery, BatteryReading, Meter, MeterReading, Pv, PvReading
+
+log = logging.getLogger("penstock")
+
+READ_PART = 0.6
+"""Part of the cycle in which devices must have answered; what comes later counts for the next beat."""
+WRITE_PART = 0.95
+LONGEST_READ_S = 0.8
+RELEASE_WITHIN_S = 3.0
+"""A clean stop has the devices confirm their release within this time (fault catalogue, E15)."""
+
+
+@dataclass(slots=True)
+class Timing:
+    """How the beat was kept: counts since the start, and the last cycle's times in seconds."""
+
+    cycles: int = 0
+    overruns: int = 0
+    missed_beats: int = 0
+    start_jitter_s: float = 0.0
+    read_s: float = 0.0
+    decide_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One beat as it was: what was heard, what was decided, and the stations as they stood."""
+
+    seq: int
+    snapshot: Snapshot
+    decision: Decision
+    timing: Timing
+    meter: MeterStation
+    batteries: tuple[BatteryStation, ...]
+    pvs: tuple[PvStation, ...]
+
+    @property
+    def stations(self) -> tuple[Station[MeterReading] | Station[BatteryReading] | Station[PvReading], ...]:
+        """All devices: meter, batteries, PV inverters."""
+        return (self.meter, *self.batteries, *self.pvs)
+
+
+Listener = Callable[[Cycle], None]
+UtcClock = Callable[[], tuple[float | None, bool]]
+"""UTC seconds and whether the clock can be trusted."""
+
+
+def _no_utc() -> tuple[float | None, bool]:
+    return None, False
+
+
+@dataclass(slots=True)
+class ControlLoop:
+    """The controller of one site: `run` until `stop`. Listeners must not wait for anything."""
+
+    config: DispatchConfig
+    meter: Meter
+    batteries: Sequence[Battery]
+    pvs: Sequence[Pv] = ()
+    listeners: Sequence[Listener] = ()
+    utc: UtcClock = _no_utc
+    memory: Memory = field(default_factory=Memory)
+    timing: Timing = field(default_factory=Timing)
+    stopping: bool = False
+    fault: str = ""
+    _sleeper: asyncio.Future[None] | None = field(init=False, default=None)
+    _meter: MeterStation = field(init=False)
+    _batteries: tuple[BatteryStation, ...] = field(init=False)
+    _pvs: tuple[PvStation, ...] = field(init=False)
+    _stations: tuple[MeterStation | BatteryStation | PvStation, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._meter = MeterStation(self.meter)
+        self._batteries = tuple(BatteryStation(one) for one in self.batteries)
+        self._pvs = tuple(PvStation(one) for one in self.pvs)
+        self._stations = (self._meter, *self._batteries, *self._pvs)
+
+    def stop(self) -> None:
+        """Let `run` end after the present cycle."""
+        self.stopping = True
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(None)
+
+    async def run(self) -> None:
+        """Scan until `stop` is called, then release every device; a bug in the core ends it."""
+        tasks = [asyncio.create_task(one.run(), name=f"station {one.id}") for one in self._stations]
+        try:
+            await self._beats(tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await self._stop()
+
+    async def _beats(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        cycle_s = self.config.cycle_s
+        start_s, number = loop.time(), 0
+        while not self.stopping:
+            beat_s = start_s + number * cycle_s
+            self.timing.start_jitter_s = loop.time() - beat_s
+            await self._cycle(beat_s)
+            for task in tasks:
+                if task.done():
+                    task.result()
+            number += 1
+            late_s = loop.time() - (start_s + number * cycle_s)
+            if late_s > 0.0:
+                skipped = int(late_s / cycle_s) + 1
+                self.timing.overruns += 1
+                self.timing.missed_beats += skipped
+                number += skipped
+            await self._until(start_s + number * cycle_s)
+
+    async def _cycle(self, beat_s: float) -> None:
+        """One scan: everybody reads at once, the core decides, orders go out."""
+        loop = asyncio.get_running_loop()
+        cycle_s = self.config.cycle_s
+        read_by_s = beat_s + min(READ_PART * cycle_s, LONGEST_READ_S)
+        awaited = [one for one in self._stations if one.well]
+        for station in self._stations:
+            station.beat(read_by_s)
+        try:
+            async with asyncio.timeout_at(read_by_s + 0.05 * cycle_s):
+                for station in awaited:
+                    await station.answered.wait()
+        except TimeoutError:
+            pass
+        now_s = loop.time()
+        self.timing.read_s = now_s - beat_s
+        self._decide(now_s, beat_s + WRITE_PART * cycle_s)
+        self.timing.decide_s = loop.time() - now_s
+
+    def _decide(self, now_s: float, write_by_s: float, stop: bool = False) -> None:
+        for battery in self._batteries:
+            self.fault = self.fault or battery.fault
+        utc_s, trusted = self.utc()
+        snapshot = Snapshot(
+            now_s,
+            self._meter.reading,
+            tuple(one.reading for one in self._batteries),
+            tuple(one.reading for one in self._pvs),
+            utc_s,
+            trusted,
+            stop,
+            self.fault,
+        )
+        before = self.memory.mode
+        self.memory, decision = step(self.config, self.memory, snapshot)
+        if decision.mode is not before:
+            log.log(_LEVEL[decision.mode], "%s -> %s: %s", before.value, decision.mode.value, decision.reason)
+        for battery, setpoint_w in zip(self._batteries, decision.battery_setpoints_w, strict=True):
+            battery.order(setpoint_w, write_by_s)
+        for pv, cap_w in zip(self._pvs, decision.pv_caps_w, strict=True):
+            pv.order(cap_w, write_by_s)
+        self.timing.cycles += 1
+        cycle = Cycle(
+            self.timing.cycles, snapshot, decision, self.timing, self._meter, self._batteries, self._pvs
+        )
+        for listener in self.listeners:
+            listener(cycle)
+
+    async def _until(self, when_s: float) -> None:
+        """Sleep until exactly `when_s` on the loop's clock, or until `stop`."""
+        if self.stopping:
+            return
+        loop = asyncio.get_running_loop()
+        self._sleeper = loop.create_future()
+        handle = loop.call_at(when_s, _wake, self._sleeper)
+        try:
+            await self._sleeper
+        finally:
+            handle.cancel()
+            self._sleeper = None
+
+    async def _stop(self) -> None:
+        """Decide STOPPED, release every device and close it, within `RELEASE_WITHIN_S`."""
+        now_s = asyncio.get_running_loop().time()
+        deadline_s = now_s + RELEASE_WITHIN_S
+        self._decide(now_s, deadline_s, stop=True)
+        released = await asyncio.gather(*(one.release(deadline_s) for one in self._stations))
+        log.info("stopped; %d of %d devices released", sum(released), len(released))
+        await asyncio.gather(*(one.device.close() for one in self._stations))
+
+
+_LEVEL = {
+    Mode.STARTING: logging.INFO,
+    Mode.RUNNING: logging.INFO,
+    Mode.HOLDING: logging.WARNING,
+    Mode.SAFE: logging.ERROR,
+    Mode.ISLANDED: logging.WARNING,
+    Mode.STOPPED: logging.INFO,
+    Mode.FAULT: logging.ERROR,
+}
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)

@@ -1,0 +1,119 @@
+"""The site file as it is written: one pydantic model a table. `config.py` turns it into a frozen Config."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Watts = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="a to z, 0 to 9, - and _")]
+
+
+class Table(BaseModel):
+    """A table of the site file: unknown keys are errors, numbers are never taken from strings."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Grid(Table):
+    """`[grid]`: the connection point."""
+
+    import_limit_w: Watts | None = Field(None, description="most the PCC may import, W")
+    export_limit_w: Watts | None = Field(None, description="most the PCC may export, W; 0 for zero export")
+    fuse_a: float | None = Field(None, gt=0, le=10_000, description="main fuse, A per phase")
+    phases: int = Field(3, description="1 or 3")
+
+    @field_validator("phases")
+    @classmethod
+    def _one_or_three(cls, phases: int) -> int:
+        if phases not in (1, 3):
+            raise ValueError("give 1 or 3")
+        return phases
+
+
+class DeviceTable(Table):
+    """What every device has."""
+
+    id: Name
+    profile: str = Field(min_length=1, description='a name such as "eastron-sdm630", or a path to a .toml')
+    connection: str = Field(min_length=1, description='such as "tcp://192.168.1.20:502"')
+    unit: int = Field(1, ge=0, le=255, description="Modbus unit id")
+
+
+class Meter(DeviceTable):
+    """`[[meter]]`: the meter at the point of common coupling (PCC)."""
+
+    role: Literal["pcc"] = Field("pcc", description='"pcc": where the site meets the grid')
+
+
+class Battery(DeviceTable):
+    """`[[battery]]`: a battery with its inverter."""
+
+    capacity_wh: float = Field(gt=0, le=1e9, description="usable capacity, Wh")
+    min_soc_pct: Percent = Field(5.0, description="never discharged below this, %")
+    max_soc_pct: Percent = Field(100.0, description="never charged above this, %")
+    max_charge_w: Watts | None = Field(None, description="tighter than the device's own limit, W")
+    max_discharge_w: Watts | None = Field(None, description="tighter than the device's own limit, W")
+
+
+class Pv(DeviceTable):
+    """`[[pv]]`: a PV inverter that can be read and curtailed."""
+
+
+class Policy(Table):
+    """`[policy]`: what the battery is for."""
+
+    name: Literal["self_consumption"] = Field("self_consumption", description="self_consumption")
+    reserve_pct: Percent = Field(0.0, description="kept for outages, %")
+    target_import_w: float = Field(0.0, ge=-1e6, le=1e6, description="what the PCC is held at, W")
+    deadband_w: float = Field(10.0, ge=0, le=10_000, description="smaller corrections are not written, W")
+    ramp_w_per_s: float | None = Field(None, gt=0, description="fastest change of the setpoint, W/s")
+
+
+class Mqtt(Table):
+    """`[mqtt]`: where the state is published."""
+
+    url: str = Field(description='"mqtt://host:1883", "mqtts://host:8883" or "embedded"')
+    username: str | None = None
+    password_file: str | None = Field(None, description="path to a file that holds only the password")
+    port: int = Field(1883, ge=0, le=65535, description='only for "embedded": where it listens on 127.0.0.1')
+
+    @field_validator("url")
+    @classmethod
+    def _known_scheme(cls, url: str) -> str:
+        if url == "embedded" or url.startswith(("mqtt://", "mqtts://")):
+            return url
+        raise ValueError('give "mqtt://host:1883", "mqtts://host:8883" or "embedded"')
+
+
+class Simulation(Table):
+    """`[simulation]`: the house that `emulate`, `demo` and `simulate` put behind the devices."""
+
+    seed: int = Field(1, ge=0, description="the same seed gives the same house, sun and clouds")
+    start: date = Field(date(2026, 6, 1), description="first day, such as 2026-06-01")
+    start_hour: float = Field(9.0, ge=0, lt=24, description="hour of that day at which it begins, local")
+    annual_load_kwh: float = Field(4000.0, gt=0, le=1e7, description="what the house uses in a year, kWh")
+    pv_peak_w: Watts = Field(5000.0, description="what the PV gives at best, W")
+    latitude_deg: float = Field(50.0, ge=-65, le=65, description="north is positive")
+    initial_soc_pct: Percent = Field(50.0, description="of every battery at the start, %")
+    efficiency_pct: float = Field(95.0, gt=50, le=100, description="of the converter, one way, %")
+    speed: float = Field(
+        1.0, ge=1, le=3600, description="sun, load and battery contents pass this much faster"
+    )
+
+
+class SiteFile(Table):
+    """One site, for both ends: `penstock run` and `penstock emulate` read the same file."""
+
+    site: Name
+    cycle_s: float = Field(1.0, ge=0.1, le=60, description="the beat of the controller, s; 0.1 to 60")
+    grid: Grid = Grid()
+    meter: list[Meter] = Field(min_length=1, max_length=1, description="one [[meter]] at the PCC")
+    battery: list[Battery] = Field(min_length=1, max_length=16, description="at least one [[battery]]")
+    pv: list[Pv] = Field(default_factory=list, max_length=16)
+    policy: Policy = Policy()
+    mqtt: Mqtt | None = None
+    simulation: Simulation = Simulation()

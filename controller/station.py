@@ -1,0 +1,157 @@
+"""One device and its own task: read on every beat, carry out the newest order, never make others wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Generic, TypeVar
+
+from drivers.device import Battery, BatteryReading, DeviceError, Meter, MeterReading, Pv, PvReading
+from drivers.guard import GuardError
+
+log = logging.getLogger("penstock")
+
+Device = Meter | Battery | Pv
+Reading = TypeVar("Reading", MeterReading, BatteryReading, PvReading)
+
+
+class Station(Generic[Reading]):
+    """The newest reading of one device, and the newest order for it.
+
+    A device that fails is `well = False` from then on: the beat no longer waits for it, while its own
+    task goes on trying. So a dead device costs the others one deadline, once.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.reading: Reading | None = None
+        self.well = True
+        self.error = ""
+        self.write_error = ""
+        self.fault = ""
+        self.reads = self.failures = self.writes = self.write_failures = 0
+        self._order: float | None = None
+        self._has_order = False
+        self._read_by_s: float | None = None
+        self._write_by_s = 0.0
+        self._wake = asyncio.Event()
+        self.answered = asyncio.Event()
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    @property
+    def id(self) -> str:
+        return self.device.facts.id
+
+    def beat(self, read_by_s: float) -> None:
+        """Ask for a reading by `read_by_s`; a device still busy with the last one misses this beat."""
+        if self.idle.is_set():
+            self._read_by_s = read_by_s
+            self.answered.clear()
+            self._wake.set()
+
+    def order(self, power_w: float | None, write_by_s: float) -> None:
+        """Let this be the device's order (None: release it); an older one not yet begun is dropped."""
+        self._order, self._has_order, self._write_by_s = power_w, True, write_by_s
+        self._wake.set()
+
+    async def run(self) -> None:
+        """The device's task: until it is cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            self.idle.clear()
+            if self._read_by_s is not None:
+                deadline_s, self._read_by_s = self._read_by_s, None
+                await self._read(deadline_s)
+                self.answered.set()
+            if self._has_order:
+                self._has_order = False
+                await self._write(self._order, self._write_by_s)
+            self.idle.set()
+
+    async def _read(self, deadline_s: float) -> None:
+        try:
+            self.reading = await self.device.read(deadline_s)  # type: ignore[assignment]  # one device, one kind
+        except DeviceError as error:
+            self.failures += 1
+            if self.well:
+                log.warning("%s", error)
+            self.well, self.error = False, str(error)
+            return
+        self.reads += 1
+        if not self.well:
+            log.info("%s: answers again", self.id)
+        self.well, self.error = True, ""
+
+    async def _write(self, power_w: float | None, deadline_s: float) -> None:
+        try:
+            await self._carry_out(power_w, deadline_s)
+        except GuardError as error:
+            self.fault = str(error)
+            self._note_write_error(error)
+        except DeviceError as error:
+            self._note_write_error(error)
+        else:
+            self.writes += 1
+            self.write_error = ""
+
+    def _note_write_error(self, error: DeviceError) -> None:
+        self.write_failures += 1
+        if not self.write_error and self.well:
+            log.warning("%s", error)
+        self.write_error = str(error)
+
+    async def _carry_out(self, power_w: float | None, deadline_s: float) -> None:
+        raise DeviceError(f"{self.id}: a meter takes no orders")
+
+    async def release(self, deadline_s: float) -> bool:
+        """Hand the device back to its own program; True when the device confirmed it."""
+        return True
+
+
+class MeterStation(Station[MeterReading]):
+    """A meter: it is only read."""
+
+    def __init__(self, device: Meter) -> None:
+        super().__init__(device)
+
+
+class BatteryStation(Station[BatteryReading]):
+    """A battery: its order is a discharge in W, or None to release it."""
+
+    def __init__(self, device: Battery) -> None:
+        super().__init__(device)
+        self._battery = device
+
+    async def _carry_out(self, power_w: float | None, deadline_s: float) -> None:
+        if power_w is None:
+            await self._battery.release(deadline_s)
+        else:
+            await self._battery.order(power_w, deadline_s)
+
+    async def release(self, deadline_s: float) -> bool:
+        return await _released(self._battery, deadline_s)
+
+
+class PvStation(Station[PvReading]):
+    """A PV inverter: its order is a cap in W, or None to lift it."""
+
+    def __init__(self, device: Pv) -> None:
+        super().__init__(device)
+        self._pv = device
+
+    async def _carry_out(self, power_w: float | None, deadline_s: float) -> None:
+        await self._pv.cap(power_w, deadline_s)
+
+    async def release(self, deadline_s: float) -> bool:
+        return await _released(self._pv, deadline_s)
+
+
+async def _released(device: Battery | Pv, deadline_s: float) -> bool:
+    try:
+        await device.release(deadline_s)
+    except DeviceError as error:
+        log.warning("%s: not released: %s", device.facts.id, error)
+        return False
+    return True

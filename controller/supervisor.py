@@ -1,0 +1,133 @@
+"""Starts the tasks of a running site, watches them, feeds the systemd watchdog, stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from controller.broker import embedded_broker
+from controller.config import Config, MqttConfig
+from controller.devices import open_devices
+from controller.dispatch.modes import Mode
+from controller.loop import ControlLoop, Cycle, Listener
+from controller.mqtt import Box, MqttPublisher
+
+log = logging.getLogger("penstock")
+
+GOODBYE_WITHIN_S = 2.0
+_CLOCK_SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
+
+
+def system_utc() -> tuple[float | None, bool]:
+    """The system's UTC, and whether systemd-timesyncd says it is synchronised."""
+    return datetime.now(UTC).timestamp(), _CLOCK_SYNCHRONIZED.exists()
+
+
+async def run_site(
+    config: Config, listeners: tuple[Listener, ...] = (), stop: asyncio.Event | None = None
+) -> None:
+    """Control the site until SIGINT, SIGTERM or `stop`, then release the devices and say goodbye.
+
+    Raises BrokerError when an embedded broker is asked for and cannot be had; an error in the core ends
+    the program, the orders then expire in the devices, and systemd starts it again.
+    """
+    stop = stop or asyncio.Event()
+    async with AsyncExitStack() as stack:
+        mqtt = config.mqtt
+        if mqtt is not None and mqtt.host is None:
+            mqtt = replace(
+                mqtt, host="127.0.0.1", port=await stack.enter_async_context(embedded_broker(mqtt.port))
+            )
+        devices = open_devices(config)
+        stack.push_async_callback(devices.close)
+        box = Box()
+        control = ControlLoop(
+            config.dispatch,
+            devices.meter,
+            devices.batteries,
+            devices.pvs,
+            (box.put, _Watchdog().fed_by, *listeners),
+            system_utc,
+        )
+        with _signals(stop.set):
+            await _together(control, _publisher(config, mqtt, box), stop)
+
+
+def _publisher(config: Config, mqtt: MqttConfig | None, box: Box) -> MqttPublisher | None:
+    return None if mqtt is None else MqttPublisher(config.site, mqtt, config.dispatch, box)
+
+
+async def _together(control: ControlLoop, publisher: MqttPublisher | None, stop: asyncio.Event) -> None:
+    """Control until `stop`; the publisher goes last, so that STOPPED is told before `offline`."""
+    control_task = asyncio.create_task(control.run(), name="control")
+    publish_task = asyncio.create_task(publisher.run(), name="mqtt") if publisher is not None else None
+    stop_task = asyncio.create_task(stop.wait(), name="stop")
+    watched = {control_task, stop_task} | ({publish_task} if publish_task is not None else set())
+    try:
+        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        if publish_task is not None and publish_task.done():
+            log.error("publishing ended by itself; stopping")
+        control.stop()
+        await control_task
+        if publisher is not None and publisher.connected:
+            await publisher.told_newest(GOODBYE_WITHIN_S)
+    finally:
+        rest = [task for task in (publish_task, stop_task, control_task) if task is not None]
+        for task in rest:
+            task.cancel()
+        ended = await asyncio.gather(*rest, return_exceptions=True)
+    for result in ended:
+        if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+            raise result
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM stop the site in order; a second one ends the program at once."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def once(number: signal.Signals) -> None:
+        log.info("%s: stopping, releasing the devices", number.name)
+        loop.remove_signal_handler(number)
+        stop()
+
+    for number in numbers:
+        loop.add_signal_handler(number, once, number)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+class _Watchdog:
+    """Tells systemd `READY=1` and then `WATCHDOG=1`: only a completed cycle feeds it (sd_notify(3))."""
+
+    def __init__(self) -> None:
+        self._address = os.environ.get("NOTIFY_SOCKET", "")
+        self._ready = False
+
+    def fed_by(self, cycle: Cycle) -> None:
+        """One healthy cycle."""
+        if not self._address:
+            return
+        text = "WATCHDOG=1" if self._ready else "READY=1\nWATCHDOG=1"
+        self._ready = True
+        if cycle.decision.mode is Mode.STOPPED:
+            text = "STOPPING=1"
+        address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.setblocking(False)
+            try:
+                notify.sendto(text.encode(), address)
+            except OSError as error:
+                log.debug("systemd not told: %s", error)

@@ -1,0 +1,175 @@
+"""Pure: one cycle -> the messages of the public schema. Absent readings are null, never 0."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from controller.dispatch.modes import Mode
+from controller.dispatch.settings import DispatchConfig
+from controller.loop import Cycle
+from drivers.device import BatteryReading, MeterReading, PvReading
+
+
+class Message(BaseModel):
+    """A message of the public schema: JSON on MQTT; a later version may add keys, never change them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StateMessage(Message):
+    """`state`: the whole site and the decision of one cycle. Positive power feeds the site."""
+
+    at: str | None = Field(description="UTC, ISO 8601; null while the clock is not known")
+    seq: int = Field(description="cycle number since the start")
+    mode: Mode
+    policy: str
+    pcc_import_w: float | None = Field(description="negative while exporting")
+    load_w: float | None
+    pv_generation_w: float | None
+    battery_discharge_w: float | None = Field(description="all batteries; negative while charging")
+    soc_pct: float | None = Field(description="all batteries, by capacity")
+    setpoint_w: float = Field(description="total battery discharge ordered")
+    wanted_w: float = Field(description="what the policy asked for")
+    limited_by: str = Field(description="the limit that bound; empty when none did")
+    limited_w: float = Field(description="what that limit took from wanted_w")
+    reason: str
+    age_s: dict[str, float | None] = Field(description="age of each device's reading; null: never read")
+    start_jitter_ms: float
+    read_ms: float
+    decide_ms: float
+    overruns: int
+
+
+class DeviceMessage(Message):
+    """`device/<id>`: one device, what it says and how reading and ordering it goes."""
+
+    id: str
+    profile: str
+    online: bool
+    error: str = Field(description="why it is offline, or why the last order failed; empty when all is well")
+    age_s: float | None
+    readings: dict[str, float | bool | list[float] | None]
+    setpoint_w: float | None = Field(description="our order; null when released, uncapped, or a meter")
+    reads: int
+    failures: int
+    writes: int
+    write_failures: int
+    lease_s: float | None = Field(description="after this silence the device forgets our order; null: never")
+
+
+def state_message(config: DispatchConfig, cycle: Cycle) -> StateMessage:
+    """The site as this cycle saw it; sums are null as soon as one part is not fresh."""
+    snapshot, decision = cycle.snapshot, cycle.decision
+    now_s = snapshot.now_s
+    fresh_s = config.stale_after_s
+    meter = snapshot.meter if _age_s(snapshot.meter, now_s, fresh_s) is not None else None
+    batteries = [one for one in snapshot.batteries if one is not None and now_s - one.taken_at_s <= fresh_s]
+    pvs = [one for one in snapshot.pvs if one is not None and now_s - one.taken_at_s <= fresh_s]
+    discharge_w = (
+        sum(one.battery_discharge_w for one in batteries) if len(batteries) == len(config.batteries) else None
+    )
+    pv_w = sum(one.pv_generation_w for one in pvs) if len(pvs) == len(config.pvs) else None
+    pcc_w = None if meter is None else meter.pcc_import_w
+    load_w = None if pcc_w is None or pv_w is None or discharge_w is None else pcc_w + pv_w + discharge_w
+    timing = cycle.timing
+    return StateMessage(
+        at=_iso(snapshot.utc_s),
+        seq=cycle.seq,
+        mode=decision.mode,
+        policy=decision.policy,
+        pcc_import_w=_watts(pcc_w),
+        load_w=_watts(load_w),
+        pv_generation_w=_watts(pv_w),
+        battery_discharge_w=_watts(discharge_w),
+        soc_pct=_site_soc_pct(config, snapshot.batteries),
+        setpoint_w=round(decision.setpoint_w, 1),
+        wanted_w=round(decision.wanted_w, 1),
+        limited_by=decision.limited_by,
+        limited_w=round(decision.limited_w, 1),
+        reason=decision.reason,
+        age_s={one.id: _age_s(one.reading, now_s) for one in cycle.stations},
+        start_jitter_ms=round(timing.start_jitter_s * 1e3, 3),
+        read_ms=round(timing.read_s * 1e3, 3),
+        decide_ms=round(timing.decide_s * 1e3, 3),
+        overruns=timing.overruns,
+    )
+
+
+def device_messages(cycle: Cycle) -> list[DeviceMessage]:
+    """One message for each device of the site."""
+    orders: list[float | None] = [
+        None,
+        *cycle.decision.battery_setpoints_w,
+        *cycle.decision.pv_caps_w,
+    ]
+    found = []
+    for station, order_w in zip(cycle.stations, orders, strict=True):
+        facts = station.device.facts
+        found.append(
+            DeviceMessage(
+                id=facts.id,
+                profile=facts.profile,
+                online=station.well and station.reading is not None,
+                error=station.error or station.write_error,
+                age_s=_age_s(station.reading, cycle.snapshot.now_s),
+                readings=_readings(station.reading),
+                setpoint_w=_watts(order_w),
+                reads=station.reads,
+                failures=station.failures,
+                writes=station.writes,
+                write_failures=station.write_failures,
+                lease_s=facts.lease_s,
+            )
+        )
+    return found
+
+
+AnyReading = MeterReading | BatteryReading | PvReading | None
+
+
+def _readings(reading: AnyReading) -> dict[str, float | bool | list[float] | None]:
+    if reading is None:
+        return {}
+    found: dict[str, float | bool | list[float] | None] = {}
+    for name in type(reading).__dataclass_fields__:
+        value = getattr(reading, name)
+        if name != "taken_at_s" and value != ():
+            found[name] = _rounded(value)
+    return found
+
+
+def _rounded(value: float | bool | tuple[float, ...] | None) -> float | bool | list[float] | None:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, tuple):
+        return [round(one, 2) for one in value]
+    return round(value, 2)
+
+
+def _site_soc_pct(config: DispatchConfig, readings: tuple[BatteryReading | None, ...]) -> float | None:
+    stored_wh = capacity_wh = 0.0
+    for settings, reading in zip(config.batteries, readings, strict=True):
+        if reading is None or reading.soc_pct is None:
+            return None
+        stored_wh += reading.soc_pct * settings.capacity_wh
+        capacity_wh += settings.capacity_wh
+    return round(stored_wh / capacity_wh, 2)
+
+
+def _age_s(reading: AnyReading, now_s: float, at_most_s: float = float("inf")) -> float | None:
+    """The age, or None when there is no reading or it is older than asked for."""
+    if reading is None or now_s - reading.taken_at_s > at_most_s:
+        return None
+    return round(max(now_s - reading.taken_at_s, 0.0), 3)
+
+
+def _watts(power_w: float | None) -> float | None:
+    return None if power_w is None else round(power_w, 1)
+
+
+def _iso(utc_s: float | None) -> str | None:
+    if utc_s is None:
+        return None
+    return datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

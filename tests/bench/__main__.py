@@ -1,0 +1,54 @@
+"""Measures, prints the table, writes `bench.json`; exit code 1 when a target was missed."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.core import a_year, one_step, shell_in_virtual_time
+from tests.bench.measure import Figure
+from tests.bench.wires import scan_against_bare, start_and_size
+
+
+def main() -> int:
+    """All figures, one after the other: nothing else should run on this machine."""
+    console = Console(stderr=True)
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with console.status("measuring ..."):
+            figures += [one_step(), shell_in_virtual_time(), scan_against_bare(folder)]
+            figures += start_and_size(folder)
+            figures.append(a_year())
+    _show(figures)
+    Path("bench.json").write_text(_json(figures), encoding="utf-8")
+    return 0 if all(figure.met for figure in figures) else 1
+
+
+def _show(figures: list[Figure]) -> None:
+    table = Table(title=f"penstock on {platform.machine()}, Python {platform.python_version()}")
+    for column in ("what", "measured", "target", "", "note"):
+        table.add_column(column)
+    for figure in figures:
+        target = f"{'>=' if figure.at_least else '<='} {figure.target:g}"
+        measured = f"{figure.value:,.2f} {figure.unit}"
+        table.add_row(figure.name, measured, target, "ok" if figure.met else "MISSED", figure.note)
+    Console().print(table)
+
+
+def _json(figures: list[Figure]) -> str:
+    host = {"machine": platform.machine(), "python": platform.python_version()}
+    return json.dumps(
+        {"host": host, "figures": [asdict(one) | {"met": one.met} for one in figures]}, indent=2
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

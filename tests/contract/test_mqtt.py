@@ -1,0 +1,129 @@
+"""The site on MQTT: a real Mosquitto in v5, the embedded broker in 3.1.1, and brokers that go away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiomqtt
+import pytest
+
+from controller.broker import BrokerError, embedded_broker
+from controller.config import MqttConfig
+from controller.mqtt import Box, MqttPublisher
+from tests.mosquitto import Mosquitto
+from tests.unit.sites import CONFIG, a_house, a_loop, constant
+
+V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
+
+
+@asynccontextmanager
+async def a_published_site(port: int, only_v311: bool = False) -> AsyncIterator[MqttPublisher]:
+    """A small site in real time that publishes on a broker of this host."""
+    box = Box()
+    control = a_loop(a_house(constant(700.0), constant(3000.0)), box.put)
+    config = MqttConfig("127.0.0.1", port, only_v311=only_v311)
+    publisher = MqttPublisher("house-7", config, CONFIG, box)
+    tasks = [asyncio.create_task(control.run()), asyncio.create_task(publisher.run())]
+    try:
+        yield publisher
+    finally:
+        control.stop()
+        await tasks[0]
+        await publisher.told_newest(2.0)
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+Heard = tuple[str, Any, bool]
+
+
+async def messages(port: int, number: int, protocol: aiomqtt.ProtocolVersion = V5) -> list[Heard]:
+    """The next messages as (topic, JSON or text, retained), each within 10 s."""
+    found: list[Heard] = []
+    async with aiomqtt.Client("127.0.0.1", port, protocol=protocol) as client:
+        await client.subscribe("penstock/#", qos=1)
+        async with asyncio.timeout(10.0 * number):
+            async for message in client.messages:
+                text = bytes(message.payload).decode()
+                found.append(
+                    (str(message.topic), json.loads(text) if text[:1] == "{" else text, message.retain)
+                )
+                if len(found) >= number:
+                    return found
+    raise AssertionError("the broker hung up")
+
+
+async def until(port: int, topic: str, wanted: str) -> None:
+    """Wait until a topic has this text or JSON key."""
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        await client.subscribe(topic, qos=1)
+        async with asyncio.timeout(30.0):
+            async for message in client.messages:
+                if wanted in bytes(message.payload).decode():
+                    return
+
+
+async def test_a_late_subscriber_finds_availability_state_and_every_device_retained(
+    mosquitto: Mosquitto,
+) -> None:
+    async with a_published_site(mosquitto.port):
+        await until(mosquitto.port, "penstock/house-7/state", "mode")
+        await until(mosquitto.port, "penstock/house-7/device/roof", "roof")
+        found = {topic: body for topic, body, retained in await messages(mosquitto.port, 5) if retained}
+    assert found["penstock/house-7/availability"] == "online"
+    state = found["penstock/house-7/state"]
+    assert state["load_w"] == pytest.approx(700.0, abs=1.0)
+    assert {
+        "at",
+        "seq",
+        "mode",
+        "policy",
+        "pcc_import_w",
+        "setpoint_w",
+        "wanted_w",
+        "limited_by",
+        "reason",
+    } <= set(state)
+    assert found["penstock/house-7/device/bat1"]["online"] is True
+
+
+async def test_a_clean_stop_says_stopped_and_then_offline(mosquitto: Mosquitto) -> None:
+    async with a_published_site(mosquitto.port):
+        await until(mosquitto.port, "penstock/house-7/state", "RUNNING")
+    found = {topic: body for topic, body, _ in await messages(mosquitto.port, 5)}
+    assert found["penstock/house-7/availability"] == "offline"
+    assert found["penstock/house-7/state"]["mode"] == "STOPPED"
+
+
+async def test_a_broker_that_dies_is_found_again_when_it_returns(mosquitto: Mosquitto) -> None:
+    async with a_published_site(mosquitto.port):
+        await until(mosquitto.port, "penstock/house-7/availability", "online")
+        mosquitto.stop()
+        await asyncio.sleep(0.5)
+        mosquitto.start()
+        await until(mosquitto.port, "penstock/house-7/availability", "online")
+        await until(mosquitto.port, "penstock/house-7/state", "RUNNING")
+
+
+async def test_without_a_broker_the_site_is_controlled_all_the_same() -> None:
+    async with a_published_site(1) as publisher:
+        await asyncio.sleep(0.5)
+        assert not publisher.connected
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_the_embedded_broker_is_spoken_to_in_3_1_1_known_or_found_out(known: bool) -> None:
+    async with embedded_broker(0) as port, a_published_site(port, only_v311=known):
+        found = await messages(port, 2, V311)
+    assert {topic.split("/")[1] for topic, _, _ in found} == {"house-7"}
+
+
+async def test_an_embedded_broker_on_a_taken_port_says_which() -> None:
+    async with embedded_broker(0) as port:
+        with pytest.raises(BrokerError, match=f"127.0.0.1:{port}"):
+            async with embedded_broker(port):
+                pass

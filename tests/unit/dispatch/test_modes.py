@@ -1,0 +1,99 @@
+"""The life of a site: starting, losing its readings, finding them again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from controller.dispatch.decision import Memory
+from controller.dispatch.modes import NEXT_MODE, Mode, Signal
+from controller.dispatch.site import Snapshot
+from controller.dispatch.step import step
+from drivers.device import BatteryReading, MeterReading
+from tests.unit.dispatch.sites import RUNNING, a_config, a_snapshot
+
+
+def modes_over(memory: Memory, snapshots: list[Snapshot]) -> list[str]:
+    config = a_config()
+    found = []
+    for snapshot in snapshots:
+        memory, decision = step(config, memory, snapshot)
+        found.append(decision.mode.value)
+    return found
+
+
+def seconds(first: int, last: int, **changes: object) -> list[Snapshot]:
+    return [a_snapshot(now_s=float(now), **changes) for now in range(first, last + 1)]
+
+
+def lost_at(taken_at_s: float, first: int, last: int) -> list[Snapshot]:
+    old = MeterReading(taken_at_s, 500.0)
+    return [replace(one, meter=old) for one in seconds(first, last)]
+
+
+def test_two_seconds_of_good_readings_start_the_site() -> None:
+    assert modes_over(Memory(), seconds(0, 3)) == ["STARTING", "STARTING", "RUNNING", "RUNNING"]
+
+
+def test_a_site_without_a_meter_stays_starting_at_zero_watts() -> None:
+    _, decision = step(a_config(), Memory(), a_snapshot(meter=None))
+    assert (decision.mode, decision.battery_setpoints_w) == (Mode.STARTING, (0.0,))
+    assert decision.reason.endswith("no reading of the meter at the PCC yet")
+
+
+def test_a_site_without_any_battery_says_so() -> None:
+    _, decision = step(a_config(), Memory(), a_snapshot(batteries=(None,)))
+    assert decision.reason.endswith("no reading of any battery yet")
+
+
+def test_one_missed_reading_changes_nothing_two_hold_three_make_it_safe() -> None:
+    assert modes_over(RUNNING, lost_at(10.0, 11, 14)) == ["RUNNING", "HOLDING", "SAFE", "SAFE"]
+
+
+def test_a_lost_battery_is_as_bad_as_a_lost_meter_when_it_is_the_only_one() -> None:
+    gone = [replace(one, batteries=(BatteryReading(10.0, 0.0, 50.0),)) for one in seconds(11, 13)]
+    assert modes_over(RUNNING, gone) == ["RUNNING", "HOLDING", "SAFE"]
+
+
+def test_holding_keeps_the_last_setpoint() -> None:
+    memory = replace(RUNNING, setpoint_w=700.0, wanted_w=700.0, battery_setpoints_w=(700.0,))
+    _, decision = step(a_config(), memory, lost_at(10.0, 12, 12)[0])
+    assert (decision.mode, decision.battery_setpoints_w) == (Mode.HOLDING, (700.0,))
+
+
+def test_safe_is_left_after_ten_seconds_of_good_readings_and_not_before() -> None:
+    found = modes_over(Memory(mode=Mode.SAFE), seconds(100, 111))
+    assert found == ["SAFE"] * 10 + ["RUNNING"] * 2
+
+
+def test_a_gap_in_the_good_readings_starts_the_proof_again() -> None:
+    snapshots = seconds(100, 108) + lost_at(108.0, 110, 110) + seconds(111, 121)
+    assert modes_over(Memory(mode=Mode.SAFE), snapshots) == ["SAFE"] * 20 + ["RUNNING"]
+
+
+def test_holding_is_left_after_two_seconds_of_good_readings() -> None:
+    found = modes_over(replace(RUNNING, mode=Mode.HOLDING, fresh_since_s=None), seconds(20, 22))
+    assert found == ["HOLDING", "HOLDING", "RUNNING"]
+
+
+def test_the_grid_must_be_back_for_five_minutes_before_the_island_ends() -> None:
+    island = Memory(mode=Mode.ISLANDED)
+    found = modes_over(island, [a_snapshot(now_s=float(now)) for now in (0, 299, 300)])
+    assert found == ["ISLANDED", "ISLANDED", "RUNNING"]
+
+
+def test_a_stop_ends_every_mode_and_a_start_begins_from_the_beginning() -> None:
+    for mode in Mode:
+        assert NEXT_MODE[mode, Signal.STOP] is Mode.STOPPED
+    assert modes_over(Memory(mode=Mode.STOPPED), seconds(0, 0)) == ["STARTING"]
+
+
+def test_a_fault_stays_until_the_operator_stops_the_site() -> None:
+    for signal in Signal:
+        expected = Mode.STOPPED if signal is Signal.STOP else Mode.FAULT
+        assert NEXT_MODE[Mode.FAULT, signal] is expected
+
+
+def test_running_is_never_entered_on_stale_or_lost_readings() -> None:
+    for (_, signal), after in NEXT_MODE.items():
+        if signal in (Signal.STALE, Signal.LOST, Signal.NO_GRID, Signal.STOP, Signal.FAULTY):
+            assert after is not Mode.RUNNING
