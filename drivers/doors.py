@@ -84,7 +84,7 @@ def line_of(text: str, where: Where) -> int | None:
         header = re.match(r"\[\[?\s*([^\]]+?)\s*\]", bare)
         if header:
             parts = [part.strip().strip("\"'") for part in header[1].split(".")]
-            if parts == table or parts == names:
+            if parts in (table, names):
                 seen += 1
                 inside = not numbers or not bare.startswith("[[") or seen == numbers[0]
                 best = number if inside else best

@@ -28,7 +28,7 @@ from drivers.device import DeviceError
 from drivers.wire import MAX_READ_WORDS, MAX_WRITE_WORDS, Space
 
 MODBUS_PORT = 502
-FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_JITTER = 0.2, 5.0, 0.2
+FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_JITTER = 0.2, 3.0, 0.2
 CONNECT_SPACING_S = 1.0  # a device that hangs up after each reply must not see a storm of connects
 BUSY_PAUSES_S = (0.1, 0.2, 0.4)
 

@@ -14,7 +14,8 @@ from math import inf
 from drivers.device import BatteryReading, MeterReading, PvReading
 from drivers.simulated import BatteryPort, MeterPort, PvPort
 from simulators.battery import Lithium, LithiumParams
-from simulators.inverter import BatteryInverter, InverterParams, PvInverter, crossing_s
+from simulators.inverter import BatteryInverter, InverterParams, crossing_s
+from simulators.pv import PvInverter
 from simulators.traces import Trace
 
 NOMINAL_V = 230.0
@@ -102,7 +103,8 @@ class House:
         self._load_shares = self._shares(load_phase)
         self._battery_shares = tuple(self._shares(unit.phase) for unit in batteries)
         self._pv_shares = tuple(self._shares(unit.phase) for unit in pvs)
-        self._is_even = load_phase is None and all(unit.phase is None for unit in (*batteries, *pvs))
+        phases_named = (load_phase, *(unit.phase for unit in batteries), *(unit.phase for unit in pvs))
+        self._is_even = all(phase is None for phase in phases_named)
         self.import_wh = self.export_wh = self._load_wh = self._pv_wh = self.available_wh = 0.0
         self.load_w = self.pv_generation_w = self.available_w = 0.0
         self._load_edge_s = trace_begin_s  # the traces' next edges, in their own time

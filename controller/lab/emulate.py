@@ -14,7 +14,7 @@ from controller.errors import RunError
 from controller.lab.house import build_house, resolution_s, synthetic
 from drivers.link import parse_connection
 from drivers.wire import ModbusTcpServer, Unit
-from simulators.emulator import emulated_unit
+from simulators.emulator import Rating, emulated_unit
 from simulators.site import House
 
 log = logging.getLogger("penstock")
@@ -53,7 +53,9 @@ def _units(config: Config, house: House) -> dict[str, dict[int, Unit]]:
 
     add(config.meter, emulated_unit(config.meter.profile, house.meter(), serial=config.meter.id))
     for index, entry in enumerate(config.batteries):
-        add(entry, emulated_unit(entry.profile, house.battery(index), serial=entry.id))
+        params = house.batteries[index].params
+        rating = Rating(params.rated_charge_w, params.rated_discharge_w)
+        add(entry, emulated_unit(entry.profile, house.battery(index), serial=entry.id, rating=rating))
     for index, entry in enumerate(config.pvs):
         add(entry, emulated_unit(entry.profile, house.pv(index), serial=entry.id))
     return found

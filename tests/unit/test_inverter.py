@@ -7,7 +7,8 @@ from math import e, exp, inf, log
 import pytest
 
 from simulators.battery import Lithium, LithiumParams
-from simulators.inverter import BatteryInverter, InverterParams, PvInverter, crossing_s
+from simulators.inverter import BatteryInverter, InverterParams, crossing_s
+from simulators.pv import PvInverter
 
 CELLS = LithiumParams(10_000.0, charge_efficiency=1.0, discharge_efficiency=1.0, taper_from_pct=100.0)
 
