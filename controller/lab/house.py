@@ -87,12 +87,19 @@ def _battery(config: Config, index: int) -> BatteryUnit:
     settings = config.dispatch.batteries[index]
     response = config.batteries[index].profile.response
     one_way = sqrt(config.simulation.efficiency_pct / 100.0)
-    rated_w = settings.capacity_wh * C_RATE
+    default_w = settings.capacity_wh * C_RATE
+    charge_w = default_w if settings.max_charge_w is None else settings.max_charge_w
+    discharge_w = default_w if settings.max_discharge_w is None else settings.max_discharge_w
     return BatteryUnit(
-        LithiumParams(settings.capacity_wh, charge_efficiency=one_way, discharge_efficiency=one_way),
+        LithiumParams(
+            settings.capacity_wh,
+            max_charge_w=charge_w,
+            charge_efficiency=one_way,
+            discharge_efficiency=one_way,
+        ),
         InverterParams(
-            rated_charge_w=rated_w if settings.max_charge_w is None else settings.max_charge_w,
-            rated_discharge_w=rated_w if settings.max_discharge_w is None else settings.max_discharge_w,
+            rated_charge_w=charge_w,
+            rated_discharge_w=discharge_w,
             charge_efficiency=one_way,
             discharge_efficiency=one_way,
             dead_time_s=response.dead_time_s,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controller.dispatch.limits import HYSTERESIS_PCT
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from simulators.site import House
@@ -71,14 +72,17 @@ class LimitJudge:
         return abs(pcc_import_w) - limit_w - max(TOLERANCE_PART * limit_w, TOLERANCE_W)
 
     def _room_w(self, snapshot: Snapshot, importing: bool) -> float:
-        """What the devices could still have done about it when the decision fell."""
+        """What the devices could still have done about it when the decision fell.
+
+        A battery between its edge and the hysteresis may be resting there by rule, so it does not count.
+        """
         room_w = 0.0
         for settings, reading in zip(self._config.batteries, snapshot.batteries, strict=True):
             if reading is None or reading.soc_pct is None:
                 continue
-            if importing and reading.soc_pct > settings.min_soc_pct:
+            if importing and reading.soc_pct >= settings.min_soc_pct + HYSTERESIS_PCT:
                 room_w += (reading.max_discharge_w or 0.0) - reading.battery_discharge_w
-            elif not importing and reading.soc_pct < settings.max_soc_pct:
+            elif not importing and reading.soc_pct <= settings.max_soc_pct - HYSTERESIS_PCT:
                 room_w += (reading.max_charge_w or 0.0) + reading.battery_discharge_w
         if not importing:
             room_w += sum(pv.pv_generation_w for pv in snapshot.pvs if pv is not None)
