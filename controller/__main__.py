@@ -102,6 +102,34 @@ def check(site: Site) -> None:
 
 
 @app.command()
+def scan(
+    connection: Annotated[
+        str, typer.Argument(help="Such as tcp://192.168.1.20 or 192.168.1.20:502.", metavar="ADDRESS")
+    ],
+    unit: Annotated[int, typer.Option(help="Modbus unit id.", min=0, max=255)] = 1,
+) -> None:
+    """Say what a device is and what it can do.
+
+    With the lines of a site file to paste. Only reads; a SunSpec device says itself what it is, of others
+    it says which of the known profiles fit. Exit code 1 when nothing answers there.
+    """
+    from controller.scanning import scan as scanned
+    from drivers.link import parse_connection
+
+    address = connection if "://" in connection else f"tcp://{connection}"
+    try:
+        parse_connection(address)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+    async def shown() -> None:
+        for line in await scanned(address, unit):
+            typer.echo(line)
+
+    _complete(shown())
+
+
+@app.command()
 def demo(
     seconds: Annotated[float | None, typer.Option(help="End by itself after so many seconds.", min=1)] = None,
     speed: Annotated[

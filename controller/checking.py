@@ -20,13 +20,19 @@ def describe(config: Config) -> list[str]:
             f"{settings.min_soc_pct:g} to {settings.max_soc_pct:g} %, "
             f"charge {_limit(settings.max_charge_w)}, discharge {_limit(settings.max_discharge_w)}"
         )
-    lines.append(f"  policy   {dispatch.policy}, reserve {dispatch.reserve_pct:g} %")
+    for switch in config.switches:
+        lines.append(
+            f"  {switch.device.id:8} sheds {switch.sheds_w:g} W below {switch.shed_below_soc_pct:g} %, "
+            f"gives it back above {switch.restore_above_soc_pct:g} %"
+        )
+    lines.append(f"  policy   {dispatch.policy.name}, reserve {dispatch.policy.reserve_pct:g} %")
     lines.append(f"  mqtt     {_broker(config)}")
     return lines + [f"  warning: {text}" for text in _warnings(config)]
 
 
 def _device(entry: DeviceEntry) -> str:
-    return f"  {entry.id:8} {entry.role}: {entry.profile.name}, {entry.connection} unit {entry.unit}"
+    name = "what its SunSpec models say (see penstock scan)" if entry.self_describing else entry.profile.name
+    return f"  {entry.id:8} {entry.role}: {name}, {entry.connection} unit {entry.unit}"
 
 
 def _limit(power_w: float | None) -> str:
@@ -45,11 +51,14 @@ def _broker(config: Config) -> str:
 def _warnings(config: Config) -> list[str]:
     found = []
     for entry in (*config.batteries, *config.pvs):
+        if entry.self_describing:
+            continue
         lease = entry.profile.lease
         if lease is None or lease.seconds is None:
             stays = f": {lease.fallback}" if lease is not None and lease.fallback else ""
             found.append(f"{entry.id} never forgets an order by itself{stays}")
-        if entry.profile.confidence == "low":
+    for entry in config.devices:
+        if not entry.self_describing and entry.profile.confidence == "low":
             found.append(f'{entry.id}: the facts in profile "{entry.profile.id}" are not well founded yet')
     if config.dispatch.export_limit_w is not None and not config.pvs:
         found.append("export_limit_w is set, but no [[pv]] can be curtailed once the batteries are full")

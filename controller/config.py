@@ -8,12 +8,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from controller import sitefile
-from controller.dispatch.settings import BatterySettings, DispatchConfig, PvSettings
+from controller.clock import zone
+from controller.dispatch.settings import DispatchConfig
+from controller.dispatchable import dispatch_config, fuse_w
+from drivers.address import parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
-from drivers.link import parse_connection
 from drivers.profile import DeviceProfile, ProfileError, load_profile
 
-PHASE_VOLTAGE_V = 230.0
+SUNSPEC = "sunspec"
+"""The profile of a device that says itself, in its SunSpec models, what it is."""
+EMULATED_AS = {"meter": "sunspec-meter", "battery": "sunspec-hybrid", "pv": "sunspec-pv"}
+"""What an emulator serves in its place, by role."""
+
 Conflict = tuple[Where, str]
 
 
@@ -23,13 +29,18 @@ class ConfigError(DoorError):
 
 @dataclass(frozen=True, slots=True)
 class DeviceEntry:
-    """One device of the site and how to reach it."""
+    """One device of the site and how to reach it.
+
+    A `self_describing` device is asked for its SunSpec models; its profile here is only what an emulator
+    of it serves.
+    """
 
     id: str
     role: str
     profile: DeviceProfile
     connection: str
     unit: int
+    self_describing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,17 @@ class SimulationConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SwitchEntry:
+    """A relay, and the load behind it: what it takes, and the SoC at which it is shed and restored."""
+
+    device: DeviceEntry
+    channel: int
+    sheds_w: float
+    shed_below_soc_pct: float
+    restore_above_soc_pct: float
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """One site. `batteries` and `pvs` are in the order of `dispatch`."""
 
@@ -70,17 +92,19 @@ class Config:
     site: str
     cycle_s: float
     phases: int
+    timezone: str | None
     meter: DeviceEntry
     batteries: tuple[DeviceEntry, ...]
     pvs: tuple[DeviceEntry, ...]
     dispatch: DispatchConfig
     mqtt: MqttConfig | None
     simulation: SimulationConfig
+    switches: tuple[SwitchEntry, ...] = ()
 
     @property
     def devices(self) -> tuple[DeviceEntry, ...]:
-        """Meter, batteries and PV inverters, in that order."""
-        return (self.meter, *self.batteries, *self.pvs)
+        """Meter, batteries, PV inverters and switches, in that order."""
+        return (self.meter, *self.batteries, *self.pvs, *(one.device for one in self.switches))
 
 
 def load_config(path: Path) -> Config:
@@ -94,7 +118,8 @@ def load_config(path: Path) -> Config:
     profiles: dict[str, DeviceProfile] = {}
     for where, table, role in _tables(site):
         try:
-            profile = load_profile(table.profile, path.parent)
+            name = EMULATED_AS.get(role, SUNSPEC) if table.profile == SUNSPEC else table.profile
+            profile = load_profile(name, path.parent)
         except ProfileError as error:
             conflicts.append(((*where, "profile"), str(error)))
             continue
@@ -103,6 +128,7 @@ def load_config(path: Path) -> Config:
             conflicts.append(
                 ((*where, "profile"), f'"{table.profile}" describes a {profile.role}, not a {role}')
             )
+    conflicts += _shared_ends(site, profiles)
     if conflicts:
         raise ConfigError("\n".join(_placed(path, text, where, what) for where, what in conflicts))
     return _frozen(path, site, profiles)
@@ -118,6 +144,7 @@ def _tables(site: sitefile.SiteFile) -> list[tuple[tuple[str | int, ...], sitefi
     found += [(("meter", i), table, "meter") for i, table in enumerate(site.meter)]
     found += [(("battery", i), table, "battery") for i, table in enumerate(site.battery)]
     found += [(("pv", i), table, "pv") for i, table in enumerate(site.pv)]
+    found += [(("switch", i), table, "switch") for i, table in enumerate(site.switch)]
     return found
 
 
@@ -125,6 +152,10 @@ def _conflicts(site: sitefile.SiteFile) -> list[Conflict]:
     """Everything that is wrong between keys that are right by themselves."""
     found = _device_conflicts(site)
     found += _limit_conflicts(site)
+    try:
+        zone(site.timezone)
+    except ValueError as error:
+        found.append((("timezone",), str(error)))
     if site.mqtt is not None and (wrong := _bad_broker(site.mqtt)):
         found.append((("mqtt", "url"), wrong))
     return found
@@ -133,7 +164,6 @@ def _conflicts(site: sitefile.SiteFile) -> list[Conflict]:
 def _device_conflicts(site: sitefile.SiteFile) -> list[Conflict]:
     found: list[Conflict] = []
     ids: dict[str, str] = {}
-    ends: dict[tuple[str, int], str] = {}
     for where, table, _ in _tables(site):
         if table.id in ids:
             taken = f'"{table.id}" is taken by {ids[table.id]}; give each device its own'
@@ -143,21 +173,36 @@ def _device_conflicts(site: sitefile.SiteFile) -> list[Conflict]:
             parse_connection(table.connection)
         except ValueError as error:
             found.append(((*where, "connection"), str(error)))
+    return found
+
+
+def _shared_ends(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) -> list[Conflict]:
+    """Two devices at one address; a hybrid may be meter, battery and PV inverter there, one of each."""
+    found: list[Conflict] = []
+    ends: dict[tuple[str, int], tuple[str, str]] = {}
+    parts: set[tuple[str, int, str, int]] = set()
+    for where, table, role in _tables(site):
+        profile = profiles.get(table.id)
+        if profile is None:
             continue
-        end = (table.connection, table.unit)
-        if end in ends:
-            taken = f"{table.connection} unit {table.unit} is already {ends[end]}"
+        maker, end = profile.name.split()[0], (table.connection, table.unit)
+        channel = table.channel if isinstance(table, sitefile.Switch) else 0
+        if profile.relay is not None and channel > profile.relay.channels:
+            found.append(((*where, "channel"), f"is {channel}; {profile.name} has {profile.relay.channels}"))
+        owner, owner_maker = ends.setdefault(end, (dotted(where), maker))
+        if maker != owner_maker or (*end, role, channel) in parts:
+            taken = f"{table.connection} unit {table.unit} is already {owner}"
             found.append(((*where, "connection"), taken))
-        ends.setdefault(end, dotted(where))
+        parts.add((*end, role, channel))
     return found
 
 
 def _limit_conflicts(site: sitefile.SiteFile) -> list[Conflict]:
     found: list[Conflict] = []
     grid, policy = site.grid, site.policy
-    fuse_w = _fuse_w(grid)
-    if fuse_w is not None and grid.import_limit_w is not None and grid.import_limit_w > fuse_w:
-        carries = f"{grid.phases} x {grid.fuse_a:g} A carry ({fuse_w:g} W)"
+    carried_w = fuse_w(grid)
+    if carried_w is not None and grid.import_limit_w is not None and grid.import_limit_w > carried_w:
+        carries = f"{grid.phases} x {grid.fuse_a:g} A carry ({carried_w:g} W)"
         too_much = f"{grid.import_limit_w:g} W is more than {carries}; lower it or correct fuse_a"
         found.append((("grid", "import_limit_w"), too_much))
     for index, battery in enumerate(site.battery):
@@ -168,6 +213,20 @@ def _limit_conflicts(site: sitefile.SiteFile) -> list[Conflict]:
         if policy.reserve_pct >= battery.max_soc_pct:
             too_high = f"{policy.reserve_pct:g} % is not below {ceiling}"
             found.append((("policy", "reserve_pct"), too_high))
+    for index, switch in enumerate(site.switch):
+        if switch.restore_above_soc_pct <= switch.shed_below_soc_pct:
+            too_low = f"{switch.restore_above_soc_pct:g} % is not above shed_below_soc_pct"
+            found.append((("switch", index, "restore_above_soc_pct"), too_low))
+    if "schedule" in (policy.name, policy.fallback) and not policy.window:
+        found.append((("policy", "name"), "schedule needs at least one [[policy.window]]"))
+    band = policy.frequency
+    if band is not None and band.soc_low_pct >= band.soc_high_pct:
+        wrong = f"{band.soc_low_pct:g} % is not below soc_high_pct {band.soc_high_pct:g} %"
+        found.append((("policy", "frequency", "soc_low_pct"), wrong))
+    for index, battery in enumerate(site.battery):
+        if battery.phase is not None and battery.phase > grid.phases:
+            wrong = f"{battery.phase}, but the grid has {grid.phases} phase(s)"
+            found.append((("battery", index, "phase"), wrong))
     target_w = policy.target_import_w
     if grid.export_limit_w is not None and -target_w > grid.export_limit_w:
         beyond = f"asks for {-target_w:g} W of export, export_limit_w is {grid.export_limit_w:g}"
@@ -176,10 +235,6 @@ def _limit_conflicts(site: sitefile.SiteFile) -> list[Conflict]:
         beyond = f"{target_w:g} W is above import_limit_w {grid.import_limit_w:g}"
         found.append((("policy", "target_import_w"), beyond))
     return found
-
-
-def _fuse_w(grid: sitefile.Grid) -> float | None:
-    return None if grid.fuse_a is None else grid.fuse_a * PHASE_VOLTAGE_V * grid.phases
 
 
 def _bad_broker(mqtt: sitefile.Mqtt) -> str:
@@ -198,7 +253,8 @@ def _bad_broker(mqtt: sitefile.Mqtt) -> str:
 
 def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) -> Config:
     def entry(table: sitefile.DeviceTable, role: str) -> DeviceEntry:
-        return DeviceEntry(table.id, role, profiles[table.id], table.connection, table.unit)
+        walked = table.profile == SUNSPEC
+        return DeviceEntry(table.id, role, profiles[table.id], table.connection, table.unit, walked)
 
     simulation = SimulationConfig(**site.simulation.model_dump())
     return Config(
@@ -209,41 +265,20 @@ def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfi
         meter=entry(site.meter[0], "meter"),
         batteries=tuple(entry(table, "battery") for table in site.battery),
         pvs=tuple(entry(table, "pv") for table in site.pv),
-        dispatch=_dispatch(site, profiles[site.meter[0].id].response.period_s),
+        dispatch=dispatch_config(site, profiles),
+        timezone=site.timezone,
         mqtt=_mqtt(path, site.mqtt),
         simulation=simulation,
-    )
-
-
-def _dispatch(site: sitefile.SiteFile, meter_period_s: float) -> DispatchConfig:
-    import_limit_w = site.grid.import_limit_w
-    fuse_w = _fuse_w(site.grid)
-    if fuse_w is not None:
-        import_limit_w = fuse_w if import_limit_w is None else min(import_limit_w, fuse_w)
-    stale_after_s = max(1.5, 1.5 * site.cycle_s, 2.0 * meter_period_s)
-    return DispatchConfig(
-        batteries=tuple(
-            BatterySettings(
-                one.id,
-                one.capacity_wh,
-                one.min_soc_pct,
-                one.max_soc_pct,
-                one.max_charge_w,
-                one.max_discharge_w,
+        switches=tuple(
+            SwitchEntry(
+                entry(one, "switch"),
+                one.channel,
+                one.sheds_w,
+                one.shed_below_soc_pct,
+                one.restore_above_soc_pct,
             )
-            for one in site.battery
+            for one in site.switch
         ),
-        pvs=tuple(PvSettings(one.id) for one in site.pv),
-        cycle_s=site.cycle_s,
-        import_limit_w=import_limit_w,
-        export_limit_w=site.grid.export_limit_w,
-        policy=site.policy.name,
-        target_import_w=site.policy.target_import_w,
-        deadband_w=site.policy.deadband_w,
-        reserve_pct=site.policy.reserve_pct,
-        ramp_w_per_s=site.policy.ramp_w_per_s,
-        stale_after_s=stale_after_s,
-        lost_after_s=stale_after_s + max(1.0, site.cycle_s),
     )
 
 

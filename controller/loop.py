@@ -7,13 +7,15 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from controller.clock import WallClock, no_clock
 from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.modes import Mode
+from controller.dispatch.orders import NO_ORDERS, Orders
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
-from controller.station import BatteryStation, MeterStation, PvStation, Station
-from drivers.device import Battery, BatteryReading, Meter, MeterReading, Pv, PvReading
+from controller.station import BatteryStation, MeterStation, PvStation, SwitchStation
+from drivers.device import Battery, Meter, Pv, Switch
 
 log = logging.getLogger("penstock")
 
@@ -23,6 +25,9 @@ WRITE_PART = 0.95
 LONGEST_READ_S = 0.8
 RELEASE_WITHIN_S = 3.0
 """A clean stop has the devices confirm their release within this time (fault catalogue, E15)."""
+
+
+AnyStation = MeterStation | BatteryStation | PvStation | SwitchStation
 
 
 @dataclass(slots=True)
@@ -48,20 +53,17 @@ class Cycle:
     meter: MeterStation
     batteries: tuple[BatteryStation, ...]
     pvs: tuple[PvStation, ...]
+    switches: tuple[SwitchStation, ...] = ()
 
     @property
-    def stations(self) -> tuple[Station[MeterReading] | Station[BatteryReading] | Station[PvReading], ...]:
-        """All devices: meter, batteries, PV inverters."""
-        return (self.meter, *self.batteries, *self.pvs)
+    def stations(self) -> tuple[AnyStation, ...]:
+        """All devices: meter, batteries, PV inverters, switches."""
+        return (self.meter, *self.batteries, *self.pvs, *self.switches)
 
+
+STOP = Orders(stop=True)
 
 Listener = Callable[[Cycle], None]
-UtcClock = Callable[[], tuple[float | None, bool]]
-"""UTC seconds and whether the clock can be trusted."""
-
-
-def _no_utc() -> tuple[float | None, bool]:
-    return None, False
 
 
 @dataclass(slots=True)
@@ -72,8 +74,9 @@ class ControlLoop:
     meter: Meter
     batteries: Sequence[Battery]
     pvs: Sequence[Pv] = ()
+    switches: Sequence[Switch] = ()
     listeners: Sequence[Listener] = ()
-    utc: UtcClock = _no_utc
+    clock: WallClock = no_clock
     memory: Memory = field(default_factory=Memory)
     timing: Timing = field(default_factory=Timing)
     stopping: bool = False
@@ -82,13 +85,15 @@ class ControlLoop:
     _meter: MeterStation = field(init=False)
     _batteries: tuple[BatteryStation, ...] = field(init=False)
     _pvs: tuple[PvStation, ...] = field(init=False)
-    _stations: tuple[MeterStation | BatteryStation | PvStation, ...] = field(init=False)
+    _switches: tuple[SwitchStation, ...] = field(init=False)
+    _stations: tuple[AnyStation, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self._meter = MeterStation(self.meter)
         self._batteries = tuple(BatteryStation(one) for one in self.batteries)
         self._pvs = tuple(PvStation(one) for one in self.pvs)
-        self._stations = (self._meter, *self._batteries, *self._pvs)
+        self._switches = tuple(SwitchStation(one) for one in self.switches)
+        self._stations = (self._meter, *self._batteries, *self._pvs, *self._switches)
 
     def stop(self) -> None:
         """Let `run` end after the present cycle."""
@@ -149,16 +154,17 @@ class ControlLoop:
     def _decide(self, now_s: float, write_by_s: float, stop: bool = False) -> None:
         for battery in self._batteries:
             self.fault = self.fault or battery.fault
-        utc_s, trusted = self.utc()
+        utc_s, local = self.clock()
         snapshot = Snapshot(
             now_s,
             self._meter.reading,
             tuple(one.reading for one in self._batteries),
             tuple(one.reading for one in self._pvs),
-            utc_s,
-            trusted,
-            stop,
-            self.fault,
+            tuple(one.reading for one in self._switches),
+            utc_s=utc_s,
+            local=local,
+            orders=STOP if stop else NO_ORDERS,
+            fault=self.fault,
         )
         before = self.memory.mode
         self.memory, decision = step(self.config, self.memory, snapshot)
@@ -168,9 +174,18 @@ class ControlLoop:
             battery.order(setpoint_w, write_by_s)
         for pv, cap_w in zip(self._pvs, decision.pv_caps_w, strict=True):
             pv.order(cap_w, write_by_s)
+        for switch, closed in zip(self._switches, decision.loads_closed, strict=False):
+            switch.order(closed, write_by_s)
         self.timing.cycles += 1
         cycle = Cycle(
-            self.timing.cycles, snapshot, decision, self.timing, self._meter, self._batteries, self._pvs
+            self.timing.cycles,
+            snapshot,
+            decision,
+            self.timing,
+            self._meter,
+            self._batteries,
+            self._pvs,
+            self._switches,
         )
         for listener in self.listeners:
             listener(cycle)

@@ -6,13 +6,23 @@ import asyncio
 import logging
 from typing import Generic, TypeVar
 
-from drivers.device import Battery, BatteryReading, DeviceError, Meter, MeterReading, Pv, PvReading
+from drivers.device import (
+    Battery,
+    BatteryReading,
+    DeviceError,
+    Meter,
+    MeterReading,
+    Pv,
+    PvReading,
+    Switch,
+    SwitchReading,
+)
 from drivers.guard import GuardError
 
 log = logging.getLogger("penstock")
 
-Device = Meter | Battery | Pv
-Reading = TypeVar("Reading", MeterReading, BatteryReading, PvReading)
+Device = Meter | Battery | Pv | Switch
+Reading = TypeVar("Reading", MeterReading, BatteryReading, PvReading, SwitchReading)
 
 
 class Station(Generic[Reading]):
@@ -30,7 +40,7 @@ class Station(Generic[Reading]):
         self.write_error = ""
         self.fault = ""
         self.reads = self.failures = self.writes = self.write_failures = 0
-        self._order: float | None = None
+        self._order: float | bool | None = None
         self._has_order = False
         self._read_by_s: float | None = None
         self._write_by_s = 0.0
@@ -50,9 +60,9 @@ class Station(Generic[Reading]):
             self.answered.clear()
             self._wake.set()
 
-    def order(self, power_w: float | None, write_by_s: float) -> None:
+    def order(self, what: float | bool | None, write_by_s: float) -> None:
         """Let this be the device's order (None: release it); an older one not yet begun is dropped."""
-        self._order, self._has_order, self._write_by_s = power_w, True, write_by_s
+        self._order, self._has_order, self._write_by_s = what, True, write_by_s
         self._wake.set()
 
     async def run(self) -> None:
@@ -84,9 +94,9 @@ class Station(Generic[Reading]):
             log.info("%s: answers again", self.id)
         self.well, self.error = True, ""
 
-    async def _write(self, power_w: float | None, deadline_s: float) -> None:
+    async def _write(self, order: float | bool | None, deadline_s: float) -> None:
         try:
-            await self._carry_out(power_w, deadline_s)
+            await self._carry_out(order, deadline_s)
         except GuardError as error:
             self.fault = str(error)
             self._note_write_error(error)
@@ -102,7 +112,7 @@ class Station(Generic[Reading]):
             log.warning("%s", error)
         self.write_error = str(error)
 
-    async def _carry_out(self, power_w: float | None, deadline_s: float) -> None:
+    async def _carry_out(self, order: float | bool | None, deadline_s: float) -> None:
         raise DeviceError(f"{self.id}: a meter takes no orders")
 
     async def release(self, deadline_s: float) -> bool:
@@ -124,11 +134,11 @@ class BatteryStation(Station[BatteryReading]):
         super().__init__(device)
         self._battery = device
 
-    async def _carry_out(self, power_w: float | None, deadline_s: float) -> None:
-        if power_w is None:
+    async def _carry_out(self, order: float | bool | None, deadline_s: float) -> None:
+        if order is None:
             await self._battery.release(deadline_s)
         else:
-            await self._battery.order(power_w, deadline_s)
+            await self._battery.order(order, deadline_s)
 
     async def release(self, deadline_s: float) -> bool:
         return await _released(self._battery, deadline_s)
@@ -141,14 +151,28 @@ class PvStation(Station[PvReading]):
         super().__init__(device)
         self._pv = device
 
-    async def _carry_out(self, power_w: float | None, deadline_s: float) -> None:
-        await self._pv.cap(power_w, deadline_s)
+    async def _carry_out(self, order: float | bool | None, deadline_s: float) -> None:
+        await self._pv.cap(order, deadline_s)
 
     async def release(self, deadline_s: float) -> bool:
         return await _released(self._pv, deadline_s)
 
 
-async def _released(device: Battery | Pv, deadline_s: float) -> bool:
+class SwitchStation(Station[SwitchReading]):
+    """A relay: its order is closed or open; None, like a release, closes it."""
+
+    def __init__(self, device: Switch) -> None:
+        super().__init__(device)
+        self._switch = device
+
+    async def _carry_out(self, order: float | bool | None, deadline_s: float) -> None:
+        await self._switch.set(order is None or bool(order), deadline_s)
+
+    async def release(self, deadline_s: float) -> bool:
+        return await _released(self._switch, deadline_s)
+
+
+async def _released(device: Battery | Pv | Switch, deadline_s: float) -> bool:
     try:
         await device.release(deadline_s)
     except DeviceError as error:

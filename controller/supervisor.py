@@ -10,10 +10,9 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 from controller.broker import embedded_broker
+from controller.clock import system_clock, zone
 from controller.config import Config, MqttConfig
 from controller.devices import open_devices
 from controller.dispatch.modes import Mode
@@ -23,12 +22,6 @@ from controller.mqtt import Box, MqttPublisher
 log = logging.getLogger("penstock")
 
 GOODBYE_WITHIN_S = 2.0
-_CLOCK_SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
-
-
-def system_utc() -> tuple[float | None, bool]:
-    """The system's UTC, and whether systemd-timesyncd says it is synchronised."""
-    return datetime.now(UTC).timestamp(), _CLOCK_SYNCHRONIZED.exists()
 
 
 async def run_site(
@@ -54,8 +47,9 @@ async def run_site(
             devices.meter,
             devices.batteries,
             devices.pvs,
+            devices.switches,
             (box.put, _Watchdog().fed_by, *listeners),
-            system_utc,
+            system_clock(zone(config.timezone)),
         )
         with _signals(stop.set):
             await _together(control, _publisher(config, mqtt, box), stop)

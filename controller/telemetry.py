@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from controller.dispatch.islanding import autonomy_h
 from controller.dispatch.modes import Mode
 from controller.dispatch.settings import DispatchConfig
+from controller.dispatch.site import Snapshot
 from controller.loop import Cycle
-from drivers.device import BatteryReading, MeterReading, PvReading
+from drivers.device import BatteryReading, MeterReading, PvReading, SwitchReading
 
 
 class Message(BaseModel):
@@ -35,6 +37,9 @@ class StateMessage(Message):
     limited_by: str = Field(description="the limit that bound; empty when none did")
     limited_w: float = Field(description="what that limit took from wanted_w")
     reason: str
+    peak_forecast_w: float | None = Field(description="mean import of this billing window, as things stand")
+    autonomy_h: float | None = Field(description="how long the batteries carry the house without the grid")
+    loads_shed: int = Field(description="how many switched loads are off")
     age_s: dict[str, float | None] = Field(description="age of each device's reading; null: never read")
     start_jitter_ms: float
     read_ms: float
@@ -89,6 +94,9 @@ def state_message(config: DispatchConfig, cycle: Cycle) -> StateMessage:
         limited_by=decision.limited_by,
         limited_w=round(decision.limited_w, 1),
         reason=decision.reason,
+        peak_forecast_w=_watts(decision.peak_forecast_w),
+        autonomy_h=_hours(decision.autonomy_h, config, snapshot, load_w),
+        loads_shed=decision.loads_closed.count(False),
         age_s={one.id: _age_s(one.reading, now_s) for one in cycle.stations},
         start_jitter_ms=round(timing.start_jitter_s * 1e3, 3),
         read_ms=round(timing.read_s * 1e3, 3),
@@ -103,6 +111,7 @@ def device_messages(cycle: Cycle) -> list[DeviceMessage]:
         None,
         *cycle.decision.battery_setpoints_w,
         *cycle.decision.pv_caps_w,
+        *(None for _ in cycle.switches),
     ]
     found = []
     for station, order_w in zip(cycle.stations, orders, strict=True):
@@ -126,7 +135,7 @@ def device_messages(cycle: Cycle) -> list[DeviceMessage]:
     return found
 
 
-AnyReading = MeterReading | BatteryReading | PvReading | None
+AnyReading = MeterReading | BatteryReading | PvReading | SwitchReading | None
 
 
 def _readings(reading: AnyReading) -> dict[str, float | bool | list[float] | None]:
@@ -163,6 +172,16 @@ def _age_s(reading: AnyReading, now_s: float, at_most_s: float = float("inf")) -
     if reading is None or now_s - reading.taken_at_s > at_most_s:
         return None
     return round(max(now_s - reading.taken_at_s, 0.0), 3)
+
+
+def _hours(
+    on_island_h: float | None, config: DispatchConfig, snapshot: Snapshot, load_w: float | None
+) -> float | None:
+    """On the island what dispatch says, on the grid what the load of now would leave."""
+    left_h = on_island_h
+    if left_h is None and load_w is not None:
+        left_h = autonomy_h(config, snapshot, load_w)
+    return None if left_h is None else round(left_h, 1)
 
 
 def _watts(power_w: float | None) -> float | None:

@@ -5,10 +5,20 @@ work. Each style is a pure function pair; which points it uses and with which nu
 `[control]` and `[lease]` of the profile. The same `held` reads a device's own registers back for the
 driver and tells the emulator what it has been ordered.
 
-Both styles here order nothing stale and nothing for ever: first the lease, then the value, then what
-selects it, and the enable last. Releasing disables first, so that clearing the timer cannot make the order
-permanent. SunSpec's reversion timer restarts with every write to its function and counts only while the
-function is enabled (sunspec/models#215).
+The styles here order nothing stale and nothing for ever: first the lease, then the value, then what
+selects it, and the enable last, unless the device takes setpoints only once it is enabled (`enable_first`).
+Releasing disables first, so that clearing the timer cannot make the order permanent. SunSpec's reversion
+timer restarts with every write to its function and counts only while the function is enabled
+(sunspec/models#215).
+
+- `enabled_watts`, `enabled_percent`: one signed setpoint, in W or in percent of a point.
+- `pinned_percent`: for devices that know two limits instead of a setpoint, one for discharging and one for
+  charging, and take a negative limit as an order to do the opposite (SunSpec model 124): a limit and its
+  negative on the other side leave exactly one power.
+- `directed_watts`: a power without sign, and a register that says what to do with it. Where both directions
+  share the power register, a change of direction goes through 0 W.
+- `import_watts`: the device is ordered an import at a metering point and finds the battery power itself;
+  `base` is what would be imported there with the battery at rest, as measured now.
 """
 
 from __future__ import annotations
@@ -22,6 +32,8 @@ from drivers.registers import Value
 Step = tuple[str, float]
 Steps = tuple[Step, ...]
 Values = Mapping[str, Value]
+Sum = tuple[tuple[float, str], ...]
+"""Points to be added up, each with its factor (1 or -1)."""
 
 ON: Final = 1.0
 OFF: Final = 0.0
@@ -33,7 +45,8 @@ class Control:
 
     style: str
     setpoint: str
-    enable: str
+    enable: str | None
+    """None where the setpoint alone is the order, as long as it is repeated."""
     prepare: Steps = ()
     """Written before the setpoint: what the device is to fall back to."""
     select: Steps = ()
@@ -45,79 +58,177 @@ class Control:
     Instructions Datamanager, Modbus, section "Controlling the power")."""
     lease: Step | None = None
     """The timer point and the seconds to arm it with."""
+    on: float = ON
+    """What `enable` holds while the device obeys."""
+    opposite: str | None = None
+    """The point that limits the other direction: held at minus the setpoint, so that the two pin the power.
+    Where it follows the setpoint on the wire, one request writes both: no other pair is ever in force."""
+    restore: Steps = ()
+    """Written after a release, as the device was found."""
+    off: float = OFF
+    """What `enable` holds while the device runs its own program."""
+    enable_first: bool = False
+    """The device takes setpoints only in its remote mode, so that is switched on before them."""
+    direction: str | None = None
+    """The point that says what the power means: it holds `to_charge`, `to_discharge` or `to_idle` (0 W)."""
+    to_charge: float = 0.0
+    to_discharge: float = 0.0
+    to_idle: float = 0.0
+    charge_setpoint: str | None = None
+    """The power to charge with, where that has a register of its own."""
+    base: Sum = ()
+    """What is imported at the device's metering point, the battery's own power taken out."""
+    together: bool = False
+    """Steps that follow each other on the wire go into one request: the device wants a complete set."""
+    renew_lease: bool = False
+    """The timer is written with each repetition: on this device nothing else restarts it."""
+    clear_lease: bool = True
+    """The timer is set to 0 after a release."""
 
     def points(self) -> tuple[str, ...]:
         """Every point that this control reads or writes."""
-        named = [self.setpoint, self.enable, *(name for name, _ in self.prepare + self.select)]
+        named = [self.setpoint, self.enable, self.opposite, self.percent_of, self.direction]
+        named += [self.charge_setpoint, *(name for _, name in self.base)]
+        named += [name for name, _ in self.prepare + self.select + self.restore]
         named += [self.lease[0]] if self.lease is not None else []
-        named += [self.percent_of] if self.percent_of is not None else []
-        return tuple(dict.fromkeys(named))
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+    def evidence(self) -> tuple[str, ...]:
+        """The points that, read back, show whether an order is in force."""
+        named = [self.setpoint, self.opposite, self.charge_setpoint, self.direction, self.enable]
+        named += [name for name, _ in self.select]
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How one kind of device is ordered: `setpoint` from an order in W, `order_w` from a setpoint."""
+    """How one kind of device is ordered: the steps of an order in W, and the order that values amount to."""
 
-    setpoint: Callable[[Control, float, Values], float]
-    order_w: Callable[[Control, float, Values], float | None]
-    needs_percent_of: bool
+    setpoints: Callable[[Control, float, Values], Steps]
+    order_w: Callable[[Control, Values], float | None]
+    needs: tuple[str, ...] = ()
+    """Keys of `[control]` that this style, and no other, goes by."""
 
 
 def take(control: Control, order_w: float, values: Values) -> Steps:
     """All steps that put a device under this order, whatever it did before; ValueError if none can."""
     lease = (control.lease,) if control.lease is not None else ()
-    setpoint = (control.setpoint, STYLES[control.style].setpoint(control, order_w, values))
-    return (*control.prepare, *lease, setpoint, *control.select, (control.enable, ON))
+    enable = ((control.enable, control.on),) if control.enable is not None else ()
+    setpoints = STYLES[control.style].setpoints(control, order_w, values)
+    if control.enable_first:
+        return (*control.prepare, *lease, *enable, *setpoints, *control.select)
+    return (*control.prepare, *lease, *setpoints, *control.select, *enable)
 
 
 def change(control: Control, order_w: float, values: Values) -> Steps:
     """The steps for another order, or the same again, to a device taken over before."""
-    setpoint = (control.setpoint, STYLES[control.style].setpoint(control, order_w, values))
-    return (setpoint, (control.enable, ON)) if control.enable_each_time else (setpoint,)
+    lease = (control.lease,) if control.lease is not None and control.renew_lease else ()
+    enable = control.enable_each_time and control.enable is not None
+    setpoints = STYLES[control.style].setpoints(control, order_w, values)
+    return (*lease, *setpoints, *(((control.enable or "", control.on),) if enable else ()))
 
 
 def release(control: Control) -> Steps:
-    """The steps that hand the device back to its own program."""
-    lease = ((control.lease[0], OFF),) if control.lease is not None else ()
-    return ((control.enable, OFF), *lease)
+    """The steps that hand the device back to its own program; none if it only waits for our silence."""
+    enable = ((control.enable, control.off),) if control.enable is not None else ()
+    lease = ((control.lease[0], OFF),) if control.lease is not None and control.clear_lease else ()
+    return (*enable, *lease, *control.restore)
 
 
 def held(control: Control, values: Values) -> float | None:
     """The order in W that these registers amount to; None if the device runs its own program."""
-    setpoint = values.get(control.setpoint)
-    if setpoint is None or isinstance(setpoint, str) or values.get(control.enable) != ON:
+    if control.enable is not None and values.get(control.enable) != control.on:
         return None
     if any(values.get(name) != wanted for name, wanted in control.select):
         return None
-    return STYLES[control.style].order_w(control, setpoint, values)
+    return STYLES[control.style].order_w(control, values)
 
 
-def _watts(control: Control, order_w: float, values: Values) -> float:
-    return order_w
+def _number(values: Values, name: str | None) -> float | None:
+    value = values.get(name or "")
+    return None if isinstance(value, str) else value
 
 
-def _watts_back(control: Control, setpoint: float, values: Values) -> float | None:
-    return setpoint
+def _watts(control: Control, order_w: float, values: Values) -> Steps:
+    return ((control.setpoint, order_w),)
 
 
-def _percent(control: Control, order_w: float, values: Values) -> float:
+def _watts_back(control: Control, values: Values) -> float | None:
+    return _number(values, control.setpoint)
+
+
+def _percent(control: Control, order_w: float, values: Values) -> Steps:
     full_w = _full_w(control, values)
     if full_w is None:
         raise ValueError(f"{control.percent_of} is not available, so {order_w:g} W cannot be said in percent")
-    return min(100.0, order_w * 100.0 / full_w)
+    percent = max(-100.0, min(100.0, order_w * 100.0 / full_w))
+    pinning = ((control.opposite, -percent),) if control.opposite is not None else ()
+    return ((control.setpoint, percent), *pinning)
 
 
-def _percent_back(control: Control, setpoint: float, values: Values) -> float | None:
-    full_w = _full_w(control, values)
-    return None if full_w is None else setpoint * full_w / 100.0
+def _percent_back(control: Control, values: Values) -> float | None:
+    full_w, percent = _full_w(control, values), _number(values, control.setpoint)
+    if full_w is None or percent is None:
+        return None
+    if control.opposite is not None and values.get(control.opposite) != -percent:
+        return None
+    return percent * full_w / 100.0
 
 
 def _full_w(control: Control, values: Values) -> float | None:
-    full_w = values.get(control.percent_of or "")
-    return full_w if isinstance(full_w, float) and full_w > 0 else None
+    full_w = _number(values, control.percent_of)
+    return full_w if full_w is not None and full_w > 0 else None
+
+
+def _directed(control: Control, order_w: float, values: Values) -> Steps:
+    direction, shared = control.direction or "", control.charge_setpoint is None
+    said = control.to_charge if order_w < 0 else control.to_discharge if order_w > 0 else control.to_idle
+    point = control.charge_setpoint or control.setpoint
+    power = (point if said == control.to_charge else control.setpoint, abs(order_w))
+    if not shared:
+        return (power, (direction, said))
+    through_zero = ((control.setpoint, 0.0),) if values.get(direction) != said else ()
+    return (*through_zero, (direction, said), power)
+
+
+def _directed_back(control: Control, values: Values) -> float | None:
+    said = _number(values, control.direction)
+    if said == control.to_charge:
+        power_w = _number(values, control.charge_setpoint or control.setpoint)
+        return None if power_w is None else -power_w or 0.0
+    if said == control.to_discharge:
+        return _number(values, control.setpoint)
+    return 0.0 if said == control.to_idle else None
+
+
+def _import(control: Control, order_w: float, values: Values) -> Steps:
+    base_w = added(control.base, values)
+    if base_w is None:
+        terms = ", ".join(name for _, name in control.base)
+        raise ValueError(f"not all of {terms} are available, so {order_w:g} W cannot be said as an import")
+    return ((control.setpoint, base_w - order_w),)
+
+
+def _import_back(control: Control, values: Values) -> float | None:
+    base_w, import_w = added(control.base, values), _number(values, control.setpoint)
+    return None if base_w is None or import_w is None else base_w - import_w
+
+
+def added(terms: Sum, values: Values) -> float | None:
+    """The sum of these points; None if one of them is missing."""
+    total = 0.0
+    for factor, name in terms:
+        value = _number(values, name)
+        if value is None:
+            return None
+        total += factor * value
+    return total
 
 
 STYLES: Final[dict[str, Style]] = {
-    "enabled_watts": Style(_watts, _watts_back, needs_percent_of=False),
-    "enabled_percent": Style(_percent, _percent_back, needs_percent_of=True),
+    "enabled_watts": Style(_watts, _watts_back),
+    "enabled_percent": Style(_percent, _percent_back, needs=("percent_of",)),
+    "pinned_percent": Style(_percent, _percent_back, needs=("percent_of", "opposite")),
+    "directed_watts": Style(_directed, _directed_back, needs=("direction",)),
+    "import_watts": Style(_import, _import_back, needs=("base",)),
 }

@@ -57,12 +57,21 @@ class PvReading:
 
 
 @dataclass(frozen=True, slots=True)
+class SwitchReading:
+    """How a relay in the supply of a load stands: `closed` means that the load has its power."""
+
+    taken_at_s: float
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceFacts:
     """What is known of a device before it is asked: from its profile and the site file.
 
     `lease_s` is the time after which the device itself forgets an order when we fall silent; None when
     it never does, and then `lease_fallback` says what stays on. `dead_time_s` and `time_constant_s`
-    describe how measured power follows an order; `period_s` how often a meter has a new value.
+    describe how measured power follows an order; `period_s` how often a meter has a new value, and
+    `delay_s` how old a value is when it can first be read. 0 where it is not known.
     """
 
     id: str
@@ -72,6 +81,7 @@ class DeviceFacts:
     dead_time_s: float = 0.0
     time_constant_s: float = 0.0
     period_s: float = 0.0
+    delay_s: float = 0.0
 
 
 class Meter(Protocol):
@@ -92,6 +102,12 @@ class Battery(Protocol):
 
     @property
     def facts(self) -> DeviceFacts: ...
+
+    @property
+    def outcome(self) -> str:
+        """What became of the newest order: "" none, "pending", "applied", "clamped", "ignored", "reverted"
+        (back in its own program before its time), "foreign" (another controller orders it)."""
+        ...
 
     async def read(self, deadline_s: float) -> BatteryReading:
         """A fresh reading, or DeviceError by `deadline_s` (event-loop time)."""
@@ -117,6 +133,11 @@ class Pv(Protocol):
     @property
     def facts(self) -> DeviceFacts: ...
 
+    @property
+    def outcome(self) -> str:
+        """What became of the newest cap, in the words of `Battery.outcome`."""
+        ...
+
     async def read(self, deadline_s: float) -> PvReading:
         """A fresh reading, or DeviceError by `deadline_s` (event-loop time)."""
         ...
@@ -127,6 +148,30 @@ class Pv(Protocol):
 
     async def release(self, deadline_s: float) -> None:
         """Lift any cap of ours; DeviceError if that could not be confirmed."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Switch(Protocol):
+    """A relay in the supply of a load that can be shed."""
+
+    @property
+    def facts(self) -> DeviceFacts: ...
+
+    async def read(self, deadline_s: float) -> SwitchReading:
+        """A fresh reading, or DeviceError by `deadline_s` (event-loop time)."""
+        ...
+
+    async def set(self, closed: bool, deadline_s: float) -> None:
+        """Close (give the load its power) or open (shed it); DeviceError if it does not read back so.
+
+        Cheap when nothing changed: a relay that stands as asked is not written again.
+        """
+        ...
+
+    async def release(self, deadline_s: float) -> None:
+        """Close it, so that nothing stays shed without us; DeviceError if that could not be confirmed."""
         ...
 
     async def close(self) -> None: ...

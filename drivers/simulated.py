@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from drivers.device import BatteryReading, DeviceFacts, MeterReading, PvReading
+from drivers.device import BatteryReading, DeviceFacts, MeterReading, PvReading, SwitchReading
 
 
 class MeterPort(Protocol):
@@ -47,6 +47,16 @@ class PvPort(Protocol):
         ...
 
 
+class SwitchPort(Protocol):
+    """Where a plant shows one relay and lets it be switched; it stays so until it is told otherwise."""
+
+    def reading(self, now_s: float) -> SwitchReading: ...
+
+    def set(self, now_s: float, closed: bool) -> None:
+        """Close or open it."""
+        ...
+
+
 def _now_s() -> float:
     return asyncio.get_running_loop().time()
 
@@ -72,6 +82,7 @@ class SimulatedBattery:
         self.facts = facts
         self._port = port
         self._lease_s = facts.lease_s if facts.lease_s is not None else float("inf")
+        self.outcome = ""
 
     async def read(self, deadline_s: float) -> BatteryReading:
         return self._port.reading(_now_s())
@@ -79,9 +90,11 @@ class SimulatedBattery:
     async def order(self, battery_discharge_w: float, deadline_s: float) -> None:
         now_s = _now_s()
         self._port.order(now_s, battery_discharge_w, now_s + self._lease_s)
+        self.outcome = "applied"
 
     async def release(self, deadline_s: float) -> None:
         self._port.release(_now_s())
+        self.outcome = ""
 
     async def close(self) -> None:
         pass
@@ -94,6 +107,7 @@ class SimulatedPv:
         self.facts = facts
         self._port = port
         self._lease_s = facts.lease_s if facts.lease_s is not None else float("inf")
+        self.outcome = ""
 
     async def read(self, deadline_s: float) -> PvReading:
         return self._port.reading(_now_s())
@@ -102,11 +116,34 @@ class SimulatedPv:
         now_s = _now_s()
         if pv_cap_w is None:
             self._port.release(now_s)
+            self.outcome = ""
         else:
             self._port.cap(now_s, pv_cap_w, now_s + self._lease_s)
+            self.outcome = "applied"
 
     async def release(self, deadline_s: float) -> None:
         self._port.release(_now_s())
+        self.outcome = ""
+
+    async def close(self) -> None:
+        pass
+
+
+class SimulatedSwitch:
+    """A relay without a wire."""
+
+    def __init__(self, facts: DeviceFacts, port: SwitchPort) -> None:
+        self.facts = facts
+        self._port = port
+
+    async def read(self, deadline_s: float) -> SwitchReading:
+        return self._port.reading(_now_s())
+
+    async def set(self, closed: bool, deadline_s: float) -> None:
+        self._port.set(_now_s(), closed)
+
+    async def release(self, deadline_s: float) -> None:
+        self._port.set(_now_s(), True)
 
     async def close(self) -> None:
         pass

@@ -21,6 +21,8 @@ from simulators.traces import Trace
 NOMINAL_V = 230.0
 SOURCE_OHM = 0.25
 """Resistance of mains and house lead, a phase: the reference impedance of IEC 60725 is 0.24 + j0.15 ohm."""
+BAND_V = 23.0
+"""Ten percent: what EN 50160 allows the voltage of a supply to be off."""
 FREQUENCY_HZ = 50.0
 CELL_TEMPERATURE_C = 25.0
 
@@ -99,6 +101,7 @@ class House:
         self.begin_s = begin_s
         self._trace_begin_s = trace_begin_s
         self._load = load
+        self._wanted_w = self._shed_w = 0.0
         self._suns = tuple(unit.sun for unit in pvs)
         self._load_shares = self._shares(load_phase)
         self._battery_shares = tuple(self._shares(unit.phase) for unit in batteries)
@@ -183,6 +186,11 @@ class House:
             pv.cap(self.now_s, pv_cap_w, expires_at_s)
         self._sum_pv()
 
+    def shed(self, more_w: float) -> None:
+        """Take this much more out of the load now; a negative number gives it back."""
+        self._shed_w += more_w
+        self.load_w = max(0.0, self._wanted_w - self._shed_w)
+
     def phase_import_w(self) -> tuple[float, ...]:
         """The true power from the grid on each phase now."""
         if self._is_even:
@@ -252,7 +260,8 @@ class House:
         """Take the values after the edge reached; the next edge."""
         edge_s = self._trace_edge_s
         if self._load_edge_s <= edge_s:
-            self.load_w = self._load.at(edge_s)
+            self._wanted_w = self._load.at(edge_s)
+            self.load_w = max(0.0, self._wanted_w - self._shed_w) if self._shed_w else self._wanted_w
             self._load_edge_s = self._load.next_edge_s(edge_s)
         next_edge_s = self._load_edge_s
         for index, sun in enumerate(self._suns):
@@ -284,6 +293,12 @@ def _total(values: Iterable[float]) -> float:
     return total
 
 
+def _voltage_v(phase_import_w: float) -> float:
+    """What a phase has left at this power; a connection for more is stiffer, and stays inside the band."""
+    drop_v = SOURCE_OHM * phase_import_w / NOMINAL_V
+    return NOMINAL_V - max(-BAND_V, min(BAND_V, drop_v))
+
+
 class _Meter:
     def __init__(self, house: House) -> None:
         self._house = house
@@ -292,7 +307,7 @@ class _Meter:
         house = self._house
         house.advance(now_s)
         phase_import_w = house.phase_import_w()
-        voltages_v = tuple([NOMINAL_V - SOURCE_OHM * power_w / NOMINAL_V for power_w in phase_import_w])
+        voltages_v = tuple([_voltage_v(power_w) for power_w in phase_import_w])
         return MeterReading(
             taken_at_s=now_s,
             pcc_import_w=house.pcc_import_w,

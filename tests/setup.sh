@@ -10,6 +10,7 @@ missing=()
 command -v mosquitto >/dev/null || missing+=(mosquitto)
 command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
 command -v mbpoll >/dev/null || missing+=(mbpoll)
+command -v openssl >/dev/null || missing+=(openssl)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if deploy/apt-install.sh "${missing[@]}"; then

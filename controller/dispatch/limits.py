@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from controller.dispatch.orders import Order, in_force
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import BatterySite, Site
 
 HYSTERESIS_PCT = 1.0
 """How far the SoC must come back before a battery that was empty, full or at its reserve is used again."""
+
+INFINITE_W = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit by the name it has in every decision, and what it is, for the documentation."""
+
+    name: str
+    says: str
+
+
+LIMITS = (
+    Limit("rating", "battery and inverter rating, BMS limits, derating by temperature and SoC"),
+    Limit("empty", "the SoC floor: no discharge, until the SoC came back by 1 %"),
+    Limit("full", "the SoC ceiling: no charging, until the SoC came back by 1 %"),
+    Limit("fuse", "the fuse of each phase, import and export, with the others as measured"),
+    Limit("import_limit", "contracted import at the PCC"),
+    Limit("operator_import", "a grid operator's order to reduce import, while it is in force"),
+    Limit("export_limit", "contracted export at the PCC"),
+    Limit("operator_export", "a grid operator's order to reduce export, while it is in force"),
+    Limit("reserve", "the backup reserve: no discharge below it"),
+    Limit("demand", "the billing window: no new peak, neither by load nor by recharging"),
+    Limit("order", "orders from outside, which may only tighten, and expire"),
+    Limit("ramp", "the fastest change; the way to 0 W is always open"),
+    Limit("min_power", "the band around 0 W in which the inverter cannot hold a setpoint"),
+)
+"""Strongest first: a later one can only narrow what the earlier ones leave."""
+
+
+def total(values: Iterable[float]) -> float:
+    """A plain left-to-right sum: the built-in one rounds differently from Python 3.12 on."""
+    whole = 0.0
+    for value in values:
+        whole += value
+    return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +80,20 @@ class Latches:
     at_reserve: bool = False
 
 
-def latch(config: DispatchConfig, before: Latches, battery: BatterySite) -> Latches:
+NO_LATCHES = Latches()
+UNKNOWN_SOC = Latches(True, True, True)
+
+
+def latch(
+    before: Latches, soc_pct: float | None, floor_pct: float, ceiling_pct: float, reserve_pct: float
+) -> Latches:
     """The latches of one battery after this reading; an unknown SoC is both empty and full."""
-    soc_pct = battery.soc_pct
     if soc_pct is None:
-        return Latches(True, True, True)
-    settings = config.batteries[battery.index]
-    floor_pct = settings.min_soc_pct
-    reserve_pct = config.reserve_pct if config.reserve_pct > floor_pct else floor_pct
+        return UNKNOWN_SOC
+    if reserve_pct < floor_pct:
+        reserve_pct = floor_pct
     empty = soc_pct <= floor_pct or (before.empty and soc_pct < floor_pct + HYSTERESIS_PCT)
-    full = soc_pct >= settings.max_soc_pct or (
-        before.full and soc_pct > settings.max_soc_pct - HYSTERESIS_PCT
-    )
+    full = soc_pct >= ceiling_pct or (before.full and soc_pct > ceiling_pct - HYSTERESIS_PCT)
     at_reserve = soc_pct <= reserve_pct or (before.at_reserve and soc_pct < reserve_pct + HYSTERESIS_PCT)
     if empty == before.empty and full == before.full and at_reserve == before.at_reserve:
         return before
@@ -61,36 +101,99 @@ def latch(config: DispatchConfig, before: Latches, battery: BatterySite) -> Latc
 
 
 def rating(battery: BatterySite, latches: Latches) -> Range:
-    """Limit 1: what the inverter and the BMS allow, between SoC floor and ceiling."""
+    """What the inverter and the BMS allow, between SoC floor and ceiling."""
     return Range(
         0.0 if latches.full else -battery.max_charge_w,
         0.0 if latches.empty else battery.max_discharge_w,
     )
 
 
-def reserve(allowed: Range, latches: Latches) -> Range:
-    """Limit 3: no discharge of a battery that is down to its backup reserve."""
-    return allowed.narrow(Range(allowed.lower_w, 0.0)) if latches.at_reserve else allowed
+def kept_for_reserve(room: Range, latches: Latches) -> Range:
+    """No discharge of a battery that is down to its backup reserve."""
+    return room.narrow(Range(room.lower_w, 0.0)) if latches.at_reserve else room
 
 
 def import_limit(config: DispatchConfig, site: Site) -> Range | None:
-    """Limit 2: discharge so much that the PCC imports no more than is contracted."""
-    if config.import_limit_w is None:
-        return None
-    return Range(site.net_load_w - config.import_limit_w, float("inf"))
+    """Discharge so much that the PCC imports no more than is contracted."""
+    return _import_at_most(config.import_limit_w, site)
 
 
 def export_limit(config: DispatchConfig, site: Site) -> Range | None:
-    """Limit 2: discharge so little, or charge so much, that the PCC exports no more than is contracted."""
-    if config.export_limit_w is None:
-        return None
-    return Range(float("-inf"), site.net_load_w + config.export_limit_w)
+    """Discharge so little, or charge so much, that the PCC exports no more than is contracted."""
+    return _export_at_most(config.export_limit_w, site)
+
+
+def operator_import(config: DispatchConfig, site: Site) -> Range | None:
+    """The grid operator's order to reduce import."""
+    return _import_at_most(in_force(site.orders.operator_import_w, site.now_s), site)
+
+
+def operator_export(config: DispatchConfig, site: Site) -> Range | None:
+    """The grid operator's order to reduce export."""
+    return _export_at_most(in_force(site.orders.operator_export_w, site.now_s), site)
+
+
+def ordered(config: DispatchConfig, site: Site) -> Range | None:
+    """Orders from outside: import and export at the PCC, charge and discharge of all batteries."""
+    orders, now_s = site.orders, site.now_s
+    reach: Range | None = None
+    for limit in (
+        _import_at_most(in_force(orders.import_limit_w, now_s), site),
+        _export_at_most(in_force(orders.export_limit_w, now_s), site),
+        _between(in_force(orders.max_charge_w, now_s), in_force(orders.max_discharge_w, now_s)),
+    ):
+        if limit is not None:
+            reach = limit if reach is None else reach.narrow(limit)
+    return reach
+
+
+def export_at_most_w(config: DispatchConfig, orders: tuple[Order | None, ...], now_s: float) -> float | None:
+    """The tightest of the site's export limit and these orders; None when there is none."""
+    tightest_w = config.export_limit_w
+    for order in orders:
+        limit_w = in_force(order, now_s)
+        if limit_w is not None and (tightest_w is None or limit_w < tightest_w):
+            tightest_w = limit_w
+    return tightest_w
 
 
 def ramp(ramp_w_per_s: float, before_w: float, elapsed_s: float) -> Range:
-    """Limit 6: move no faster than `ramp_w_per_s`; the way towards 0 W is always open."""
+    """Move no faster than `ramp_w_per_s`; the way towards 0 W is always open."""
     step_w = ramp_w_per_s * elapsed_s
     lower_w, upper_w = before_w - step_w, before_w + step_w
+    if before_w > 0.0 and lower_w > 0.0:
+        lower_w = 0.0
+    if before_w < 0.0 and upper_w < 0.0:
+        upper_w = 0.0
+    return Range(lower_w, upper_w)
+
+
+def _import_at_most(limit_w: float | None, site: Site) -> Range | None:
+    return None if limit_w is None else Range(site.net_load_w - limit_w, INFINITE_W)
+
+
+def _export_at_most(limit_w: float | None, site: Site) -> Range | None:
+    return None if limit_w is None else Range(-INFINITE_W, site.net_load_w + limit_w)
+
+
+def _between(max_charge_w: float | None, max_discharge_w: float | None) -> Range | None:
+    if max_charge_w is None and max_discharge_w is None:
+        return None
     return Range(
-        min(lower_w, 0.0) if before_w > 0.0 else lower_w, max(upper_w, 0.0) if before_w < 0.0 else upper_w
+        -INFINITE_W if max_charge_w is None else -max_charge_w,
+        INFINITE_W if max_discharge_w is None else max_discharge_w,
     )
+
+
+SiteLimit = Callable[[DispatchConfig, Site], Range | None]
+
+GRID_LIMITS: tuple[tuple[str, SiteLimit], ...] = (
+    ("import_limit", import_limit),
+    ("operator_import", operator_import),
+    ("export_limit", export_limit),
+    ("operator_export", operator_export),
+)
+"""The limits at the PCC that hold for every policy, in the order of `LIMITS`."""
+
+SITE_LIMITS = tuple(one for one in GRID_LIMITS if not one[0].startswith("operator"))
+"""Those of them that need no order from outside."""

@@ -1,34 +1,134 @@
-"""One site setpoint into one for each battery."""
+"""One setpoint for the site into one for each battery."""
 
 from __future__ import annotations
 
-from controller.dispatch.limits import Range
+from controller.dispatch.limits import Range, total
+
+BALANCE_PCT = 10.0
+"""A battery this far above the mean SoC discharges twice its part, one this far below waits."""
+HOP_PCT = 5.0
+"""How much better in SoC another unit must be before it takes over from the one that works alone."""
+JOIN_SHARE = 1.2
+"""One unit works alone from its `efficient_from_w` down, and goes on up to this share of it."""
+ROUNDING_W = 1e-9
+"""What may be left over by rounding."""
+
+Rooms = tuple[Range, ...]
+Watts = tuple[float, ...]
 
 
-def share(total_w: float, preferred: tuple[Range, ...], allowed: tuple[Range, ...]) -> tuple[float, ...]:
-    """Split `total_w` by room inside the `preferred` ranges; what they cannot take goes into `allowed`.
+def share(
+    total_w: float,
+    preferred: Rooms,
+    allowed: Rooms,
+    socs_pct: tuple[float | None, ...],
+    capacities_wh: tuple[float, ...],
+    efficient_from_w: Watts,
+    last_w: Watts,
+) -> Watts:
+    """Split `total_w`, clamped to what `allowed` has, into one setpoint a battery that add up to it.
 
-    Every battery gets the same part of its own room, so all move the same way and none charges another.
-    `preferred` lies inside `allowed` (it respects the reserve); each range contains 0 W.
+    First inside the `preferred` rooms, by capacity and so that the SoCs draw nearer to each other; what
+    they cannot take goes into `allowed`, by room. `preferred` lies inside `allowed` (it keeps the reserve).
+    A room that excludes 0 W gets at least its edge; beyond those all move the same way, so that none
+    charges another. Where the total is less than one unit needs to work well (`efficient_from_w`), one
+    does it alone; the one that did last (`last_w`) goes on while its SoC is fit.
     """
-    if len(preferred) == 1:
+    if len(allowed) == 1:
         return (allowed[0].clamp(total_w),)
-    inner = _by_room(total_w, preferred)
-    rest_w = total_w - sum(inner)
+    bases_w = [room.clamp(0.0) for room in allowed]
+    reach = Range(total([room.lower_w for room in allowed]), total([room.upper_w for room in allowed]))
+    rest_w = reach.clamp(total_w) - total(bases_w)
     if rest_w == 0.0:
-        return inner
-    outer = _by_room(rest_w, tuple(_left(room, used_w) for room, used_w in zip(allowed, inner, strict=True)))
-    return tuple(one + more for one, more in zip(inner, outer, strict=True))
+        return tuple(bases_w)
+    # From here on in magnitudes, so that charging mirrors discharging.
+    side = 1.0 if rest_w > 0.0 else -1.0
+    rest_w *= side
+    heads_w = _heads(side, preferred, bases_w)
+    merits_pct = _merits(side, heads_w, socs_pct, capacities_wh)
+    alone = _alone(rest_w, heads_w, merits_pct, efficient_from_w, last_w)
+    if alone is None:
+        weights = [
+            max(BALANCE_PCT + merit_pct, 0.0) * capacity_wh
+            for merit_pct, capacity_wh in zip(merits_pct, capacities_wh, strict=True)
+        ]
+        given_w = _by_weight(rest_w, heads_w, weights)
+        rest_w -= total(given_w)
+    else:
+        given_w = [0.0] * len(allowed)
+        given_w[alone] = rest_w
+        rest_w = 0.0
+    for rooms in (preferred, allowed):
+        if rest_w > ROUNDING_W:
+            heads_w = _heads(side, rooms, [b + side * g for b, g in zip(bases_w, given_w, strict=True)])
+            more_w = _by_room(rest_w, heads_w)
+            given_w = [g + m for g, m in zip(given_w, more_w, strict=True)]
+            rest_w -= total(more_w)
+    return tuple([room.clamp(b + side * g) for room, b, g in zip(allowed, bases_w, given_w, strict=True)])
 
 
-def _left(room: Range, used_w: float) -> Range:
-    return Range(min(room.lower_w - used_w, 0.0), max(room.upper_w - used_w, 0.0))
+def _heads(side: float, rooms: Rooms, from_w: list[float]) -> list[float]:
+    """How far each may still go to this side, >= 0."""
+    if side > 0.0:
+        return [max(room.upper_w - one_w, 0.0) for room, one_w in zip(rooms, from_w, strict=True)]
+    return [max(one_w - room.lower_w, 0.0) for room, one_w in zip(rooms, from_w, strict=True)]
 
 
-def _by_room(total_w: float, rooms: tuple[Range, ...]) -> tuple[float, ...]:
-    sides = [room.upper_w if total_w > 0 else room.lower_w for room in rooms]
-    room_w = sum(sides)
-    if room_w == 0.0:
-        return tuple(0.0 for _ in rooms)
-    part = min(total_w / room_w, 1.0)
-    return tuple(side * part for side in sides)
+def _merits(
+    side: float, heads_w: list[float], socs_pct: tuple[float | None, ...], capacities_wh: Watts
+) -> list[float]:
+    """How far each SoC is on the better side of the mean of those with room, in %; 0 where it is unknown."""
+    stored = known_wh = 0.0
+    for head_w, soc_pct, capacity_wh in zip(heads_w, socs_pct, capacities_wh, strict=True):
+        if soc_pct is not None and head_w > 0.0:
+            stored += soc_pct * capacity_wh
+            known_wh += capacity_wh
+    mean_pct = stored / known_wh if known_wh > 0.0 else 0.0
+    return [0.0 if soc_pct is None else side * (soc_pct - mean_pct) for soc_pct in socs_pct]
+
+
+def _alone(
+    power_w: float, heads_w: list[float], merits_pct: list[float], efficient_from_w: Watts, last_w: Watts
+) -> int | None:
+    """The one unit that should do it all, if there is one: the fittest, or the last while it is fit."""
+    best: int | None = None
+    for index, head_w in enumerate(heads_w):
+        if head_w >= power_w and (best is None or merits_pct[index] > merits_pct[best]):
+            best = index
+    if best is None:
+        return None
+    working = [index for index, one_w in enumerate(last_w) if one_w != 0.0]
+    if len(working) == 1:
+        last = working[0]
+        if heads_w[last] >= power_w and merits_pct[last] >= merits_pct[best] - HOP_PCT:
+            best = last
+        return best if power_w < JOIN_SHARE * efficient_from_w[best] else None
+    return best if power_w < efficient_from_w[best] else None
+
+
+def _by_weight(power_w: float, heads_w: list[float], weights: list[float]) -> list[float]:
+    """Split in proportion to the weights; who reaches its head stays there and the others share the rest."""
+    given_w = [0.0] * len(heads_w)
+    sharing = [index for index, head_w in enumerate(heads_w) if head_w > 0.0 and weights[index] > 0.0]
+    while sharing:
+        per_weight = power_w / total([weights[index] for index in sharing])
+        below = [index for index in sharing if per_weight * weights[index] < heads_w[index]]
+        if len(below) == len(sharing):
+            for index in sharing:
+                given_w[index] = per_weight * weights[index]
+            break
+        for index in sharing:
+            if index not in below:
+                given_w[index] = heads_w[index]
+                power_w -= heads_w[index]
+        sharing = below
+    return given_w
+
+
+def _by_room(power_w: float, heads_w: list[float]) -> list[float]:
+    """Split in proportion to the heads, and no more than they have."""
+    head_w = total(heads_w)
+    if head_w <= power_w:
+        return heads_w
+    part = power_w / head_w
+    return [one_w * part for one_w in heads_w]

@@ -13,7 +13,7 @@ from controller.config import Config, DeviceEntry, load_config
 from controller.lab.emulate import emulated
 from controller.lab.view import View
 from controller.supervisor import run_site
-from drivers.link import parse_connection
+from drivers.address import Address, parse_connection
 
 
 async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
@@ -46,6 +46,7 @@ def _demo_config(mqtt_port: int) -> Config:
 
 def _on_free_port(entry: DeviceEntry) -> DeviceEntry:
     address = parse_connection(entry.connection)
+    assert isinstance(address, Address), "the devices of the demo are on TCP"
     return replace(entry, connection=f"tcp://{address.host}:{_free_port(address.port)}")
 
 

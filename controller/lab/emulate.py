@@ -9,12 +9,13 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from controller.config import Config, DeviceEntry
+from controller.config import Config, DeviceEntry, SwitchEntry
 from controller.errors import RunError
 from controller.lab.house import build_house, resolution_s, synthetic
-from drivers.link import parse_connection
-from drivers.wire import ModbusTcpServer, Unit
+from drivers.address import SerialAddress, parse_connection
+from drivers.wire import Server, Unit, serve
 from simulators.emulator import Rating, emulated_unit
+from simulators.relays import EmulatedRelays, SharedUnit, SwitchedLoad
 from simulators.site import House
 
 log = logging.getLogger("penstock")
@@ -34,7 +35,7 @@ async def emulated(config: Config, speed: float | None = None) -> AsyncIterator[
         begin_s=asyncio.get_running_loop().time(),
         trace_begin_s=config.simulation.start_hour * 3600.0,
     )
-    servers: list[ModbusTcpServer] = []
+    servers: list[Server] = []
     try:
         for connection, units in _units(config, house).items():
             servers.append(await _listen(connection, units))
@@ -49,7 +50,8 @@ def _units(config: Config, house: House) -> dict[str, dict[int, Unit]]:
     found: dict[str, dict[int, Unit]] = {}
 
     def add(entry: DeviceEntry, unit: Unit) -> None:
-        found.setdefault(entry.connection, {})[entry.unit] = unit
+        units = found.setdefault(entry.connection, {})
+        units[entry.unit] = SharedUnit(units[entry.unit], unit) if entry.unit in units else unit
 
     add(config.meter, emulated_unit(config.meter.profile, house.meter(), serial=config.meter.id))
     for index, entry in enumerate(config.batteries):
@@ -58,27 +60,35 @@ def _units(config: Config, house: House) -> dict[str, dict[int, Unit]]:
         add(entry, emulated_unit(entry.profile, house.battery(index), serial=entry.id, rating=rating))
     for index, entry in enumerate(config.pvs):
         add(entry, emulated_unit(entry.profile, house.pv(index), serial=entry.id))
+    modules: dict[tuple[str, int], list[SwitchEntry]] = {}
+    for switch in config.switches:
+        modules.setdefault((switch.device.connection, switch.device.unit), []).append(switch)
+    for switches in modules.values():
+        loads = {one.channel: SwitchedLoad(house, one.sheds_w) for one in switches}
+        add(switches[0].device, EmulatedRelays(switches[0].device.profile, loads))
     return found
 
 
-async def _listen(connection: str, units: dict[int, Unit]) -> ModbusTcpServer:
-    address = parse_connection(connection)
-    server = ModbusTcpServer(units)
+async def _listen(connection: str, units: dict[int, Unit]) -> Server:
     try:
-        await server.start(address.host, address.port)
+        server = await serve(connection, units)
     except OSError as error:
-        raise RunError(f"{connection}: {_why_not(error, address.port)}") from None
+        raise RunError(f"{connection}: {_why_not(error, connection)}") from None
     log.info("%s: emulating unit %s", connection, ", ".join(str(unit) for unit in sorted(units)))
     return server
 
 
-def _why_not(error: OSError, port: int) -> str:
+def _why_not(error: OSError, connection: str) -> str:
+    address = parse_connection(connection)
+    if isinstance(address, SerialAddress):
+        pair = "socat pty,raw,echo=0,link=A pty,raw,echo=0,link=B"
+        return f"{error}; without hardware, make two joined ports with {pair}: one for each end"
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} is in use; end what listens there, or change the port in the site file"
+        return f"port {address.port} is in use; end what listens there, or change the port in the site file"
     if error.errno == errno.EADDRNOTAVAIL:
         return "is not an address of this host; emulate on the host that has it, or write 127.0.0.1"
     if error.errno == errno.EACCES:
-        return f"port {port} needs root; take one above 1023, such as 5020"
+        return f"port {address.port} needs root; take one above 1023, such as 5020"
     return f"cannot listen: {error.strerror or error}"
 
 

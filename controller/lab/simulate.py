@@ -7,6 +7,7 @@ a ramp, and after a PV cap that changes what there is to see.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
@@ -15,6 +16,8 @@ from controller.config import Config
 from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.limits import HYSTERESIS_PCT
 from controller.dispatch.modes import Mode
+from controller.dispatch.orders import NO_ORDERS, LocalTime, Orders, Plan, Prices
+from controller.dispatch.running import ASKING
 from controller.dispatch.settings import BatterySettings
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
@@ -22,6 +25,40 @@ from controller.lab.house import build_house
 from controller.lab.judge import LimitJudge, Verdict
 from simulators.site import Energies, House
 from simulators.traces import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """The wall clock of a simulated time: UTC at its start, and the local offset from each second on."""
+
+    begin_utc_s: float
+    offsets_s: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
+
+    def at(self, now_s: float) -> LocalTime:
+        """The local time after `now_s`."""
+        index = bisect_right(self.offsets_s, now_s, key=_from_s) - 1
+        return LocalTime(self.begin_utc_s + now_s, self.offsets_s[index][1])
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is told to the site from outside of it."""
+
+    wall: Wall | None
+    orders: Orders
+    prices: tuple[Trace, Trace] | None
+    plan: Plan | None
+
+    def prices_at(self, now_s: float) -> Prices | None:
+        """Import and export price of this instant."""
+        if self.prices is None:
+            return None
+        return Prices(self.prices[0].at(now_s), self.prices[1].at(now_s))
+
+
+def _from_s(change: tuple[float, float]) -> float:
+    return change[0]
+
 
 Watcher = Callable[[Snapshot, Decision], None]
 Progress = Callable[[float], None]
@@ -89,16 +126,20 @@ def simulate(
     step_s: float,
     *,
     trace_begin_s: float = 0.0,
-    utc_begin_s: float | None = None,
+    wall: Wall | None = None,
+    orders: Orders = NO_ORDERS,
+    prices: tuple[Trace, Trace] | None = None,
+    plan: Plan | None = None,
     watcher: Watcher | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Run the site for `duration_s` with a decision at least every `step_s`.
 
-    `watcher` is shown every snapshot and decision, `progress` the seconds done now and again.
+    `prices` are of import and export, per kWh. `watcher` is shown every snapshot and decision, `progress`
+    the seconds done now and again.
     """
     house = build_house(config, load, sun, sun_peak_w, trace_begin_s=trace_begin_s)
-    site = _Site(config, house, utc_begin_s)
+    site = _Site(config, house, World(wall, orders, prices, plan))
     result = Result(duration_s, stored_before_wh=house.energies.stored_wh)
     judge = LimitJudge(config.dispatch, result.verdict)
     now_s, grid_step = 0.0, 0
@@ -129,13 +170,13 @@ def simulate(
 class _Site:
     """The devices' side of a decision: readings in, orders out, no wires in between."""
 
-    def __init__(self, config: Config, house: House, utc_begin_s: float | None) -> None:
+    def __init__(self, config: Config, house: House, world: World) -> None:
         self._config = config.dispatch
         self._memory = Memory()
-        self._utc_begin_s = utc_begin_s
+        self._world = world
         self._house = house
         self._marks_wh = [
-            _marks_wh(settings, self._config.reserve_pct, battery.cells.params.capacity_wh)
+            _marks_wh(settings, self._config.policy.reserve_pct, battery.cells.params.capacity_wh)
             for settings, battery in zip(self._config.batteries, house.batteries, strict=True)
         ]
         self._caps_before_w: tuple[float | None, ...] = ()
@@ -145,14 +186,18 @@ class _Site:
 
     def decide(self, now_s: float) -> tuple[Snapshot, Decision]:
         """Read everything at `now_s`, decide, and order it."""
-        utc_s = None if self._utc_begin_s is None else self._utc_begin_s + now_s
+        world = self._world
+        local = None if world.wall is None else world.wall.at(now_s)
         snapshot = Snapshot(
             now_s,
             self._meter.reading(now_s),
             tuple([one.reading(now_s) for one in self._batteries]),
             tuple([one.reading(now_s) for one in self._pvs]),
-            utc_s,
-            utc_s is not None,
+            utc_s=None if local is None else local.utc_s,
+            local=local,
+            orders=world.orders,
+            prices=world.prices_at(now_s),
+            plan=world.plan,
         )
         self._caps_before_w = self._memory.pv_caps_w
         self._memory, decision = step(self._config, self._memory, snapshot)
@@ -171,8 +216,11 @@ class _Site:
     def unchanged_for_s(self, now_s: float, decision: Decision) -> float:
         """How long the next decisions would be the same while load and sun are; 0 if nobody can tell.
 
-        At the start, on a ramp and after a new PV cap the next beat decides on what it then sees.
+        At the start, on a ramp, after a new PV cap and while the meter has to confirm something the next
+        beat decides on what it then sees.
         """
+        if self._memory.response.unconfirmed or decision.note == ASKING:
+            return 0.0
         if decision.mode is not Mode.RUNNING or self._memory.soft_start or decision.limited_by == "ramp":
             return 0.0
         if decision.pv_caps_w != self._caps_before_w:

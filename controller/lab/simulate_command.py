@@ -15,7 +15,7 @@ from rich.table import Table
 
 from controller.config import Config, load_config
 from controller.lab.house import synthetic
-from controller.lab.simulate import Result, simulate
+from controller.lab.simulate import Result, Wall, simulate
 from drivers.doors import DoorError
 from simulators.traces import CsvTraces, TraceError, read_csv
 
@@ -54,7 +54,7 @@ def _synthetic(config: Config, days: int, step_s: float, console: Console) -> Re
             config.simulation.pv_peak_w,
             duration_s,
             step_s,
-            utc_begin_s=midnight.timestamp(),
+            wall=Wall(midnight.timestamp()),
             progress=shown.to,
         )
 
@@ -75,7 +75,7 @@ def _measured(config: Config, days: int | None, source: Path, console: Console) 
             max(traces.pv.values),
             duration_s,
             traces.step_s,
-            utc_begin_s=traces.start.timestamp(),
+            wall=_wall(traces),
             progress=shown.to,
         )
 
@@ -86,6 +86,11 @@ def _duration_s(source: Path, traces: CsvTraces, days: int | None) -> float:
     if days * DAY_S > traces.duration_s:
         raise DoorError(f"{source}: holds {traces.duration_s / DAY_S:g} days; --days {days} is more")
     return days * DAY_S
+
+
+def _wall(traces: CsvTraces) -> Wall:
+    changes = tuple((row * traces.step_s, offset.total_seconds()) for row, offset in traces.offsets)
+    return Wall(traces.start.timestamp(), changes)
 
 
 class _Shown:

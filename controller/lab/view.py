@@ -22,7 +22,9 @@ from simulators.site import House
 
 LINE_EVERY_S = 5.0
 BAR_WIDTH = 30
-HISTORY = 60
+HISTORY = 50
+RESTING_W = 20.0
+SMALLEST_SCALE_W = 500.0
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _MODE_COLOUR = {
     Mode.RUNNING: "green",
@@ -113,7 +115,7 @@ class View:
         )
         for name, power_w, plus, minus in rows:
             self._history[name].append(power_w or 0.0)
-            word = "" if power_w is None or abs(power_w) < 5 else plus if power_w > 0 else minus
+            word = "" if power_w is None or abs(power_w) < RESTING_W else plus if power_w > 0 else minus
             table.add_row(name, _kw(power_w), word, _spark(self._history[name]))
         colour = _MODE_COLOUR.get(state.mode, "red")
         soc_pct = state.soc_pct or 0.0
@@ -150,7 +152,7 @@ def _kw(power_w: float | None) -> str:
 
 def _spark(values: deque[float]) -> Text:
     """A line of blocks, green where power feeds the house, blue where it leaves it."""
-    largest = max((abs(value) for value in values), default=0.0) or 1.0
+    largest = max(SMALLEST_SCALE_W, *(abs(value) for value in values))
     text = Text()
     for value in values:
         block = _BLOCKS[min(int(abs(value) / largest * 8 + 0.5), 8)]

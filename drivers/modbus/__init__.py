@@ -8,6 +8,8 @@ reconnected or was ordered by somebody else is taken over again.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from drivers.device import BatteryReading, DeviceError, DeviceFacts, MeterReading, PvReading
 from drivers.guard import Guard, GuardError
 from drivers.link import Link
@@ -32,10 +34,14 @@ def modbus_battery(
     *,
     max_charge_w: float | None = None,
     max_discharge_w: float | None = None,
+    battery_w: Callable[[Mapping[str, Value]], float | None] | None = None,
 ) -> ModbusBattery:
-    """A battery behind this link; the site's own limits, both >= 0, can only narrow its nameplate."""
+    """A battery behind this link; the site's own limits, both >= 0, can only narrow its nameplate.
+
+    `battery_w` finds the discharge in the values of the profile's points where no single one gives it.
+    """
     checked = _checked(device_id, profile, "battery")
-    return ModbusBattery(checked, link, unit, device_id, max_charge_w, max_discharge_w)
+    return ModbusBattery(checked, link, unit, device_id, max_charge_w, max_discharge_w, battery_w)
 
 
 def modbus_pv(device_id: str, profile: DeviceProfile, link: Link, unit: int) -> ModbusPv:
@@ -49,11 +55,6 @@ class ModbusMeter:
     def __init__(self, profile: DeviceProfile, link: Link, unit: int, device_id: str) -> None:
         self.facts = _facts(device_id, profile)
         self._poller = Poller(device_id, profile, link, unit)
-        self._point = {field: point.name for field, point in profile.gives.items()}
-        self._phases = {
-            field: tuple(self._point.get(f"{field}.{n}", "") for n in (1, 2, 3))
-            for field in ("phase_import_w", "phase_voltage_v", "phase_current_a")
-        }
 
     async def read(self, deadline_s: float) -> MeterReading:
         """One request for a meter whose registers lie close together; DeviceError by `deadline_s`."""
@@ -61,12 +62,12 @@ class ModbusMeter:
         return MeterReading(
             taken_at_s,
             self._poller.required(values, "pcc_import_w"),
-            _phases(values, self._phases["phase_import_w"]),
-            _phases(values, self._phases["phase_voltage_v"]),
-            _phases(values, self._phases["phase_current_a"]),
-            _number(values, self._point, "frequency_hz"),
-            _number(values, self._point, "import_wh"),
-            _number(values, self._point, "export_wh"),
+            _phases(values, self._poller, "phase_import_w"),
+            _phases(values, self._poller, "phase_voltage_v"),
+            _phases(values, self._poller, "phase_current_a"),
+            self._poller.number(values, "frequency_hz"),
+            self._poller.number(values, "import_wh"),
+            self._poller.number(values, "export_wh"),
         )
 
     async def close(self) -> None:
@@ -84,13 +85,11 @@ class ModbusBattery:
         device_id: str,
         max_charge_w: float | None,
         max_discharge_w: float | None,
+        battery_w: Callable[[Mapping[str, Value]], float | None] | None,
     ) -> None:
         self.facts = _facts(device_id, profile)
         self._poller = Poller(device_id, profile, link, unit)
-        self._point = {field: point.name for field, point in profile.gives.items()}
-        self._flags = {
-            field: profile.gives[field] for field in ("grid_present", "fault") if field in profile.gives
-        }
+        self._battery_w = battery_w
         self._site_w = {"max_charge_w": max_charge_w, "max_discharge_w": max_discharge_w}
         self._orders = _orders(self._poller)
         self._guard: Guard | None = None
@@ -99,18 +98,31 @@ class ModbusBattery:
     async def read(self, deadline_s: float) -> BatteryReading:
         """One request, and another one every 5 s; DeviceError by `deadline_s`."""
         taken_at_s, values = await self._poller.poll(deadline_s)
+        power_w = self._power_w(values)
+        self._orders.judge(taken_at_s, values, power_w)
+        number = self._poller.number
         return BatteryReading(
             taken_at_s,
-            self._poller.required(values, "battery_discharge_w"),
-            _number(values, self._point, "soc_pct"),
-            _number(values, self._point, "max_discharge_w"),
-            _number(values, self._point, "max_charge_w"),
-            _number(values, self._point, "capacity_wh"),
-            _number(values, self._point, "temperature_c"),
+            power_w,
+            number(values, "soc_pct"),
+            number(values, "max_discharge_w"),
+            number(values, "max_charge_w"),
+            number(values, "capacity_wh"),
+            number(values, "temperature_c"),
             self._flag(values, "grid_present"),
             self._flag(values, "fault"),
             self._orders.held_w(values),
         )
+
+    @property
+    def outcome(self) -> str:
+        """What became of the newest order: see drivers/modbus/signoff.py."""
+        return self._orders.outcome
+
+    @property
+    def writes_by_register(self) -> Mapping[int, int]:
+        """How often each register was written since the start, by its address."""
+        return dict(self._orders.writes_by_register)
 
     async def order(self, battery_discharge_w: float, deadline_s: float) -> None:
         """DeviceError if it did not get through; GuardError if refused here, with the battery released."""
@@ -130,8 +142,16 @@ class ModbusBattery:
     async def close(self) -> None:
         """Nothing: the link belongs to who opened it, and other units may share it."""
 
+    def _power_w(self, values: _Values) -> float:
+        if self._battery_w is None:
+            return self._poller.required(values, "battery_discharge_w")
+        power_w = self._battery_w(values)
+        if power_w is None:
+            raise DeviceError(f"{self._poller.device_id}: battery_discharge_w is not available")
+        return power_w
+
     def _flag(self, values: _Values, field: str) -> bool | None:
-        point = self._flags.get(field)
+        point = self._poller.profile.gives.get(field)
         found = None if point is None else point.field_value(values.get(point.name))
         return found if isinstance(found, bool) else None
 
@@ -158,19 +178,26 @@ class ModbusPv:
     def __init__(self, profile: DeviceProfile, link: Link, unit: int, device_id: str) -> None:
         self.facts = _facts(device_id, profile)
         self._poller = Poller(device_id, profile, link, unit)
-        self._point = {field: point.name for field, point in profile.gives.items()}
         self._orders = _orders(self._poller)
         self._guard = Guard(0.0, 0.0, writes_per_day=None)  # a PV inverter is capped, never ordered
 
     async def read(self, deadline_s: float) -> PvReading:
         """One request, and another one every 5 s; DeviceError by `deadline_s`."""
         taken_at_s, values = await self._poller.poll(deadline_s)
-        return PvReading(
-            taken_at_s,
-            self._poller.required(values, "pv_generation_w"),
-            _number(values, self._point, "rated_w"),
-            self._orders.held_w(values),
-        )
+        power_w = self._poller.required(values, "pv_generation_w")
+        self._orders.judge(taken_at_s, values, power_w)
+        rated_w = self._poller.number(values, "rated_w")
+        return PvReading(taken_at_s, power_w, rated_w, self._orders.held_w(values))
+
+    @property
+    def outcome(self) -> str:
+        """What became of the newest cap: see drivers/modbus/signoff.py."""
+        return self._orders.outcome
+
+    @property
+    def writes_by_register(self) -> Mapping[int, int]:
+        """How often each register was written since the start, by its address."""
+        return dict(self._orders.writes_by_register)
 
     async def cap(self, pv_cap_w: float | None, deadline_s: float) -> None:
         """DeviceError if it did not get through; GuardError if refused here, with the cap lifted."""
@@ -214,6 +241,7 @@ def _facts(device_id: str, profile: DeviceProfile) -> DeviceFacts:
         dead_time_s=response.dead_time_s,
         time_constant_s=response.time_constant_s,
         period_s=response.period_s,
+        delay_s=response.delay_s,
     )
 
 
@@ -228,13 +256,9 @@ async def _let_go(device_id: str, orders: Orders, refused: GuardError, deadline_
     return GuardError(f"{device_id}: {refused}; it was released")
 
 
-def _number(values: _Values, points: dict[str, str], field: str) -> float | None:
-    value = values.get(points.get(field, ""))
-    return value if isinstance(value, float) else None
-
-
-def _phases(values: _Values, points: tuple[str, ...]) -> tuple[float, ...]:
+def _phases(values: _Values, poller: Poller, field: str) -> tuple[float, ...]:
     """L1 to L3, as many as the meter has; nothing at all if one of them is missing in between."""
-    found = [values.get(name) for name in points if name]
+    names = [poller.profile.named(f"{field}.{n}") for n in (1, 2, 3)]
+    found = [values.get(name) for name in names if name]
     numbers = tuple(value for value in found if isinstance(value, float))
     return numbers if len(numbers) == len(found) else ()

@@ -1,16 +1,19 @@
-"""Orders to one unit: take it over, change the order, keep its lease alive, hand it back."""
+"""Orders to one unit: take it over, change the order, keep its lease alive, sign it off, hand it back."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Sequence
 
-from drivers.control import OFF, Control, change, held, release, take
+from drivers.control import Control, change, held, release, take
 from drivers.device import DeviceError
+from drivers.guard import Guard, GuardError
 from drivers.modbus.polling import Poller
+from drivers.modbus.signoff import TEXT, Outcome, SignOff
 from drivers.profile.codec import register_writes
-from drivers.profile.model import Write
+from drivers.profile.model import DeviceProfile, Point, Write
 from drivers.registers import Value, decode
 
 
@@ -19,40 +22,80 @@ class Orders:
 
     def __init__(self, poller: Poller, control: Control) -> None:
         self._poller = poller
-        self._profile = poller.profile
         self._control = control
-        lease = poller.profile.lease
+        profile = poller.profile
+        lease = profile.lease
         self._lease_s = math.inf if lease is None or lease.seconds is None else lease.seconds
         self._refresh_s = math.inf if lease is None else self._lease_s * lease.refresh
+        if lease is not None and lease.repeat_s is not None:
+            self._refresh_s = lease.repeat_s
+        self._sign_off = SignOff(control, profile.response, profile.role)
+        self._budgets = {
+            point.address: Guard(0.0, 0.0, point.writes_per_day)
+            for one in (profile, *profile.variants.values())
+            for point in one.points.values()
+            if point.writes_per_day is not None
+        }
         self._taken_over_on: int | None = None
         self._released_on: int | None = None
         self._newest: tuple[Write, ...] = ()
-        self._setpoint: Value = None
+        self._said: dict[str, Value] = {}
         self._began_at_s = -math.inf
         self._done_at_s = -math.inf
+        self._judged_at_s = -math.inf
+        self.writes_by_register: Counter[int] = Counter()
+        """How often each register was written since the start, by its address."""
 
     @property
     def taken(self) -> bool:
         """Whether an order of ours may be in force."""
         return self._taken_over_on is not None
 
+    @property
+    def outcome(self) -> Outcome:
+        """What became of the newest order."""
+        return self._sign_off.outcome
+
+    @property
+    def _profile(self) -> DeviceProfile:
+        return self._poller.profile
+
     def held_w(self, values: dict[str, Value]) -> float | None:
         """The order that the device says it holds."""
         return held(self._control, values)
 
+    def judge(self, taken_at_s: float, values: dict[str, Value], power_w: float) -> None:
+        """Compare what was ordered with a new reading: its registers, if read anew, and its power."""
+        if (
+            self._taken_over_on != self._poller.link.connects
+            or taken_at_s - self._began_at_s >= self._lease_s
+        ):
+            return
+        read_at_s = self._read_back_at_s()
+        if read_at_s > max(self._done_at_s, self._judged_at_s):
+            self._judged_at_s = read_at_s
+            self._sign_off.read_back(values)
+        if taken_at_s > self._done_at_s:
+            self._sign_off.measured(taken_at_s, power_w)
+
     async def put(self, order_w: float, deadline_s: float) -> None:
         """Make this the order, in as few writes as its lease and what the device holds now allow.
 
-        After a failure the next order takes the device over from the start.
+        After a failure the next order takes the device over from the start. DeviceError while another
+        controller is given way to.
         """
-        connects = await self._poller.ready(deadline_s)
+        connects = await self._poller.ready(deadline_s, fresh=bool(self._control.base))
         now_s = _now_s()
         values = self._poller.values(now_s)
         try:
-            newest = register_writes(self._profile, change(self._control, order_w, values), values)
-            if not self._in_force(connects, now_s, values):
+            newest = register_writes(
+                self._profile, change(self._control, order_w, self._known(values)), values
+            )
+            taking_over = not self._in_force(connects, now_s)
+            if taking_over:
+                self._insist(now_s)
                 writes = register_writes(self._profile, take(self._control, order_w, values), values)
-            elif newest != self._newest or now_s - self._began_at_s >= self._refresh_s:
+            elif _words(newest) != _words(self._newest) or now_s - self._began_at_s >= self._refresh_s:
                 writes = newest
             else:
                 return
@@ -61,11 +104,17 @@ class Orders:
         self._taken_over_on = self._released_on = None
         await self._write(writes, connects, deadline_s)
         self._taken_over_on, self._newest = connects, newest
-        self._setpoint = self._setpoint_in(newest, values)
+        before = values if taking_over else self._said
+        self._said = ({} if taking_over else self._said) | self._as_read_back(writes, values)
         self._began_at_s, self._done_at_s = now_s, _now_s()
+        expected = {name: self._said[name] for name in self._control.evidence() if self._readable(name)}
+        self._sign_off.ordered(self._done_at_s, order_w, expected, before)
+        if taking_over and expected:
+            await self._poller.read_back(deadline_s)
+            self._sign_off.read_back(self._poller.values(_now_s()), at_once=True)
 
     async def hand_back(self, deadline_s: float) -> None:
-        """Release the device and read that back; DeviceError if it does not confirm."""
+        """Release the device and read that back, where it can be; DeviceError if it does not confirm."""
         connects = await self._poller.identified(deadline_s)
         values = self._poller.values(_now_s())
         try:
@@ -73,19 +122,10 @@ class Orders:
         except ValueError as error:
             raise DeviceError(f"{self._poller.device_id}: {error}") from None
         self._taken_over_on = None
+        self._sign_off.released()
         await self._write(writes, connects, deadline_s)
-        enable = self._profile.points[self._control.enable]
-        try:
-            reply = await self._poller.link.read(
-                self._poller.unit, enable.kind, enable.address, enable.encoding.words, deadline_s
-            )
-        except DeviceError as error:
-            raise DeviceError(f"{self._poller.device_id}: the release is not confirmed: {error}") from None
-        found = decode(enable.encoding, reply.words)
-        if found != OFF:
-            raise DeviceError(
-                f"{self._poller.device_id}: the release is not confirmed: {enable.name} reads back {found}"
-            )
+        if writes:
+            await self._confirm(writes[0], deadline_s)
         self._released_on = connects
 
     async def hand_back_once(self, deadline_s: float) -> None:
@@ -93,33 +133,111 @@ class Orders:
         if self._released_on is None or self._released_on != self._poller.link.connects:
             await self.hand_back(deadline_s)
 
-    def _in_force(self, connects: int, now_s: float, values: dict[str, Value]) -> bool:
-        """Whether the device still holds our order, as far as can be known: else it is taken over anew."""
-        if self._taken_over_on != connects or now_s - self._began_at_s >= self._lease_s:
-            return False
-        if self._poller.read_at_s(self._control.setpoint) <= self._done_at_s:
-            return True
-        # Read back after we wrote: it rebooted, its timer ran out, or somebody else has ordered otherwise.
-        return held(self._control, values) is not None and values[self._control.setpoint] == self._setpoint
+    async def _confirm(self, first: Write, deadline_s: float) -> None:
+        """Read back the first step of a release: it is the one that ends our order."""
+        poller = self._poller
+        point = self._profile.points[first.points[0]]
+        if not point.readable:
+            return
+        unit = poller.unit if point.unit_id is None else point.unit_id
+        try:
+            reply = await poller.link.read(unit, point.kind, point.address, point.encoding.words, deadline_s)
+        except DeviceError as error:
+            raise DeviceError(f"{poller.device_id}: the release is not confirmed: {error}") from None
+        if reply.words != first.words[: point.encoding.words]:
+            found = decode(point.encoding, reply.words)
+            raise DeviceError(
+                f"{poller.device_id}: the release is not confirmed: {point.name} reads back {found}"
+            )
 
-    def _setpoint_in(self, writes: Sequence[Write], values: dict[str, Value]) -> Value:
-        """The setpoint as it will read back, after rounding to the register's steps."""
-        point = self._profile.points[self._control.setpoint]
-        words = next(write.words for write in writes if write.address == point.address)
-        power = 0.0 if point.power_of is None else values.get(point.power_of)
-        return decode(point.encoding, words, power if isinstance(power, float) else None)
+    def _insist(self, now_s: float) -> None:
+        """Only so often is an order written again that the device does not keep."""
+        sign_off, device_id = self._sign_off, self._poller.device_id
+        left_s = sign_off.yielding_s(now_s)
+        if left_s > 0 or (sign_off.disputed and not sign_off.may_rewrite(now_s)):
+            self._taken_over_on = None
+            why = TEXT.get(sign_off.outcome, TEXT["foreign"])
+            raise DeviceError(
+                f"{device_id}: {why} ({sign_off.outcome}); given way to it, "
+                f"next try in {sign_off.yielding_s(now_s):.0f} s"
+            )
+
+    def _in_force(self, connects: int, now_s: float) -> bool:
+        """Whether the device still holds our order, as far as can be known: else it is taken over anew."""
+        in_time = self._taken_over_on == connects and now_s - self._began_at_s < self._lease_s
+        return in_time and not self._sign_off.disputed
+
+    def _known(self, values: dict[str, Value]) -> dict[str, Value]:
+        """What the device holds: what was read, and over it what was written since."""
+        return values | self._said if self._taken_over_on is not None else values
+
+    def _read_back_at_s(self) -> float:
+        """When the registers that show an order were last read, all of them."""
+        times = [self._poller.read_at_s(one) for one in self._control.evidence() if self._readable(one)]
+        return min(times, default=-math.inf)
+
+    def _readable(self, name: str) -> bool:
+        point = self._profile.points[name]
+        return point.readable and name in self._said
+
+    def _as_read_back(self, writes: Sequence[Write], values: dict[str, Value]) -> dict[str, Value]:
+        """What was written as it will read back, after rounding to the registers' steps."""
+        found: dict[str, Value] = {}
+        for write in writes:
+            for name, words in self._parts(write):
+                point = self._profile.points[name]
+                power = 0.0 if point.power_of is None else values.get(point.power_of)
+                found[name] = decode(point.encoding, words, power if isinstance(power, float) else None)
+        return found
+
+    def _parts(self, write: Write) -> Sequence[tuple[str, tuple[int, ...]]]:
+        """The points in one request, each with its words."""
+        points = [self._profile.points[name] for name in write.points]
+        offset = write.address
+        return [(p.name, write.words[p.address - offset : p.end - offset]) for p in points]
 
     async def _write(self, writes: Sequence[Write], connects: int, deadline_s: float) -> None:
         poller = self._poller
         for write in writes:
             if poller.link.connects != connects:
                 raise DeviceError(f"{poller.device_id}: the connection was lost in the middle of an order")
+            points = [self._profile.points[name] for name in write.points]
+            if self._stands(write):
+                continue
+            unit = poller.unit if write.unit_id is None else write.unit_id
             try:
-                await poller.link.write(poller.unit, write.address, write.words, deadline_s)
+                self._spend(points)
+                await poller.link.write(
+                    unit, write.address, write.words, deadline_s, single=write.single, on_connect=connects
+                )
             except DeviceError as error:
                 raise DeviceError(f"{poller.device_id}: {error}") from None
         if poller.link.connects != connects:
             raise DeviceError(f"{poller.device_id}: the connection was lost in the middle of an order")
+
+    def _stands(self, write: Write) -> bool:
+        """Whether registers that wear out hold these words already."""
+        if not any(self._profile.points[name].writes_per_day for name in write.points):
+            return False
+        held_now = self._known(self._poller.values(_now_s()))
+        said = self._as_read_back([write], held_now)
+        return all(name in held_now and held_now[name] == value for name, value in said.items())
+
+    def _spend(self, points: Sequence[Point]) -> None:
+        """Count the writes; DeviceError when a register that wears out had all it may have in 24 h."""
+        for point in points:
+            if point.address in self._budgets:
+                try:
+                    self._budgets[point.address].spend_write(_now_s())
+                except GuardError as error:
+                    # Not the guard's verdict on an order: the device stays as it is, and nothing is wrong.
+                    raise DeviceError(f"{point.name}: {error}") from None
+            self.writes_by_register[point.address] += 1
+
+
+def _words(writes: Sequence[Write]) -> dict[int, tuple[int, ...]]:
+    """What the registers hold in the end: a change of direction goes through 0 W only once."""
+    return {write.address: write.words for write in writes}
 
 
 def _now_s() -> float:

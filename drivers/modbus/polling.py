@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from drivers.control import Sum
 from drivers.device import DeviceError
-from drivers.link import Link
-from drivers.profile.model import IDENTITY, Block, DeviceProfile, Point
+from drivers.link import Link, ModbusExceptionReply
+from drivers.profile.codec import signed
+from drivers.profile.model import IDENTITY, Block, DeviceProfile, Point, Probe
+from drivers.profile.sums import with_sums
 from drivers.registers import Field, Value, block_decoder, decode
 
+THIRD = 3
+"""What shows an order in force is read with every so many-th reading."""
 SLOW_S = 5.0
+FRESH_S = 1.0
 CARRY_S = 3 * SLOW_S
 """Slow values are carried along with the fast ones this long, then they are absent."""
 
@@ -28,6 +34,8 @@ class _Polled:
     decode: Callable[[Sequence[int]], list[Value]]
     names: tuple[str, ...]
     ranged: tuple[tuple[str, float, float], ...]
+    signs: tuple[Point, ...]
+    sums: dict[str, Sum]
     values: dict[str, Value] = field(default_factory=dict)
     words: tuple[int, ...] = ()
     taken_at_s: float = -math.inf
@@ -41,7 +49,7 @@ class _Polled:
         return self.words[start : start + point.encoding.words]
 
 
-def _polled(block: Block) -> _Polled:
+def _polled(block: Block, sums: Mapping[str, Sum]) -> _Polled:
     index = {point.name: i for i, point in enumerate(block.points)}
     fields = [
         Field(
@@ -51,8 +59,14 @@ def _polled(block: Block) -> _Polled:
         )
         for point in block.points
     ]
-    ranged = tuple((point.name, *point.range) for point in block.points if point.range is not None)
-    return _Polled(block, block_decoder(fields), tuple(index), ranged)
+    return _Polled(
+        block,
+        block_decoder(fields),
+        tuple(index),
+        tuple((point.name, *point.range) for point in block.points if point.range is not None),
+        tuple(point for point in block.points if point.sign is not None),
+        {field: terms for field, terms in sums.items() if all(name in index for _, name in terms)},
+    )
 
 
 class Poller:
@@ -60,41 +74,92 @@ class Poller:
 
     def __init__(self, device_id: str, profile: DeviceProfile, link: Link, unit: int) -> None:
         self.device_id = device_id
-        self.profile = profile
         self.link = link
         self.unit = unit
-        polled = [_polled(block) for block in profile.blocks]
+        self._described = profile
+        self._probed_on = -1
+        self._polls = 0
+        self._identity: tuple[Value, ...] | None = None
+        self._adopt(profile)
+
+    def _adopt(self, profile: DeviceProfile) -> None:
+        """Go by this profile from now on: it is the variant that the probes found."""
+        self.profile = profile
+        polled = [_polled(block, profile.sums) for block in profile.blocks]
         self._fast = [one for one in polled if one.block.every == "fast"]
+        self._third = [one for one in polled if one.block.every == "third"]
         self._slow = [one for one in polled if one.block.every == "slow"]
         self._once = [one for one in polled if one.block.every == "once"]
         self._identity_points = [profile.gives[name] for name in IDENTITY if name in profile.gives]
-        self._identity: tuple[Value, ...] | None = None
 
     async def poll(self, deadline_s: float) -> tuple[float, dict[str, Value]]:
         """When the fast values were taken, and all values of now by point name.
 
-        A failure of fast or once-read blocks is a failure of the reading; slow values may be missing.
+        A failure of fast or once-read blocks is a failure of the reading; others may be missing.
         """
+        await self._probe(deadline_s)
         for one in self._fast:
             await self._read(one, deadline_s)
         taken_at_s = min(one.taken_at_s for one in self._fast)
         await self._know_the_device(deadline_s)
+        self._polls += 1
+        for one in self._third:
+            if one.connects != self.link.connects or self._polls % THIRD == 0:
+                await self._try(one, deadline_s)
         for one in self._slow:
             if one.connects != self.link.connects or taken_at_s - one.tried_at_s >= SLOW_S:
-                await self._try_slow(one, deadline_s)
+                await self._try(one, deadline_s)
         return taken_at_s, self.values(taken_at_s)
 
-    async def ready(self, deadline_s: float) -> int:
-        """Identity, ratings and settings were read over the present connection, whose number this is."""
+    async def _probe(self, deadline_s: float) -> None:
+        """After each connect, find out which variant of its kind this device is."""
+        if not self._described.variants or self._probed_on == self.link.connects:
+            return
+        found = frozenset(
+            [probe.variant for probe in self._described.probes if await self._holds(probe, deadline_s)]
+        )
+        variant = self._described.variants[found]
+        if variant is not self.profile:
+            self._adopt(variant)
+        self._probed_on = self.link.connects
+
+    async def _holds(self, probe: Probe, deadline_s: float) -> bool:
+        try:
+            reply = await self.link.read(self.unit, probe.kind, probe.address, probe.count, deadline_s)
+        except ModbusExceptionReply as refused:
+            if refused.code in (1, 2, 3):
+                return False
+            raise DeviceError(f"{self.device_id}: {refused}") from None
+        except DeviceError as error:
+            raise DeviceError(f"{self.device_id}: {error}") from None
+        number = int.from_bytes(b"".join(word.to_bytes(2, "big") for word in reply.words), "big")
+        return not probe.equals or number in probe.equals
+
+    async def ready(self, deadline_s: float, fresh: bool = False) -> int:
+        """Identity, ratings and settings were read over the present connection, whose number this is.
+
+        With `fresh` the fast values are of now too: an order is made from them.
+        """
         await self.identified(deadline_s)
-        for one in self._slow:
+        others = self._once + self._third + self._slow
+        for one in self._fast if fresh or not others else ():
+            age_s = asyncio.get_running_loop().time() - one.taken_at_s
+            if one.connects != self.link.connects or (fresh and age_s >= FRESH_S):
+                await self._read(one, deadline_s)
+        for one in self._third + self._slow:
             age_s = asyncio.get_running_loop().time() - one.taken_at_s
             if one.connects != self.link.connects or age_s > CARRY_S:
                 await self._read(one, deadline_s)
-        return self._same_connection(self._once + self._slow)
+        return self._same_connection(others or self._fast)
+
+    async def read_back(self, deadline_s: float) -> None:
+        """Read again what shows an order in force; a failure is noted, and nothing more."""
+        for one in self._third:
+            await self._try(one, deadline_s)
 
     async def identified(self, deadline_s: float) -> int:
         """Identity and ratings were read over the present connection, whose number this is."""
+        await self._probe(deadline_s)
         await self._know_the_device(deadline_s)
         return self._same_connection(self._once)
 
@@ -106,28 +171,36 @@ class Poller:
 
     def values(self, now_s: float) -> dict[str, Value]:
         """What was read over the present connection and still counts."""
-        if not self._slow and not self._once and len(self._fast) == 1:
+        if not self._third and not self._slow and not self._once and len(self._fast) == 1:
             return self._fast[0].values
         values: dict[str, Value] = {}
-        for one in self._once + self._slow + self._fast:
-            late = one.block.every == "slow" and now_s - one.taken_at_s > CARRY_S
+        for one in self._once + self._slow + self._third + self._fast:
+            late = one.block.every in ("third", "slow") and now_s - one.taken_at_s > CARRY_S
             if one.block.every == "fast" or (one.connects == self.link.connects and not late):
                 values |= one.values
         return values
 
     def read_at_s(self, point: str) -> float:
         """When a point was last read; minus infinity if it never was."""
-        return max(
-            (one.taken_at_s for one in self._fast + self._slow if point in one.names), default=-math.inf
-        )
+        holders = (one.taken_at_s for one in self._fast + self._third + self._slow if point in one.names)
+        return max(holders, default=-math.inf)
 
     def required(self, values: dict[str, Value], name: str) -> float:
         """A reading's field that must be there; DeviceError saying what stands in its register instead."""
-        point = self.profile.gives[name]
-        value = values.get(point.name)
+        value = values.get(self.profile.named(name))
         if isinstance(value, float):
             return value
+        if name in self.profile.sums:
+            terms = (point for _, point in self.profile.sums[name])
+            point = self.profile.points[next(one for one in terms if not isinstance(values.get(one), float))]
+        else:
+            point = self.profile.gives[name]
         raise DeviceError(f"{self.device_id}: {name} is not available ({self._found(point)})")
+
+    def number(self, values: dict[str, Value], name: str) -> float | None:
+        """A reading's field that may be missing."""
+        value = values.get(self.profile.named(name))
+        return value if isinstance(value, float) else None
 
     async def _know_the_device(self, deadline_s: float) -> None:
         """Ratings and identity are read after each connect: it may be another device that answers now."""
@@ -151,7 +224,7 @@ class Poller:
                 "check the address, then restart the controller"
             )
 
-    async def _try_slow(self, one: _Polled, deadline_s: float) -> None:
+    async def _try(self, one: _Polled, deadline_s: float) -> None:
         one.tried_at_s = asyncio.get_running_loop().time()
         try:
             await self._read(one, deadline_s)
@@ -165,10 +238,15 @@ class Poller:
     async def _read(self, one: _Polled, deadline_s: float) -> None:
         block = one.block
         try:
-            reply = await self.link.read(self.unit, block.kind, block.address, block.count, deadline_s)
+            unit = self.unit if block.unit_id is None else block.unit_id
+            reply = await self.link.read(unit, block.kind, block.address, block.count, deadline_s)
         except DeviceError as error:
             raise DeviceError(f"{self.device_id}: {error}") from None
         values = dict(zip(one.names, one.decode(reply.words), strict=True))
+        for point in one.signs:
+            values[point.name] = signed(point, values[point.name], values)
+        if one.sums:
+            with_sums(values, one.sums)
         for name, low, high in one.ranged:
             value = values[name]
             if isinstance(value, float) and not low <= value <= high:

@@ -58,9 +58,10 @@ def load_profile(name_or_path: str, base: Path | None = None) -> DeviceProfile:
         profile = build(path.stem, file)
     except ContradictionError as error:
         raise ProfileError("\n".join(_line(path, text, where, what) for where, what in error.found)) from None
-    wrong = [_line(path, text, ("examples", n), what) for n, what in examples_wrong(profile)]
-    if wrong:
-        raise ProfileError("\n".join(wrong))
+    for variant in profile.variants.values() or (profile,):
+        wrong = [_line(path, text, ("examples", n), what) for n, what in examples_wrong(variant)]
+        if wrong:
+            raise ProfileError("\n".join(wrong))
     return profile
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from drivers.control import Steps, Values, held
 from drivers.profile.model import HELD, DeviceProfile, Image, Point, Write
+from drivers.profile.sums import with_sums
 from drivers.registers import Rounding, Value, decode, encode
 from drivers.wire import Space
 
@@ -26,14 +27,23 @@ def power_for(point: Point, values: Values) -> float | None:
 
 
 def point_values(profile: DeviceProfile, memory: Memory) -> dict[str, Value]:
-    """The value of every point whose registers, scale factor included, are all in the memory."""
+    """The value of every point whose registers, with those it needs, are all in the memory; and the sums."""
     values: dict[str, Value] = {}
-    for point in sorted(profile.points.values(), key=lambda one: one.power_of is not None):
+    for point in sorted(profile.points.values(), key=lambda one: bool(one.needs)):
         words = [memory.get((point.kind, address)) for address in range(point.address, point.end)]
         present = [word for word in words if word is not None]
-        if len(present) == len(words) and (point.power_of is None or point.power_of in values):
-            values[point.name] = decode(point.encoding, present, power_for(point, values))
-    return values
+        if len(present) == len(words) and all(name in values for name in point.needs):
+            value = decode(point.encoding, present, power_for(point, values))
+            values[point.name] = signed(point, value, values)
+    return with_sums(values, profile.sums)
+
+
+def signed(point: Point, value: Value, values: Values) -> Value:
+    """A magnitude with the sign that another point holds; any other value as it is."""
+    if point.sign is None or not isinstance(value, float):
+        return value
+    sign = point.sign.of(values.get(point.sign.point))
+    return None if sign is None else value * sign
 
 
 def field_values(profile: DeviceProfile, values: Values) -> dict[str, Value | bool]:
@@ -43,6 +53,7 @@ def field_values(profile: DeviceProfile, values: Values) -> dict[str, Value | bo
         for name, point in profile.gives.items()
         if point.name in values
     }
+    fields |= {name: values[name] for name in profile.sums if name in values}
     if profile.control is not None and profile.control.setpoint in values:
         fields[HELD[profile.role]] = held(profile.control, values)
     return fields
@@ -62,6 +73,32 @@ def point_words(point: Point, value: Value, values: Values) -> tuple[int, ...]:
 
 
 def register_writes(profile: DeviceProfile, steps: Steps, values: Values) -> tuple[Write, ...]:
-    """One write for each step, in order; ValueError if a value cannot be encoded."""
-    points = [(profile.points[name], value) for name, value in steps]
-    return tuple(Write(point.address, point_words(point, value, values)) for point, value in points)
+    """One write for each step, in order; ValueError if a value cannot be encoded.
+
+    A setpoint and the opposite that pins it share one request where they lie next to each other; so do all
+    neighbours of a device that wants them together.
+    """
+    control = profile.control
+    writes: list[Write] = []
+    for name, value in steps:
+        point = profile.points[name]
+        write = Write(
+            point.address, point_words(point, value, values), point.single, point.unit_id, points=(name,)
+        )
+        joins = control is not None and (control.together or name == control.opposite)
+        if joins and writes and _next_to(writes[-1], write):
+            before = writes.pop()
+            write = Write(
+                before.address,
+                before.words + write.words,
+                unit_id=write.unit_id,
+                points=before.points + write.points,
+            )
+        writes.append(write)
+    return tuple(writes)
+
+
+def _next_to(before: Write, write: Write) -> bool:
+    """Whether one function 16 can write both."""
+    one_function = not (before.single or write.single) and before.unit_id == write.unit_id
+    return one_function and before.address + len(before.words) == write.address

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from drivers.profile.model import Rate, Role
+from drivers.profile.model import Rate, Role, Way
 from drivers.registers import Type, WordOrder
 from drivers.wire import MAX_READ_WORDS, Space
 
@@ -44,6 +44,7 @@ class TransportTable(_Table):
     timeout_ms: int = Field(default=500, ge=10, le=60_000)
     max_clients: int | None = Field(default=None, ge=1)
     retry_exceptions: list[Annotated[int, Field(ge=1, le=255)]] = [5, 6]
+    over: list[Way] = Field(default=[], description="the ways it can be reached, for the documentation")
 
 
 class DefaultsTable(_Table):
@@ -58,6 +59,7 @@ class DefaultsTable(_Table):
 class PointTable(_Table):
     address: AddressKey
     kind: Space | None = None
+    unit_id: int | None = Field(default=None, ge=0, le=255, description="where it is not the device's own")
     type: Type | None = None
     words: int | None = Field(default=None, ge=1, le=125, description="how many registers a string takes")
     word_order: WordOrder | None = None
@@ -71,28 +73,67 @@ class PointTable(_Table):
     range: list[Finite] | None = Field(
         default=None, min_length=2, max_length=2, description="what is plausible, [lowest, highest]"
     )
-    access: Literal["r", "rw"] = "r"
+    access: Literal["r", "rw", "w"] = "r"
+    function: Literal[6, 16] = Field(default=16, description="the Modbus function that writes it")
+    writes_per_day: int | None = Field(default=None, ge=1, description="for registers that wear out")
+    sign_point: str | None = Field(default=None, description="the point whose bits hold the sign")
+    negative_bits: int = Field(default=0, ge=0, le=0xFFFF)
+    positive_bits: int = Field(default=0, ge=0, le=0xFFFF)
+    when: str | None = Field(default=None, description="only in the variant that a probe finds")
+    unless: str | None = Field(default=None, description="only without that variant")
     emulated: Finite | str | None = Field(default=None, description="what an emulator shows at first")
 
 
 class ControlTable(_Table):
     style: str
     setpoint: Name
-    enable: Name
+    enable: Name | None = None
+    on: Finite = 1.0
+    off: Finite = 0.0
     prepare: dict[Name, Finite] = {}
     select: dict[Name, Finite] = {}
+    restore: dict[Name, Finite] = Field(default={}, description="written after a release")
     percent_of: Name | None = None
+    opposite: Name | None = None
     enable_each_time: bool = False
+    enable_first: bool = False
+    direction: Name | None = None
+    charge: Finite | None = None
+    discharge: Finite | None = None
+    idle: Finite | None = None
+    charge_setpoint: Name | None = None
+    base: str | None = Field(default=None, description='such as "grid_w - battery_w"')
+    together: bool = Field(default=False, description="neighbouring registers in one request")
+    limited: str = Field(default="", description="what it cannot be ordered to do, in words")
 
 
 class LeaseTable(_Table):
     none: str | None = Field(default=None, min_length=1, description="what stays on for ever, in words")
     timer: Name | None = None
+    fixed: bool = Field(default=False, description="the seconds are the device's own, not to be set")
     remaining: Name | None = None
     seconds: float = Field(default=30.0, gt=0, le=3600)
     # A third, less the beat of 1 s: two writes are never further apart than a third of the lease.
     refresh: float = Field(default=0.3, gt=0, le=0.5)
+    repeat_s: float | None = Field(default=None, gt=0, le=3600, description="repeat an order this often")
+    renew: bool = Field(default=False, description="write the timer with each repetition")
+    clear: bool = Field(default=True, description="set the timer to 0 after a release")
     fallback: str = ""
+
+
+class RelayTable(_Table):
+    point: Name = Field(description="the point of the first relay; the others follow, a register each")
+    close: int = Field(ge=0, le=0xFFFF, description="what is written to close a relay")
+    open: int = Field(ge=0, le=0xFFFF, description="what is written to open it")
+    channels: int = Field(default=1, ge=1, le=64, description="how many relays the module has")
+
+
+class ProbeTable(_Table):
+    variant: Name
+    kind: Space | None = None
+    address: AddressKey
+    words: int = Field(default=1, ge=1, le=4)
+    equals: list[Annotated[int, Field(ge=0)]] = []
 
 
 class ResponseTable(_Table):
@@ -100,6 +141,7 @@ class ResponseTable(_Table):
     time_constant_s: NotNegative = 0.0
     ramp_w_per_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     period_s: NotNegative = 0.0
+    delay_s: NotNegative = 0.0
 
 
 class ImageTable(_Table):
@@ -110,12 +152,16 @@ class ImageTable(_Table):
 
 class ExampleTable(_Table):
     source: str = Field(min_length=1)
-    registers: dict[Annotated[str, Field(pattern=r"^(0x[0-9a-fA-F]+|[0-9]+)$")], HexWords]
+    registers: dict[Annotated[str, Field(pattern=r"^i?(0x[0-9a-fA-F]+|[0-9]+)$")], HexWords] = Field(
+        description="by address; with an i before it, an input register in a profile of holding registers"
+    )
     reading: dict[str, bool | Finite | str] = {}
     take_w: Finite | None = None
     change_w: Finite | None = None
     release: bool = False
+    set_closed: bool | None = Field(default=None, description="for a relay: close or open it")
     writes: list[Annotated[str, Field(pattern=r"^[0-9]+( [0-9A-Fa-f]{4})+$")]] = []
+    variants: list[Name] | None = Field(default=None, description="which hold; all, if not said")
 
 
 class ProfileFile(_Table):
@@ -128,7 +174,12 @@ class ProfileFile(_Table):
     transport: TransportTable = TransportTable()
     defaults: DefaultsTable = DefaultsTable()
     points: dict[Name, PointTable] = Field(min_length=1)
+    sums: dict[str, str] = Field(
+        default={}, description='fields that several points make up, such as "discharging_w - charging_w"'
+    )
+    probe: list[ProbeTable] = Field(default=[], max_length=3)
     control: ControlTable | None = None
+    relay: RelayTable | None = None
     lease: LeaseTable | None = None
     response: ResponseTable = ResponseTable()
     image: list[ImageTable] = []

@@ -8,20 +8,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from drivers.control import Values, change, release, take
+from drivers.control import Control, Values, change, release, take
 from drivers.profile.codec import field_values, memory_of, point_values, register_writes
 from drivers.profile.model import DeviceProfile, Example, Write
+from drivers.profile.relay import relay_write
 
 
 def examples_wrong(profile: DeviceProfile) -> Iterator[tuple[int, str]]:
     """Each example that does not come out, by its number from 0, with what came instead."""
     for number, example in enumerate(profile.examples):
         values = point_values(profile, memory_of(example.registers))
-        orders = sum((example.take_w is not None, example.change_w is not None, example.release))
+        said = (example.take_w, example.change_w, example.release or None, example.set_closed)
+        orders = sum(one is not None for one in said)
         if orders > 1 or bool(orders) == bool(example.reading):
             yield (
                 number,
-                "shows either a reading or one of take_w, change_w, release; with an order, its writes",
+                "shows either a reading or one of take_w, change_w, release, set_closed with its writes",
             )
         elif orders:
             yield from ((number, text) for text in _order_wrong(profile, example, values))
@@ -32,6 +34,9 @@ def examples_wrong(profile: DeviceProfile) -> Iterator[tuple[int, str]]:
     ordered = any(example.take_w for example in profile.examples)
     if profile.control is not None and not (ordered and any(one.release for one in profile.examples)):
         yield 0, "this device takes orders, so add an example with take_w, not 0, and one with release = true"
+    moved = {example.set_closed for example in profile.examples}
+    if profile.relay is not None and not {True, False} <= moved:
+        yield 0, "these relays are moved, so add an example with set_closed = true and one with false"
 
 
 def _reading_wrong(profile: DeviceProfile, example: Example, values: Values) -> Iterator[str]:
@@ -52,22 +57,31 @@ def _reading_wrong(profile: DeviceProfile, example: Example, values: Values) -> 
 
 def _order_wrong(profile: DeviceProfile, example: Example, values: Values) -> Iterator[str]:
     control = profile.control
-    if control is None:
+    if control is None and example.set_closed is None:
         yield "shows an order, but there is no [control]"
         return
     try:
-        if example.take_w is not None:
-            steps = take(control, example.take_w, values)
-        elif example.change_w is not None:
-            steps = change(control, example.change_w, values)
-        else:
-            steps = release(control)
-        found = register_writes(profile, steps, values)
+        found = _ordered(profile, control, example, values)
     except ValueError as error:
         yield str(error)
         return
-    if found != example.writes:
+    if [(one.address, one.words) for one in found] != [(one.address, one.words) for one in example.writes]:
         yield f"the order is written as {_shown(found)}, the example says {_shown(example.writes)}"
+
+
+def _ordered(
+    profile: DeviceProfile, control: Control | None, example: Example, values: Values
+) -> tuple[Write, ...]:
+    """What the profile makes of the example's order."""
+    if control is None:
+        return (relay_write(profile, bool(example.set_closed)),)
+    if example.take_w is not None:
+        steps = take(control, example.take_w, values)
+    elif example.change_w is not None:
+        steps = change(control, example.change_w, values)
+    else:
+        steps = release(control)
+    return register_writes(profile, steps, values)
 
 
 def _shown(writes: tuple[Write, ...]) -> str:

@@ -7,7 +7,7 @@ import time
 
 from controller.config import load_config
 from controller.dispatch.decision import Memory
-from controller.dispatch.settings import BatterySettings, DispatchConfig
+from controller.dispatch.settings import BatterySettings, DispatchConfig, PolicySettings
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
 from controller.lab.house import synthetic
@@ -28,7 +28,7 @@ def one_step() -> Figure:
         (BatterySettings("bat1", 10_000, 5, 100, 5000, 5000),),
         import_limit_w=17_250,
         export_limit_w=0,
-        reserve_pct=20,
+        policy=PolicySettings(reserve_pct=20),
     )
     memory, second = Memory(), 0
 

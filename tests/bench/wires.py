@@ -16,7 +16,7 @@ from pymodbus.client import AsyncModbusTcpClient
 
 from controller.config import Config, load_config
 from controller.devices import open_devices
-from drivers.link import parse_connection
+from drivers.address import Address, parse_connection
 from tests.bench.measure import Figure
 from tests.bench.sites import on_ports
 
@@ -91,11 +91,11 @@ async def _both(config: Config) -> tuple[float, float]:
         await battery.read(deadline_s)
         await battery.order(float(next(watts) % 4000), deadline_s)
 
+    addresses = [parse_connection(one.connection) for one in (config.meter, config.batteries[0])]
     meter, inverter = [
-        AsyncModbusTcpClient(
-            parse_connection(one.connection).host, port=parse_connection(one.connection).port
-        )
-        for one in (config.meter, config.batteries[0])
+        AsyncModbusTcpClient(address.host, port=address.port)
+        for address in addresses
+        if isinstance(address, Address)
     ]
     await meter.connect()
     await inverter.connect()

@@ -12,12 +12,12 @@ from drivers.link import Link, LinkTiming, open_link
 from drivers.modbus import ModbusBattery, ModbusMeter, ModbusPv, modbus_battery, modbus_meter, modbus_pv
 from drivers.profile import DeviceProfile
 from drivers.wire import ModbusTcpServer
-from simulators.emulator import Rating, emulated_unit
+from simulators.emulator import Behaviour, Rating, emulated_unit, emulated_units
 from simulators.virtual_time import run
 
 RATING = Rating(max_charge_w=5000.0, max_discharge_w=4500.0)
 METERED = MeterReading(
-    0.0, 459.0, (690.0, -345.5, 114.5), (230.0, 231.5, 229.0), (3.0, 1.5, 0.5), 50.0, 1_234_500.0, 250.0
+    0.0, 459.0, (690.0, -346.0, 115.0), (230.0, 231.5, 229.0), (3.0, 1.5, 0.5), 50.0, 1_234_500.0, 250.0
 )
 CHARGING = BatteryReading(
     0.0, -3200.0, soc_pct=62.9, max_discharge_w=0.0, max_charge_w=0.0, capacity_wh=10_000.0, fault=False
@@ -69,9 +69,34 @@ Plant = Meter | Battery | Pv
 PLANTS: dict[str, Callable[[], Plant]] = {"meter": Meter, "battery": Battery, "pv": Pv}
 
 
+@dataclass
+class Obeying(Battery):
+    """Does at once what it is ordered, as long as the lease lasts, and rests otherwise."""
+
+    expires_at_s: float = 0.0
+
+    def reading(self, now_s: float) -> BatteryReading:
+        power_w = self.ordered_w(now_s)
+        return replace(self.shown, taken_at_s=now_s, battery_discharge_w=power_w)
+
+    def ordered_w(self, now_s: float) -> float:
+        newest = self.diary[-1] if self.diary else None
+        return 0.0 if newest is None or now_s >= self.expires_at_s else newest[0]
+
+    def order(self, now_s: float, battery_discharge_w: float, expires_at_s: float) -> None:
+        super().order(now_s, battery_discharge_w, expires_at_s)
+        self.expires_at_s = expires_at_s
+
+
 @asynccontextmanager
-async def on_a_socket(profile: DeviceProfile, plant: Plant, rating: Rating = RATING) -> AsyncIterator[Link]:
-    server = ModbusTcpServer({1: emulated_unit(profile, plant, serial="SN-1", rating=rating)})
+async def on_a_socket(
+    profile: DeviceProfile,
+    plant: Plant,
+    rating: Rating = RATING,
+    behaviour: Behaviour | None = None,
+) -> AsyncIterator[Link]:
+    device = emulated_unit(profile, plant, serial="SN-1", rating=rating, behaviour=behaviour)
+    server = ModbusTcpServer(emulated_units(1, device))
     port = await server.start("127.0.0.1", 0)
     link = open_link(f"tcp://127.0.0.1:{port}", LinkTiming())
     try:
@@ -82,10 +107,14 @@ async def on_a_socket(profile: DeviceProfile, plant: Plant, rating: Rating = RAT
 
 
 def in_virtual_time(
-    profile: DeviceProfile, plant: Plant, scenario: Callable[[Link], Awaitable[None]]
+    profile: DeviceProfile,
+    plant: Plant,
+    scenario: Callable[[Link], Awaitable[None]],
+    rating: Rating = RATING,
+    behaviour: Behaviour | None = None,
 ) -> None:
     async def whole() -> None:
-        async with on_a_socket(profile, plant) as link:
+        async with on_a_socket(profile, plant, rating, behaviour) as link:
             await scenario(link)
 
     run(whole(), quiesce_s=0.001)
@@ -94,7 +123,12 @@ def in_virtual_time(
 def driver_of(profile: DeviceProfile, link: Link) -> ModbusMeter | ModbusBattery | ModbusPv:
     if profile.role == "meter":
         return modbus_meter("device", profile, link, 1)
-    return (modbus_battery if profile.role == "battery" else modbus_pv)("device", profile, link, 1)
+    return battery_of(profile, link) if profile.role == "battery" else modbus_pv("device", profile, link, 1)
+
+
+def battery_of(profile: DeviceProfile, link: Link) -> ModbusBattery:
+    """With the nameplate from the site file, since not every device says its own."""
+    return modbus_battery("device", profile, link, 1, max_charge_w=5000.0, max_discharge_w=4500.0)
 
 
 def soon() -> float:

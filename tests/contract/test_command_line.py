@@ -17,7 +17,7 @@ def test_the_version_is_printed() -> None:
     assert (result.returncode, result.stdout) == (0, "penstock 0.1.0\n")
 
 
-@pytest.mark.parametrize("command", ["demo", "run", "emulate", "check", "simulate", "schema"])
+@pytest.mark.parametrize("command", ["demo", "run", "emulate", "check", "simulate", "scan", "schema"])
 def test_every_command_explains_itself(command: str) -> None:
     result = result_of(command, "--help")
     assert result.returncode == 0

@@ -22,7 +22,8 @@ DAY_S = 86_400
 def the_site() -> Config:
     """The demo's house, with zero export and a high reserve, so that the limits have something to do."""
     config = load_config(Path(SITE))
-    return replace(config, dispatch=replace(config.dispatch, export_limit_w=0.0, reserve_pct=32.0))
+    policy = replace(config.dispatch.policy, reserve_pct=32.0)
+    return replace(config, dispatch=replace(config.dispatch, export_limit_w=0.0, policy=policy))
 
 
 def through_the_shell(config: Config) -> list[Decision]:
@@ -40,7 +41,7 @@ def through_the_shell(config: Config) -> list[Decision]:
             SimulatedMeter(facts["grid"], house.meter()),
             [SimulatedBattery(facts["bat1"], house.battery(0))],
             [SimulatedPv(facts["roof"], house.pv(0))],
-            [note],
+            listeners=[note],
         )
         asyncio.get_running_loop().call_later(DAY_S - 0.5, control.stop)
         await control.run()

@@ -13,11 +13,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.framer import FramerType
 from pymodbus.server import ModbusTcpServer as PymodbusServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.link import LinkTiming, open_link
-from drivers.wire import ModbusTcpServer
+from drivers.wire import ModbusTcpServer, serve
+from simulators.serial_pair import pty_pair
 from tests.unit.raw_modbus import PlainUnit, frame, read_frame, read_pdu, words_pdu
 
 
@@ -33,12 +35,17 @@ async def serving() -> AsyncIterator[tuple[PlainUnit, int]]:
 
 
 async def mbpoll(port: int, *options: str, write: tuple[int, ...] = ()) -> str:
+    """Ask a TCP port with mbpoll."""
+    return await run_mbpoll("-m", "tcp", "-p", str(port), *options, "127.0.0.1", write=write)
+
+
+async def run_mbpoll(*options: str, write: tuple[int, ...] = ()) -> str:
     """Run mbpoll once (addresses from 0) and give what it printed."""
     program = shutil.which("mbpoll")
     assert program, "mbpoll is not installed: apt-get install -y mbpoll (the test set-up does it)"
     words = [str(word) for word in write]
     process = await asyncio.create_subprocess_exec(
-        *(program, "-m", "tcp", "-p", str(port), "-0", "-1", "-q", *options, "127.0.0.1", *words),
+        *(program, "-0", "-1", "-q", *options, *words),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -73,6 +80,25 @@ async def test_mbpoll_names_the_exceptions_as_the_standard_does() -> None:
         assert "Illegal data value" in await mbpoll(port, "-t", "4", "-r", "0", write=(666,))
         assert "Illegal function" in await mbpoll(port, "-t", "0", "-r", "0")
         assert "Target device failed to respond" in await mbpoll(port, "-a", "9", "-t", "4", "-r", "0")
+
+
+async def test_mbpoll_reads_and_writes_over_a_serial_line_that_two_units_share() -> None:
+    with pty_pair() as (near, far):
+        unit = PlainUnit()
+        server = await serve(f"rtu://{far}?baud=38400", {1: unit, 7: PlainUnit()})
+        line = ("-m", "rtu", "-b", "38400", "-P", "none")
+        assert polled(await run_mbpoll(*line, "-a", "1", "-t", "4", "-r", "5", "-c", "3", near)) == [5, 6, 7]
+        whole = await run_mbpoll(*line, "-a", "7", "-t", "3", "-r", "0", "-c", "125", near)
+        assert polled(whole) == list(range(1000, 1125))
+        written = await run_mbpoll(*line, "-a", "1", "-t", "4", "-r", "10", near, write=(1, 2, 65535))
+        assert "Written 3 references" in written
+        assert unit.holding[10:14] == [1, 2, 65535, 13]
+        assert "Illegal data address" in await run_mbpoll(
+            *line, "-a", "1", "-t", "4", "-r", "199", "-c", "2", near
+        )
+        silent = await run_mbpoll(*line, "-a", "9", "-o", "0.2", "-t", "4", "-r", "0", near)
+        assert "timed out" in silent
+        await server.stop()
 
 
 async def test_the_client_of_pymodbus_can_use_every_function() -> None:
@@ -122,6 +148,21 @@ async def test_our_link_reads_and_writes_a_server_of_pymodbus() -> None:
     await theirs.serve_forever(background=True)
     port = theirs.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]  # it is a server
     link = open_link(f"tcp://127.0.0.1:{port}", LinkTiming(timeout_s=5.0))
+    deadline_s = asyncio.get_running_loop().time() + 30.0
+    await link.write(1, 3, [0xFFFF, 2], deadline_s)
+    await link.write(1, 5, [3], deadline_s, single=True)
+    assert (await link.read(1, "holding", 2, 5, deadline_s)).words == (7, 0xFFFF, 2, 3, 7)
+    assert (await link.read(1, "input", 0, 125, deadline_s)).words[0] == 7
+    await link.close()
+    await theirs.shutdown()  # type: ignore[no-untyped-call]  # their signature has no types
+
+
+async def test_our_link_reads_and_writes_serial_frames_of_pymodbus_over_tcp() -> None:
+    block = SimData(0, count=130, values=7, datatype=DataType.REGISTERS)
+    theirs = PymodbusServer(SimDevice(1, [block]), address=("127.0.0.1", 0), framer=FramerType.RTU)
+    await theirs.serve_forever(background=True)
+    port = theirs.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]  # it is a server
+    link = open_link(f"rtu+tcp://127.0.0.1:{port}", LinkTiming(timeout_s=5.0))
     deadline_s = asyncio.get_running_loop().time() + 30.0
     await link.write(1, 3, [0xFFFF, 2], deadline_s)
     await link.write(1, 5, [3], deadline_s, single=True)

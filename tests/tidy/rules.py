@@ -45,7 +45,7 @@ SEEDED = {"random.Random", "numpy.random.default_rng", "numpy.random.Generator",
 
 # Wall-clock time enters here and nowhere else; each with its reason.
 CALENDAR_FILES = {
-    "controller/supervisor.py": "the UTC in a snapshot, with whether it is trusted",
+    "controller/clock.py": "the UTC in a snapshot, with whether it is trusted",
 }
 
 IMPURE_CALLS = {"open", "print", "input", "breakpoint"}

@@ -20,9 +20,16 @@ NUMBERS = {"float", "int"}
 
 # file: name -> why it may stand without a unit.
 ALLOWED: dict[str, dict[str, str]] = {
+    "controller/dispatch/orders.py": dict.fromkeys(
+        ("import_per_kwh", "export_per_kwh"), "in the site's own currency"
+    ),
+    "controller/sitefile.py": dict.fromkeys(
+        ("charge_by_temperature", "discharge_by_temperature", "charge_by_soc", "discharge_by_soc"),
+        "curves: pairs of a number and a share",
+    ),
     "drivers/control.py": {"setpoint": "in the device's own unit, W or %, as its profile says"},
     "drivers/registers.py": {"power": "a power of ten, not of watts"},
-    "simulators/emulator.py": {"power": "a power of ten, not of watts"},
+    "simulators/emulator/registers.py": {"power": "a power of ten, not of watts"},
     "simulators/virtual_time.py": {"timeout": "the name is that of selectors.BaseSelector.select"},
 }
 

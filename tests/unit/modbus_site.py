@@ -85,8 +85,8 @@ class Site:
     def meter(self) -> ModbusMeter:
         return modbus_meter("grid", METER, self.link, 1)
 
-    def battery(self, **site_w: float) -> ModbusBattery:
-        return modbus_battery("bat1", HYBRID, self.link, 1, **site_w)
+    def battery(self, max_discharge_w: float | None = None) -> ModbusBattery:
+        return modbus_battery("bat1", HYBRID, self.link, 1, max_discharge_w=max_discharge_w)
 
     def pv(self) -> ModbusPv:
         return modbus_pv("roof", PV, self.link, 1)

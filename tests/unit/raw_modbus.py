@@ -6,7 +6,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -89,7 +89,7 @@ class RawDevice:
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> RawDevice:
+    async def __aenter__(self) -> Self:
         await self.open()
         return self
 
@@ -113,14 +113,18 @@ class RawDevice:
         self.connected_at_s.append(asyncio.get_running_loop().time())
         self._writers.add(writer)
         try:
-            while True:
-                request = await read_frame(reader)
-                await self.handle(writer, *request)
+            await self.converse(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             self._writers.discard(writer)
             writer.transport.abort()
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until it ends."""
+        while True:
+            request = await read_frame(reader)
+            await self.handle(writer, *request)
 
 
 def right_words(address: int, count: int) -> list[int]:

@@ -37,5 +37,5 @@ def a_loop(house: House, *listeners: Listener, config: DispatchConfig = CONFIG) 
         SimulatedMeter(facts[0], house.meter()),
         [SimulatedBattery(facts[1], house.battery(0))],
         [SimulatedPv(facts[2], house.pv(0))],
-        listeners,
+        listeners=listeners,
     )

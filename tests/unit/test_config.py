@@ -59,7 +59,7 @@ def test_the_site_file_of_the_readme_is_read_as_it_stands(tmp_path: Path) -> Non
     assert (config.site, config.cycle_s, config.phases) == ("house-7", 1.0, 3)
     assert config.dispatch.import_limit_w == 17_250.0
     assert config.dispatch.export_limit_w == 0.0
-    assert config.dispatch.reserve_pct == 20.0
+    assert config.dispatch.policy.reserve_pct == 20.0
     assert config.meter.profile.id == "eastron-sdm630"
     assert config.mqtt is not None
     assert (config.mqtt.host, config.mqtt.port, config.mqtt.tls) == ("127.0.0.1", 1883, False)

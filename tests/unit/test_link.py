@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from drivers.connection import Address
 from drivers.device import DeviceError
-from drivers.link import LinkTiming, ModbusExceptionReply, open_link, parse_connection
+from drivers.link import LinkTiming, ModbusExceptionReply, open_link
 from drivers.wire import ModbusTcpServer
 from tests.unit.raw_modbus import (
     PlainUnit,
@@ -24,44 +23,6 @@ from tests.unit.raw_modbus import (
     read,
     right_words,
 )
-
-
-@pytest.mark.parametrize(
-    ("connection", "address"),
-    [
-        ("tcp://127.0.0.1:5020", Address("127.0.0.1", 5020)),
-        ("tcp://inverter.local", Address("inverter.local", 502)),
-        ("tcp://[fd00::20]:1502", Address("fd00::20", 1502)),
-        ("tcp://[::1]", Address("::1", 502)),
-    ],
-)
-def test_a_connection_is_a_host_and_a_port(connection: str, address: Address) -> None:
-    assert parse_connection(connection) == address
-
-
-@pytest.mark.parametrize(
-    "connection",
-    [
-        "127.0.0.1:5020",
-        "rtu:///dev/ttyUSB0?baud=19200",
-        "http://127.0.0.1:502",
-        "tcp://",
-        "tcp://:502",
-        "tcp://host:0",
-        "tcp://host:70000",
-        "tcp://host:5o2",
-        "tcp://me@host:502",
-        "tcp://host:502/1",
-        "tcp://host:502?unit=1",
-        "tcp://my host:502",
-        "tcp://[fd00::20:502",
-        "tcp://a..b:502",
-        "",
-    ],
-)
-def test_what_is_no_connection_is_refused_with_an_example_of_one(connection: str) -> None:
-    with pytest.raises(ValueError, match=r"give tcp://HOST:PORT, for instance"):
-        open_link(connection, LinkTiming())
 
 
 def test_registers_are_read_and_written_on_a_real_server() -> None:

@@ -12,53 +12,18 @@ import random
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
-from drivers.device import DeviceError
-from drivers.link import Link, LinkTiming
-from drivers.wire import Space
-from tests.unit.raw_modbus import (
-    RawDevice,
-    frame,
-    honest,
-    in_virtual_time,
-    linked,
-    now_s,
-    right_reply,
-    right_words,
-    words_pdu,
-)
+from drivers.link import LinkTiming
+from tests.unit.raw_modbus import frame, honest, in_virtual_time, linked
+from tests.unit.storm import TIMEOUT_S, Request, any_form, one_request, recovery, rounds
 
-ROUNDS = 2000
-POISON = 0xDEAD
-TIMEOUT_S = 0.3
-RECOVERED_AFTER_S = 8.0  # the longest pause between two connects is 6 s
+ROUNDS = rounds(2000, 60_000)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the device was asked, and chance."""
-
-    transaction: int
-    unit: int
-    pdu: bytes
-    chance: random.Random
-
-    @property
-    def count(self) -> int:
-        return int.from_bytes(self.pdu[3:5], "big") if self.pdu[0] in (3, 4) else 1
-
-    @property
-    def right(self) -> bytes:
-        return frame(self.transaction, self.unit, right_reply(self.pdu))
-
-    def poisoned(self, count: int | None = None) -> bytes:
-        """A reply PDU of the right form with the wrong content."""
-        if self.pdu[0] in (3, 4):
-            return words_pdu(self.pdu[0], [POISON] * (self.count if count is None else count))
-        return self.pdu[:1] + bytes(byte ^ self.chance.randint(1, 255) for byte in self.pdu[1:5])
+def right(request: Request) -> bytes:
+    return frame(request.transaction, request.unit, request.right)
 
 
 def wrong_transaction(request: Request) -> bytes:
@@ -67,44 +32,37 @@ def wrong_transaction(request: Request) -> bytes:
     )
     other += other == request.transaction
     poison = frame(other & 0xFFFF, request.unit, request.poisoned())
-    return poison + request.right * request.chance.randint(0, 1)
+    return poison + right(request) * request.chance.randint(0, 1)
 
 
 def wrong_unit(request: Request) -> bytes:
-    unit = (request.unit + request.chance.randint(1, 255)) % 256
-    return frame(request.transaction, unit, request.poisoned())
+    return frame(request.transaction, request.other_unit(), request.poisoned())
 
 
 def wrong_function(request: Request) -> bytes:
-    function = (request.pdu[0] + request.chance.randint(1, 127)) % 128
-    return frame(request.transaction, request.unit, bytes((function,)) + request.poisoned()[1:])
+    return frame(request.transaction, request.unit, request.of_wrong_function())
 
 
 def wrong_count(request: Request) -> bytes:
-    count = request.chance.choice([count for count in range(126) if count != request.count])
-    pdu = words_pdu(3, [POISON] * count) if request.pdu[0] == 3 else request.poisoned() + b"\0"
-    return frame(request.transaction, request.unit, pdu)
+    return frame(request.transaction, request.unit, request.of_wrong_count())
 
 
 def wrong_byte_count(request: Request) -> bytes:
-    pdu = bytearray(request.poisoned())
-    pdu[1] ^= request.chance.randint(1, 255)
-    return frame(request.transaction, request.unit, bytes(pdu))
+    return frame(request.transaction, request.unit, request.of_wrong_byte_count())
 
 
 def exception_for_another(request: Request) -> bytes:
-    pdu = bytes(((request.pdu[0] ^ request.chance.randint(1, 127)) | 0x80, 2, 0))
-    return frame(request.transaction, request.unit, pdu)
+    return frame(request.transaction, request.unit, request.exception_for_another())
 
 
 def duplicate(request: Request) -> bytes:
-    return request.right + frame(request.transaction, request.unit, request.poisoned())
+    return right(request) + frame(request.transaction, request.unit, request.poisoned())
 
 
 def prophecy(request: Request) -> bytes:
     """The right answer, and answers to questions not asked yet."""
     ahead = range(request.transaction + 1, request.transaction + 1 + request.chance.randint(1, 5))
-    return request.right + b"".join(frame(later, request.unit, request.poisoned()) for later in ahead)
+    return right(request) + b"".join(frame(later, request.unit, request.poisoned()) for later in ahead)
 
 
 def truncated(request: Request) -> bytes:
@@ -190,24 +148,6 @@ class Hostile:
             writer.close()
 
 
-async def one_request(link: Link, chance: random.Random) -> bool:
-    """Ask for anything; True if it succeeded, and then it was the truth. Never later than the deadline."""
-    address, count, kind = chance.randrange(60_000), chance.randint(1, 125), chance.randrange(4)
-    deadline_s = now_s() + TIMEOUT_S
-    try:
-        if kind == 0:
-            await link.write(1, address, [chance.getrandbits(16)], deadline_s, single=chance.random() < 0.5)
-        else:
-            space: Space = "holding" if kind > 1 else "input"
-            words = (await link.read(1, space, address, count, deadline_s)).words
-            assert list(words) == right_words(address, count), "a foreign reply was taken for the answer"
-    except DeviceError:
-        return False
-    finally:
-        assert now_s() <= deadline_s + 1e-6
-    return True
-
-
 async def storm(seed: int) -> tuple[int, int, set[str]]:
     """Injections, of which so many requests succeeded all the same, and what was tried."""
     chance = random.Random(seed)
@@ -219,24 +159,16 @@ async def storm(seed: int) -> tuple[int, int, set[str]]:
             hostile = Hostile(chance.getrandbits(32))
             tried.add(f"{hostile.saying.__name__} {hostile.manner}")
             device.handle = hostile.handle
-            if await one_request(link, chance):
+            form = any_form(chance)
+            if await one_request(link, chance, form):
                 succeeded += 1
                 assert hostile.saying in TRUTHFUL, f"{hostile.saying.__name__} was taken for the answer"
             device.handle = honest
-            await recovery(link, device, chance)
+            await recovery(link, chance, form, lambda: len(device.connected_at_s))
             for task in hostile.speaking:
                 task.cancel()
     assert complaints == []
     return ROUNDS, succeeded, tried
-
-
-async def recovery(link: Link, device: RawDevice, chance: random.Random) -> None:
-    fell_at_s = now_s()
-    while not await one_request(link, chance):
-        assert now_s() - fell_at_s <= RECOVERED_AFTER_S, (
-            f"not back, connected {len(device.connected_at_s)} times"
-        )
-        await asyncio.sleep(0.1)
 
 
 @pytest.mark.parametrize("seed", range(5))

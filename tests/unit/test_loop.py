@@ -53,6 +53,7 @@ class ScriptedBattery:
     power_w: float = 0.0
     facts: DeviceFacts = field(default_factory=lambda: DeviceFacts("bat1", "scripted"))
     closed: bool = False
+    outcome: str = ""
 
     async def read(self, deadline_s: float) -> BatteryReading:
         pause_s = min(self.delay_s(now_s()), deadline_s - now_s())

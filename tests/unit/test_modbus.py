@@ -80,17 +80,14 @@ def test_a_missing_scale_factor_is_named_as_the_culprit() -> None:
     in_virtual_time(a_battery(), scenario)
 
 
-def test_slow_registers_are_read_every_5_s_and_ratings_once() -> None:
+def test_slow_registers_are_read_every_5_s_orders_with_every_third_reading_and_ratings_once() -> None:
     async def scenario(site: Site) -> None:
         battery = site.battery()
         for _ in range(11):
             await battery.read(soon())
             await asyncio.sleep(1.0)
-        assert [site.unit.reads.count(block) for block in ((40084, 25), (40256, 54), (40141, 8))] == [
-            11,
-            3,
-            1,
-        ]
+        blocks = ((40084, 25), (40256, 34), (40305, 5), (40141, 8))
+        assert [site.unit.reads.count(block) for block in blocks] == [11, 4, 3, 1]
 
     in_virtual_time(a_battery(), scenario)
 
@@ -99,7 +96,7 @@ def test_slow_values_are_carried_for_15_s_and_then_absent(caplog: pytest.LogCapt
     async def scenario(site: Site) -> None:
         battery = site.battery()
         await battery.read(soon())
-        site.unit.refuse = {40256}
+        site.unit.refuse = {40305}
         soc: list[float | None] = []
         for _ in range(20):
             await asyncio.sleep(1.0)
@@ -111,7 +108,7 @@ def test_slow_values_are_carried_for_15_s_and_then_absent(caplog: pytest.LogCapt
 
     in_virtual_time(a_battery(), scenario)
     (record,) = caplog.records
-    assert "reading 54 holding registers at 40256" in record.message
+    assert "reading 5 holding registers at 40305" in record.message
 
 
 def test_what_is_known_beforehand_comes_from_the_profile() -> None:

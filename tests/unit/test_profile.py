@@ -48,8 +48,8 @@ confidence = "low"
 type = "s16"
 [points]
 w = {address = 0, unit = "W", gives = "battery_discharge_w", every = "fast"}
-order = {address = 10, scale = -10.0, unit = "W", access = "rw", every = "slow"}
-on = {address = 11, access = "rw", range = [0, 1], every = "slow"}
+order = {address = 10, scale = -10.0, unit = "W", access = "rw", every = "third"}
+on = {address = 11, access = "rw", range = [0, 1], every = "third"}
 timer = {address = 12, unit = "s", access = "rw"}
 [control]
 style = "enabled_watts"
@@ -120,7 +120,7 @@ def test_a_device_without_a_lease_must_say_what_stays_on(tmp_path: Path) -> None
     assert lease is not None
     assert (lease.seconds, lease.fallback) == (None, "charges on")
     text = refused(tmp_path, BATTERY.replace(timer, ""))
-    assert "lease: takes either a timer point or none = ..., one of the two" in text
+    assert "lease: takes either a timer point, fixed = true or none = ..., one of them" in text
     assert "lease: is missing" in refused(tmp_path, BATTERY.replace(f"[lease]\n{timer}", ""))
     assert "lease.fallback: is missing" in refused(tmp_path, BATTERY.replace('fallback = "own program"', ""))
 
@@ -168,7 +168,7 @@ def test_a_syntax_error_has_line_and_column(tmp_path: Path) -> None:
         ("reading.pcc_import_w", 'reading."phase_voltage_v.1"', "cannot be read from the registers given"),
         ('"FF38"', '"FF3"', '"FF3" is not a register; give four hex digits each'),
         ("reading.pcc_import_w = -2000.0", "", "shows either a reading or one of take_w, change_w, release"),
-        ("max_gap_registers = 4", "max_read_registers = 2", "w with its scale factor spans 3 registers"),
+        ("max_gap_registers = 4", "max_read_registers = 2", "w with what belongs to it spans 3 registers"),
         ("[points]", "[lease]\nnone = 'x'\n[points]", "a lease is for orders"),
     ],
 )
@@ -192,7 +192,11 @@ def test_a_wrong_meter_profile_is_told_what_to_do(
             "range",
             'control.enable: "on" cannot be written; give the point access = "rw"',
         ),
-        (', every = "slow"}\non', "}\non", 'control.setpoint: "order" is never read back'),
+        (
+            ', every = "third"}\non',
+            ', every = "slow"}\non',
+            'control.setpoint: "order" is never read back in time; give the point every = "third"',
+        ),
         ('timer = "timer"', 'timer = "tiemr"', 'lease.timer: "tiemr" is not a point; did you mean "timer"?'),
         ("seconds = 30", "seconds = 0", "lease.seconds"),
         ('"10 0032"', '"10 FFCE"', "the example says ['12 001E', '10 FFCE', '11 0001']"),

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from controller.dispatch.policies.economic import economic
+from controller.dispatch.policies.follow import follow
+from controller.dispatch.policies.schedule import schedule
 from controller.dispatch.policies.self_consumption import self_consumption
+from controller.dispatch.policies.standby import standby
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Site
 
-Policy = Callable[[DispatchConfig, Site], float]
-"""The total battery discharge that is wanted, in W; negative charges."""
+Policy = Callable[[DispatchConfig, Site], float | None]
+"""The total battery discharge that is wanted, in W; negative charges. None: what it needs is not there."""
 
-POLICIES: dict[str, Policy] = {"self_consumption": self_consumption}
+POLICIES: dict[str, Policy] = {
+    "self_consumption": self_consumption,
+    "economic": economic,
+    "schedule": schedule,
+    "follow": follow,
+    "standby": standby,
+}
+
+
+def wish(config: DispatchConfig, site: Site) -> tuple[float, str]:
+    """The wanted total battery discharge in W, and the name of the policy that decided.
+
+    That is the site's policy, else its fallback, else self-consumption, which needs nothing.
+    """
+    for name in (config.policy.name, config.policy.fallback):
+        wanted_w = POLICIES[name](config, site)
+        if wanted_w is not None:
+            return wanted_w, name
+    return self_consumption(config, site), "self_consumption"

@@ -8,4 +8,4 @@ from controller.dispatch.site import Site
 
 def self_consumption(config: DispatchConfig, site: Site) -> float:
     """The battery discharge that brings the PCC to `target_import_w`."""
-    return site.net_load_w - config.target_import_w
+    return site.net_load_w - config.policy.target_import_w

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.dispatch.decision import Memory
+from controller.dispatch.islanding import IslandState
 from controller.dispatch.modes import NEXT_MODE, Mode, Signal
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
@@ -76,9 +77,12 @@ def test_holding_is_left_after_two_seconds_of_good_readings() -> None:
 
 
 def test_the_grid_must_be_back_for_five_minutes_before_the_island_ends() -> None:
-    island = Memory(mode=Mode.ISLANDED)
-    found = modes_over(island, [a_snapshot(now_s=float(now)) for now in (0, 299, 300)])
-    assert found == ["ISLANDED", "ISLANDED", "RUNNING"]
+    island = Memory(mode=Mode.ISLANDED, island=IslandState(islanded_since_s=-1000.0))
+    back = [
+        a_snapshot(now_s=float(now), batteries=(BatteryReading(float(now), 0.0, 50.0, grid_present=True),))
+        for now in (0, 299, 300, 301, 302)
+    ]
+    assert modes_over(island, back) == ["ISLANDED", "ISLANDED", "ISLANDED", "ISLANDED", "RUNNING"]
 
 
 def test_a_stop_ends_every_mode_and_a_start_begins_from_the_beginning() -> None:

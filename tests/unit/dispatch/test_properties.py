@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from controller.dispatch.decision import Memory
 from controller.dispatch.limits import Range
 from controller.dispatch.settings import BatterySettings
-from controller.dispatch.share import share
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
 from drivers.device import BatteryReading, MeterReading
@@ -61,7 +60,6 @@ def test_every_setpoint_is_inside_rating_soc_and_grid_limits(
         pcc_w = data.draw(watts)
         readings = tuple(BatteryReading(now_s, data.draw(watts), data.draw(socs)) for _ in settings)
         memory, decision = step(config, memory, Snapshot(now_s, MeterReading(now_s, pcc_w), readings))
-        net_w = pcc_w + sum(one.battery_discharge_w for one in readings)
         lowest_w = highest_w = 0.0
         for one, reading, setpoint_w in zip(settings, readings, decision.battery_setpoints_w, strict=True):
             assert setpoint_w is not None
@@ -76,24 +74,11 @@ def test_every_setpoint_is_inside_rating_soc_and_grid_limits(
         if decision.mode.value != "RUNNING":
             assert decision.setpoint_w == 0.0
             continue
-        after_w = net_w - decision.setpoint_w
+        after_w = memory.response.net_load_w - decision.setpoint_w
         if export_limit_w is not None and after_w < -export_limit_w - 1e-6:
             assert decision.setpoint_w < 1e-6, "exported from the battery beyond the export limit"
         signs = {one > 0 for one in decision.battery_setpoints_w if one is not None and abs(one) > 1e-6}
         assert len(signs) <= 1, "one battery charges another"
-
-
-@given(st.data(), st.floats(-40_000, 40_000), st.integers(1, 5))
-def test_shares_add_up_to_what_fits_and_stay_in_their_rooms(
-    data: st.DataObject, total_w: float, number: int
-) -> None:
-    allowed = tuple(Range(-data.draw(ratings), data.draw(ratings)) for _ in range(number))
-    preferred = tuple(room.narrow(Range(-1e9, 0.0)) if data.draw(st.booleans()) else room for room in allowed)
-    shares = share(total_w, preferred, allowed)
-    fits_w = Range(sum(r.lower_w for r in allowed), sum(r.upper_w for r in allowed)).clamp(total_w)
-    assert math.isclose(sum(shares), fits_w, abs_tol=1e-6)
-    for one, room in zip(shares, allowed, strict=True):
-        assert room.lower_w - 1e-6 <= one <= room.upper_w + 1e-6
 
 
 @given(ratings, ratings, watts, watts, watts)

@@ -9,6 +9,7 @@ import pytest
 from controller.dispatch.decision import Memory
 from controller.dispatch.limits import Latches
 from controller.dispatch.modes import Mode
+from controller.dispatch.orders import Orders
 from controller.dispatch.step import step
 from drivers.device import BatteryReading, MeterReading
 from tests.unit.dispatch.sites import FIVE_KW, PV, RUNNING, TWO_KW, a_config, a_snapshot, decide
@@ -101,6 +102,7 @@ def test_the_ramp_bounds_a_step_but_never_the_way_to_zero() -> None:
     before = replace(RUNNING, setpoint_w=3000.0, battery_setpoints_w=(3000.0,))
     up = decide(config, a_snapshot(pcc_import_w=1000.0, battery_discharge_w=3000.0), before)
     assert (up.setpoint_w, up.limited_by) == (3100.0, "ramp")
+    assert up.reason == "covering the house; 900 W still to come, ramping"
     down = decide(config, a_snapshot(pcc_import_w=-3000.0, battery_discharge_w=3000.0), before)
     assert down.setpoint_w == 0.0
     across = decide(config, a_snapshot(pcc_import_w=-5000.0, battery_discharge_w=3000.0), before)
@@ -127,17 +129,15 @@ def test_without_a_new_measurement_the_setpoint_stays() -> None:
     assert step(config, first, again)[1].setpoint_w == decision.setpoint_w == 800.0
 
 
-def test_readings_of_different_instants_are_not_added_up() -> None:
+def test_a_meter_that_has_not_noticed_the_battery_yet_does_not_make_it_run_away() -> None:
     config = a_config()
-    memory = replace(RUNNING, setpoint_w=500.0, battery_setpoints_w=(500.0,))
-    apart = replace(
-        a_snapshot(now_s=10.0), meter=MeterReading(9.2, 800.0), batteries=(BatteryReading(10.0, 500.0, 50.0),)
-    )
-    assert step(config, memory, apart)[1].setpoint_w == 500.0
+    memory, _ = step(config, RUNNING, a_snapshot(pcc_import_w=800.0, now_s=10.0))
+    unaware = a_snapshot(pcc_import_w=800.0, battery_discharge_w=800.0, now_s=11.0)
+    assert step(config, memory, unaware)[1].setpoint_w == 800.0
 
 
 def test_a_shrinking_bms_limit_holds_even_without_news() -> None:
-    before = replace(RUNNING, taken_at_s=10.0, setpoint_w=3000.0, battery_setpoints_w=(3000.0,))
+    before = replace(RUNNING, setpoint_w=3000.0, battery_setpoints_w=(3000.0,))
     snapshot = a_snapshot(pcc_import_w=0.0, battery_discharge_w=3000.0)
     shrunk = replace(snapshot, batteries=(BatteryReading(10.0, 3000.0, 50.0, max_discharge_w=0.0),))
     assert decide(a_config(), shrunk, before).setpoint_w == 0.0
@@ -175,7 +175,7 @@ def test_a_full_battery_and_zero_export_cap_the_pv_at_what_the_house_takes() -> 
     config = a_config(export_limit_w=0.0, pvs=PV)
     decision = decide(config, a_snapshot(pcc_import_w=-2500.0, soc_pct=100.0, pv_generation_w=3000.0))
     assert decision.pv_caps_w == (500.0,)
-    assert decision.reason.endswith("PV held to 500 W, no room for more")
+    assert decision.reason.endswith("PV held to at most 500 W")
 
 
 def test_pv_is_not_capped_while_the_battery_has_room() -> None:
@@ -238,7 +238,8 @@ def test_safe_means_zero_watts_and_pv_capped_at_the_export_limit() -> None:
     decision = decide(config, a_snapshot(meter=MeterReading(7.0, 0.0), pv_generation_w=3000.0))
     assert (decision.mode, decision.battery_setpoints_w, decision.pv_caps_w) == (Mode.SAFE, (0.0,), (600.0,))
     assert decision.reason == (
-        "safe, batteries at 0 W: the last reading of the meter at the PCC is 3.0 s old, allowed are 1.5 s"
+        "safe, batteries at 0 W: the last reading of the meter at the PCC is 3.0 s old, allowed are 1.5 s; "
+        "PV held to at most 600 W"
     )
 
 
@@ -253,15 +254,21 @@ def test_power_comes_back_slowly_after_safe() -> None:
 def test_the_soft_start_is_over_once_the_wanted_power_was_reached() -> None:
     memory = Memory(mode=Mode.SAFE, fresh_since_s=0.0, decided_at_s=9.0)
     after, _ = step(a_config(), memory, a_snapshot(pcc_import_w=300.0))
-    _, later = step(a_config(), after, a_snapshot(pcc_import_w=4000.0, battery_discharge_w=300.0, now_s=11.0))
-    assert later.setpoint_w == 4300.0
+    assert not after.soft_start
+    jumped = a_snapshot(pcc_import_w=4000.0, battery_discharge_w=300.0, now_s=11.0)
+    after, waiting = step(a_config(), after, jumped)
+    assert waiting.setpoint_w == 300.0, "one reading does not make a jump"
+    confirmed = a_snapshot(pcc_import_w=4001.0, battery_discharge_w=300.0, now_s=12.0)
+    assert step(a_config(), after, confirmed)[1].setpoint_w == 4301.0
 
 
 @pytest.mark.parametrize("mode", [Mode.STOPPED, Mode.ISLANDED])
 def test_stopped_and_islanded_hand_the_battery_back(mode: Mode) -> None:
     snapshot = a_snapshot(pcc_import_w=900.0)
     islanded = replace(snapshot, batteries=(BatteryReading(10.0, 0.0, 50.0, grid_present=False),))
-    decision = decide(a_config(), islanded if mode is Mode.ISLANDED else replace(snapshot, stop=True))
+    decision = decide(
+        a_config(), islanded if mode is Mode.ISLANDED else replace(snapshot, orders=Orders(stop=True))
+    )
     assert (decision.mode, decision.battery_setpoints_w) == (mode, (None,))
 
 

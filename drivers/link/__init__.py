@@ -1,8 +1,9 @@
 """The asking half of Modbus: one link for each physical bus, shared by all units on it.
 
-A link keeps its own connection, its own turns and its own deadlines; `connection.py` decides what counts
-as an answer. Nothing is asked twice here, except what the device itself called too early (exceptions 5
-and 6).
+A link keeps its own connection, its own turns and its own deadlines; `mbap.py` (TCP, TLS) and `rtu.py`
+(serial line, serial frames over TCP) decide what counts as an answer, `turns.py` who is next, and
+`patience.py` whom to let alone. Nothing is asked twice here, except what the device itself called too
+early (exceptions 5 and 6).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from pymodbus.pdu.register_message import (
     ReadHoldingRegistersRequest,
@@ -23,12 +23,25 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterRequest,
 )
 
-from drivers.connection import Address, Connection, Question, Refused, Unanswered, reason
+from drivers.address import Address, AnyAddress, RtuTcpAddress, SerialAddress, TlsAddress, parse_connection
 from drivers.device import DeviceError
-from drivers.wire import MAX_READ_WORDS, MAX_WRITE_WORDS, Space
+from drivers.link.mbap import MbapConnection, transaction_ids
+from drivers.link.patience import TRIES, Patience
+from drivers.link.question import Line, Question, Refused, Silent, Unanswered, reason
+from drivers.link.rtu import RtuConnection
+from drivers.link.turns import Turns
+from drivers.wire import (
+    GATEWAY_PATH_UNAVAILABLE,
+    GATEWAY_TARGET_SILENT,
+    MAX_READ_WORDS,
+    MAX_WRITE_WORDS,
+    Space,
+)
 
-MODBUS_PORT = 502
+__all__ = ["Link", "LinkTiming", "ModbusExceptionReply", "Words", "open_link", "parse_connection"]
+
 FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_JITTER = 0.2, 3.0, 0.2
+LONGEST_SERIAL_PAUSE_S = 1.0  # looking for an adapter that was pulled out disturbs nobody
 CONNECT_SPACING_S = 1.0  # a device that hangs up after each reply must not see a storm of connects
 BUSY_PAUSES_S = (0.1, 0.2, 0.4)
 
@@ -51,30 +64,33 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class LinkTiming:
-    """What a bus asks of its master; the defaults suit a device on a local network."""
+    """What a bus asks of its master; the defaults suit a device on a local network.
+
+    The last three matter where frames carry no transaction number: `turnaround_s` is a silence between a
+    reply and the next request, where it must be longer than the standard's; `hold_off_s` is how late an
+    answer may still come after its timeout; `local_echo` says that a write would be taken for its own
+    confirmation (any read finds that out by itself).
+    """
 
     timeout_s: float = 0.5
     min_gap_s: float = 0.0  # silence between a reply and the next request
     connect_delay_s: float = 0.0  # silence between connecting and the first request
     retry_exceptions: frozenset[int] = frozenset({5, 6})
+    turnaround_s: float = 0.0
+    hold_off_s: float = 0.3
+    local_echo: bool = False
 
-
-def parse_connection(connection: str) -> Address:
-    """Read "tcp://host:port" (IPv6 literals in brackets, port 502 when left out); ValueError if it is not."""
-    usage = "give tcp://HOST:PORT, for instance tcp://192.168.1.20:502 or tcp://[fd00::20]:502"
-    try:
-        parts = urlsplit(connection)
-        port = MODBUS_PORT if parts.port is None else parts.port
-        host = parts.hostname or ""
-        host.encode("idna")
-    except ValueError as error:
-        raise ValueError(f"connection {connection!r}: {error}; {usage}") from None
-    if parts.scheme != "tcp":
-        raise ValueError(f"connection {connection!r}: scheme {parts.scheme!r} is not known; {usage}")
-    more_than_address = parts.path or parts.query or parts.fragment or "@" in parts.netloc
-    if not host or port == 0 or more_than_address or any(letter.isspace() for letter in connection):
-        raise ValueError(f"connection {connection!r} is not just a host and a port from 1 to 65535; {usage}")
-    return Address(host, port)
+    def strictest(self, other: LinkTiming) -> LinkTiming:
+        """What suits two devices on one bus."""
+        return LinkTiming(
+            max(self.timeout_s, other.timeout_s),
+            max(self.min_gap_s, other.min_gap_s),
+            max(self.connect_delay_s, other.connect_delay_s),
+            self.retry_exceptions | other.retry_exceptions,
+            max(self.turnaround_s, other.turnaround_s),
+            max(self.hold_off_s, other.hold_off_s),
+            self.local_echo or other.local_echo,
+        )
 
 
 def open_link(connection: str, timing: LinkTiming) -> Link:
@@ -89,22 +105,28 @@ class Link:
     `close`. `connects` counts how often it came about: a device may have forgotten its orders since.
     """
 
-    def __init__(self, connection: str, address: Address, timing: LinkTiming) -> None:
+    def __init__(self, connection: str, address: AnyAddress, timing: LinkTiming) -> None:
         self.connection = connection
         self.connects = 0
         self._address = address
         self._timing = timing
-        self._turn = asyncio.Lock()
+        self._random = random.Random(connection)  # so that links do not try in step, yet a run repeats
+        self._turns = Turns()
+        # TCP may hold back a reply for as long as it likes; a new connection is certain to be without it.
+        self._patience = Patience(1 if isinstance(address, RtuTcpAddress) else TRIES, self._random)
+        self._transactions = transaction_ids()
         self._quiet_until_s = -math.inf
-        self._live: Connection | None = None
+        self._live: Line | None = None
         self._discarded = 0
         self._keeper: asyncio.Task[None] | None = None
+        self._in_flight: asyncio.Task[Words] | None = None
         self._settled = asyncio.Event()  # there is no use in waiting: it is connected, or has failed
         self._why_down = "not tried yet"
         self._next_try_s = -math.inf
         self._tried_at_s = -math.inf
         self._pause_s = FIRST_PAUSE_S
-        self._random = random.Random(connection)  # so that links do not try in step, yet a run repeats
+        is_serial = isinstance(address, SerialAddress)
+        self._longest_pause_s = LONGEST_SERIAL_PAUSE_S if is_serial else LONGEST_PAUSE_S
         self._closed = False
 
     @property
@@ -119,14 +141,23 @@ class Link:
         request = kind(dev_id=unit, address=address, count=count)
         head = bytes((kind.function_code, 2 * count))
         question = Question(request, head, reply_bytes=2 + 2 * count, words=count)
-        return await self._ask(question, f"reading {count} {space} registers at {address}", deadline_s)
+        return await self._ask(question, f"reading {count} {space} registers at {address}", deadline_s, None)
 
     async def write(
-        self, unit: int, address: int, words: Sequence[int], deadline_s: float, *, single: bool = False
+        self,
+        unit: int,
+        address: int,
+        words: Sequence[int],
+        deadline_s: float,
+        *,
+        single: bool = False,
+        on_connect: int | None = None,
     ) -> None:
         """Write with function 16, or 6 if `single`; returns when the device has confirmed it.
 
-        Raises as `read` does. After a DeviceError the device may or may not have carried it out.
+        Raises as `read` does. After a DeviceError the device may or may not have carried it out. Given
+        `on_connect`, it is written over the connection of that number (`connects`) or not at all: behind
+        a newer one another device may answer than the one that was identified.
         """
         count = len(words)
         _check(unit, address, count, 1 if single else MAX_WRITE_WORDS)
@@ -136,7 +167,7 @@ class Link:
         request = kind(dev_id=unit, address=address, registers=words)
         echo = struct.pack(">BHH", kind.function_code, address, words[0] if single else count)
         question = Question(request, echo, reply_bytes=len(echo))
-        await self._ask(question, f"writing {count} registers at {address}", deadline_s)
+        await self._ask(question, f"writing {count} registers at {address}", deadline_s, on_connect)
 
     async def close(self) -> None:
         """Hang up for good; a request in flight fails now. May be called twice."""
@@ -145,15 +176,16 @@ class Link:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
         self._settled.set()
-        async with self._turn:  # whoever was in flight has heard of it
-            pass
+        self._turns.end_holds()
+        if self._in_flight is not None:  # whoever asked has heard of it
+            await asyncio.wait([self._in_flight])
 
-    async def _ask(self, question: Question, doing: str, deadline_s: float) -> Words:
+    async def _ask(self, question: Question, doing: str, deadline_s: float, on_connect: int | None) -> Words:
         pauses_s = iter(BUSY_PAUSES_S)
-        whom = f"{self.connection} unit {question.request.dev_id}"
+        whom = f"{self.connection} unit {question.unit}"
         while True:
             try:
-                return await self._ask_once(question, deadline_s)
+                return await self._ask_once(question, deadline_s, on_connect)
             except Refused as refused:
                 pause_s = next(pauses_s, math.inf)
                 too_late = _now_s() + pause_s >= deadline_s
@@ -163,36 +195,69 @@ class Link:
             except Unanswered as failed:
                 raise DeviceError(f"{whom}: {doing}: {failed}") from None
 
-    async def _ask_once(self, question: Question, deadline_s: float) -> Words:
+    async def _ask_once(self, question: Question, deadline_s: float, on_connect: int | None) -> Words:
         await self._until_connected(deadline_s)
+        unit = question.unit
+        self._refuse_while_let_alone(unit)
         try:
-            async with asyncio.timeout_at(deadline_s):
-                await self._turn.acquire()
+            await self._turns.take(unit, deadline_s, last=self._patience.on_trial(unit))
         except TimeoutError:
+            if self._turns.is_held(unit):
+                raise Unanswered("its answer to an earlier request could still have come") from None
             raise Unanswered("others kept the bus busy until the deadline") from None
         # The exchange outlives a caller who is cancelled, so the next one never meets half of it.
-        exchange = asyncio.get_running_loop().create_task(self._exchange(question, deadline_s))
+        exchange = asyncio.get_running_loop().create_task(self._exchange(question, deadline_s, on_connect))
+        self._in_flight = exchange
         exchange.add_done_callback(self._end_turn)
         return await asyncio.shield(exchange)
 
+    def _refuse_while_let_alone(self, unit: int) -> None:
+        why_not = self._patience.why_not(unit, _now_s())
+        if why_not is not None:
+            raise Unanswered(why_not)
+
     def _end_turn(self, exchange: asyncio.Task[Words]) -> None:
-        self._turn.release()
+        self._in_flight = None
+        self._turns.give_back()
         if not exchange.cancelled():
             exchange.exception()  # the caller may be gone; then nobody else asks for it
 
-    async def _exchange(self, question: Question, deadline_s: float) -> Words:
+    async def _exchange(self, question: Question, deadline_s: float, on_connect: int | None) -> Words:
         gap_s = self._quiet_until_s - _now_s()
         if gap_s > 0:
             await asyncio.sleep(min(gap_s, deadline_s - _now_s()))
-        if self._live is None:
+        self._refuse_while_let_alone(question.unit)
+        line = self._live
+        if line is None:
             raise self._not_connected()
-        timeout_s = min(deadline_s - _now_s(), self._timing.timeout_s)
-        if timeout_s <= 0:
-            raise Unanswered("no time was left for it")
+        if on_connect is not None and on_connect != self.connects:
+            raise Unanswered("not written: the device must be identified again on the new connection")
+        asked_at_s = _now_s()
         try:
-            return Words(await self._live.ask(question, timeout_s), _now_s())
+            words = await line.ask(question, self._timing.timeout_s, deadline_s)
+        except Unanswered as failed:
+            self._note(question.unit, asked_at_s, failed, line)
+            raise
         finally:
-            self._quiet_until_s = _now_s() + self._timing.min_gap_s
+            self._quiet_until_s = _now_s() + max(self._timing.min_gap_s, line.gap_s)
+        now_s = _now_s()
+        self._patience.answered(question.unit, now_s)
+        return Words(words, now_s)
+
+    def _note(self, unit: int, asked_at_s: float, failed: Unanswered, line: Line) -> None:
+        """What a failure says about the unit and about the connection."""
+        now_s = _now_s()
+        if isinstance(failed, Refused):
+            if failed.code in (GATEWAY_PATH_UNAVAILABLE, GATEWAY_TARGET_SILENT):
+                self._patience.gateway_says_silent(unit, now_s)
+            else:
+                self._patience.answered(unit, now_s)
+            return
+        if line.hold_off_s > 0:
+            # Also when a wrong reply came early: the right one may still take its time.
+            self._turns.hold(unit, max(now_s, asked_at_s + self._timing.timeout_s) + line.hold_off_s)
+        if isinstance(failed, Silent) and (silences := self._patience.was_silent(unit, now_s)):
+            line.drop(f"{silences} requests in a row were not answered" if silences > 1 else str(failed))
 
     async def _until_connected(self, deadline_s: float) -> None:
         """Wait while there is hope before the deadline; DeviceError when there is none."""
@@ -217,32 +282,39 @@ class Link:
         return DeviceError(f"{self.connection}: not connected: {self._why_down}; {when}")
 
     async def _stay_connected(self) -> None:
-        transaction = 0
         while True:
             self._tried_at_s = _now_s()
-            connection = Connection(self._address, transaction, self._is_down)
+            line = self._new_line()
             try:
-                await connection.connect()
+                await line.connect()
             except OSError as error:
                 self._is_down(reason(error), worked=False)
             else:
-                await self._use(connection)
-                transaction = connection.next_tid
+                await self._use(line)
             await asyncio.sleep(self._next_try_s - _now_s())
 
-    async def _use(self, connection: Connection) -> None:
+    def _new_line(self) -> Line:
+        address, timing = self._address, self._timing
+        if isinstance(address, Address | TlsAddress):
+            return MbapConnection(address, self._transactions, self._is_down)
+        return RtuConnection(
+            address, timing.hold_off_s, timing.turnaround_s, timing.local_echo, self._is_down
+        )
+
+    async def _use(self, line: Line) -> None:
         """Until the connection is lost, or this link closed."""
         self.connects += 1
+        self._patience.forget()
         try:
             # Not awaited as it is: a task that is cancelled takes along the future it awaits.
-            await asyncio.wait([connection.gone], timeout=self._timing.connect_delay_s)
-            if not connection.lost:
-                self._live = connection
+            await asyncio.wait([line.gone], timeout=self._timing.connect_delay_s)
+            if not line.lost:
+                self._live = line
                 self._settled.set()
-            await asyncio.wait([connection.gone])
+            await asyncio.wait([line.gone])
         finally:
-            connection.drop("the link was closed")
-            await connection.gone
+            line.drop("the link was closed")
+            await line.gone
 
     def _is_down(self, why: str, worked: bool) -> None:
         """A connection that worked is made again soon, and worth waiting for; another one backs off."""
@@ -257,7 +329,7 @@ class Link:
             self._next_try_s = now_s + self._pause_s * self._random.uniform(
                 1 - PAUSE_JITTER, 1 + PAUSE_JITTER
             )
-            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+            self._pause_s = min(2 * self._pause_s, self._longest_pause_s)
             self._settled.set()
 
 

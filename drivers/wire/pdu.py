@@ -1,17 +1,12 @@
-"""The answering half of Modbus: what a device does with a request, and a TCP server to ask it through.
+"""What a device does with a request, whatever brought it.
 
-Sources: MODBUS Application Protocol V1.1b3 (functions, quantities, exceptions) and MODBUS Messaging on
-TCP/IP Implementation Guide V1.0b (MBAP header). `answer` knows no transport, so a serial line can share
-it. One task for each connection answers its requests in the order they came, however many are sent at
-once; connections do not wait for each other.
+Source: MODBUS Application Protocol V1.1b3 (functions, quantities, exceptions).
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 Space = Literal["holding", "input"]
@@ -21,11 +16,8 @@ ILLEGAL_ADDRESS = 2
 ILLEGAL_VALUE = 3
 DEVICE_FAILURE = 4
 DEVICE_BUSY = 6
+GATEWAY_PATH_UNAVAILABLE = 10
 GATEWAY_TARGET_SILENT = 11
-
-MBAP = struct.Struct(">HHHB")  # transaction, protocol (0), length from here on plus 1, unit
-MAX_FRAME_BYTES = 260
-SHORTEST_LENGTH, LONGEST_LENGTH = 2, MAX_FRAME_BYTES - 6  # what the MBAP length may say
 
 MAX_READ_WORDS = 125
 MAX_WRITE_WORDS = 123
@@ -147,86 +139,3 @@ def _check_range(address: int, count: int, most: int) -> None:
 
 def _packed(function: int, count: int, words: Sequence[int]) -> bytes:
     return struct.pack(f">BB{count}H", function, 2 * count, *words)
-
-
-class ModbusTcpServer:
-    """Units on one TCP address, answering as a device would.
-
-    A unit that is not there is passed over in silence, as on a serial bus, or reported by exception 11
-    as a gateway does. A frame with a foreign protocol id or an impossible length ends its connection,
-    since nothing after it can be trusted to begin where a frame begins. Clients beyond `max_clients`
-    are hung up on at once.
-    """
-
-    def __init__(
-        self,
-        units: Mapping[int, Unit],
-        missing_unit: Literal["silent", "gateway"] = "gateway",
-        max_clients: int | None = None,
-    ) -> None:
-        self._units = units
-        self._missing_unit = missing_unit
-        self._max_clients = max_clients
-        self._server: asyncio.Server | None = None
-        self._is_open = False
-        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-
-    async def start(self, host: str, port: int) -> int:
-        """Listen, and give the port that was bound (of use when `port` is 0); OSError when it cannot."""
-        self._server = await asyncio.start_server(
-            self._welcome, host, port, limit=MAX_FRAME_BYTES, start_serving=False
-        )
-        self._is_open = True
-        await self._server.start_serving()
-        bound_port: int = self._server.sockets[0].getsockname()[1]
-        return bound_port
-
-    async def stop(self) -> None:
-        """Close listener and connections, also in mid-request; afterwards `start` may be called again."""
-        self._is_open = False
-        if self._server is None:
-            return
-        server, self._server = self._server, None
-        server.close()
-        clients = dict(self._clients)
-        for task, writer in clients.items():
-            writer.transport.abort()  # first, so that the sockets are closed when the tasks have ended
-            task.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
-        await server.wait_closed()
-
-    def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        full = self._max_clients is not None and len(self._clients) >= self._max_clients
-        peername = writer.get_extra_info("peername")  # None when the client has gone already
-        if full or peername is None or not self._is_open:
-            writer.transport.abort()
-            return
-        peer = f"{peername[0]}:{peername[1]}"
-        task = asyncio.get_running_loop().create_task(self._serve(peer, reader, writer))
-        self._clients[task] = writer
-        task.add_done_callback(self._clients.pop)
-
-    async def _serve(self, peer: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A client that hangs up, in mid-frame or not, is nobody's fault.
-        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
-            try:
-                await self._converse(peer, reader, writer)
-            finally:
-                writer.close()
-                await writer.wait_closed()
-
-    async def _converse(self, peer: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            transaction, protocol, length, unit_id = MBAP.unpack(await reader.readexactly(MBAP.size))
-            if protocol != 0 or not SHORTEST_LENGTH <= length <= LONGEST_LENGTH:
-                return
-            request = await reader.readexactly(length - 1)
-            unit = self._units.get(unit_id)
-            if unit is not None:
-                reply = await answer(unit, peer, request)
-            elif self._missing_unit == "gateway":
-                reply = refusal(request, GATEWAY_TARGET_SILENT)
-            else:
-                continue
-            writer.write(MBAP.pack(transaction, 0, len(reply) + 1, unit_id) + reply)
-            await writer.drain()

@@ -1,0 +1,30 @@
+"""The band around 0 W in which an inverter cannot hold a setpoint."""
+
+from __future__ import annotations
+
+from controller.dispatch.limits import Range
+
+SWITCH_ON_SHARE = 0.6
+"""From this share of the minimum power on, a battery at rest starts to work."""
+SWITCH_OFF_SHARE = 0.4
+"""Down to this share of the minimum power, a battery at work goes on; below, it rests."""
+
+
+def out_of_band(power_w: float, min_power_w: float, last_w: float, room: Range) -> float:
+    """The setpoint outside of the band that is nearest to `power_w`: 0 W or the minimum power.
+
+    Half way between them it keeps to what was ordered last (`last_w`), so that noise does not switch.
+    More than `power_w` is ordered only as far as `room` has it. Where the room holds neither 0 W nor the
+    minimum power, `power_w` stays: the inverter does what it can.
+    """
+    if not -min_power_w < power_w < min_power_w or power_w == 0.0:
+        return power_w
+    edge_w = min_power_w if power_w > 0.0 else -min_power_w
+    edge_fits = room.lower_w <= edge_w <= room.upper_w
+    if not room.lower_w <= 0.0 <= room.upper_w:
+        return edge_w if edge_fits else power_w
+    if not edge_fits:
+        return 0.0
+    working = last_w >= edge_w if edge_w > 0.0 else last_w <= edge_w
+    share = SWITCH_OFF_SHARE if working else SWITCH_ON_SHARE
+    return edge_w if power_w / edge_w >= share else 0.0

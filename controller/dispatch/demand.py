@@ -1,0 +1,150 @@
+"""The demand window: the mean import of each clock-aligned billing window, and the month's highest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from controller.dispatch.limits import INFINITE_W, Range
+from controller.dispatch.orders import LocalTime
+from controller.dispatch.settings import DemandSettings, DispatchConfig
+from controller.dispatch.site import Site
+
+SPENT_SHARE = 0.99
+"""Of what a window may have, this much is spent. The rest is for load steps that the battery follows late
+and for the difference between two meters: without it every window would end a little above the peak
+so far, and so move that peak up all month."""
+FASTEST_SHARE = 2.0
+"""What a window has left is spent no faster than at this share of its limit. The biller's clock and ours
+may differ: at 9 s in 15 min, 1 %, what falls into the neighbour window is then 1 % of its limit."""
+WATCHED_GAP_S = 60.0
+"""After a longer gap the window's energy is a guess, and a guess never raises the month's peak."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemandState:
+    """What was counted so far.
+
+    `window_begin_utc_s` is None while the clock is not trusted; then a window of the same length runs from
+    `window_begin_s` on, which no bill knows. `updated_at_s` and `window_begin_s` are monotonic: after a
+    restart they mean nothing, and whoever restores a state leaves them at their defaults. `watched` says
+    that the window was counted from its begin without a gap. `month` counts months from year 0, local time.
+    """
+
+    window_begin_utc_s: float | None = None
+    energy_wh: float = 0.0
+    month: int | None = None
+    month_peak_w: float = 0.0
+    updated_at_s: float | None = None
+    window_begin_s: float = 0.0
+    watched: bool = False
+
+
+def update(config: DispatchConfig, state: DemandState | None, site: Site) -> DemandState | None:
+    """The state after the time since the last update, all of it at the present import; export is no import.
+
+    A window whose begin was not seen (start-up, a long gap, a clock that has come to be trusted) is taken
+    to have had its even share until now. None without demand settings.
+    """
+    if config.demand is None:
+        return None
+    if state is None:
+        state = DemandState()
+    if state.updated_at_s is None:
+        return _entered(config.demand, state, site)
+    window_s = config.demand.window_s
+    begin_utc_s = state.window_begin_utc_s
+    if site.local is None:
+        within = site.now_s < state.window_begin_s + window_s
+    else:
+        # A clock that was set back a little stays in the window that it has begun.
+        within = begin_utc_s is not None and (
+            begin_utc_s - WATCHED_GAP_S <= site.local.utc_s < begin_utc_s + window_s
+        )
+    if not within:
+        return _entered(config.demand, state, site)
+    elapsed_s = site.now_s - state.updated_at_s
+    import_w = site.pcc_import_w if site.pcc_import_w > 0.0 else 0.0
+    return DemandState(
+        begin_utc_s,
+        state.energy_wh + import_w * elapsed_s / 3600.0,
+        state.month,
+        state.month_peak_w,
+        site.now_s,
+        state.window_begin_s,
+        state.watched and elapsed_s <= WATCHED_GAP_S,
+    )
+
+
+def demand_range(config: DispatchConfig, state: DemandState | None, site: Site) -> Range | None:
+    """Discharge so much, or charge so little, that the window's mean import makes no new peak.
+
+    The import still allowed is what the window has left, spread evenly over its remaining time: an import
+    held there ends exactly at the limit, one held below leaves more for later. Charging is import too, so
+    that recharging is bounded alike. Without a trusted clock no window is known to be the biller's, and
+    nothing saved in one may be spent in the next: then the import never exceeds the limit at all.
+    """
+    settings = config.demand
+    if settings is None or state is None:
+        return None
+    limit_w = _limit_w(settings, state.month_peak_w)
+    left_wh = limit_w * settings.window_s / 3600.0 - state.energy_wh
+    # What is decided now stands for a cycle, also when the window ends before.
+    allowed_w = left_wh * 3600.0 / max(_remaining_s(settings, state, site), config.cycle_s)
+    fastest_w = limit_w if _clock(state, site) is None else limit_w * FASTEST_SHARE
+    return Range(site.net_load_w - min(max(allowed_w, 0.0), fastest_w), INFINITE_W)
+
+
+def peak_forecast_w(config: DispatchConfig, state: DemandState | None, site: Site) -> float | None:
+    """The mean import this window will have had if things stay as they are."""
+    if config.demand is None or state is None:
+        return None
+    coming_wh = max(site.pcc_import_w, 0.0) * _remaining_s(config.demand, state, site) / 3600.0
+    return (state.energy_wh + coming_wh) * 3600.0 / config.demand.window_s
+
+
+def _limit_w(settings: DemandSettings, month_peak_w: float) -> float:
+    return SPENT_SHARE * max(settings.target_w, month_peak_w)
+
+
+def _clock(state: DemandState, site: Site) -> LocalTime | None:
+    """The wall clock, if the window is one that the biller knows."""
+    return None if state.window_begin_utc_s is None else site.local
+
+
+def _remaining_s(settings: DemandSettings, state: DemandState, site: Site) -> float:
+    local = site.local
+    if local is None or state.window_begin_utc_s is None:
+        return max(state.window_begin_s + settings.window_s - site.now_s, 0.0)
+    return max(state.window_begin_utc_s + settings.window_s - local.utc_s, 0.0)
+
+
+def _entered(settings: DemandSettings, state: DemandState, site: Site) -> DemandState:
+    """The state in a window that is new to us; the one before is closed."""
+    local = site.local
+    if local is None:
+        return DemandState(None, 0.0, state.month, state.month_peak_w, site.now_s, site.now_s, False)
+    window_s = settings.window_s
+    begin_utc_s = (local.utc_s + local.offset_s) // window_s * window_s - local.offset_s
+    since_s = local.utc_s - begin_utc_s
+    # That of the window's first instant: the first window of a month begins at its local midnight.
+    month = _month(LocalTime(begin_utc_s, local.offset_s))
+    peak_w = state.month_peak_w if month == state.month else 0.0
+    gap_s = INFINITE_W if state.updated_at_s is None else site.now_s - state.updated_at_s
+    import_w = max(site.pcc_import_w, 0.0)
+    before_utc_s = state.window_begin_utc_s
+    if before_utc_s is not None and before_utc_s + window_s == begin_utc_s and gap_s <= WATCHED_GAP_S:
+        if state.watched and month == state.month:
+            mean_w = (state.energy_wh * 3600.0 + import_w * max(gap_s - since_s, 0.0)) / window_s
+            peak_w = max(peak_w, mean_w)
+        energy_wh, watched = import_w * since_s / 3600.0, True
+    else:
+        energy_wh, watched = _limit_w(settings, peak_w) * since_s / 3600.0, False
+        if before_utc_s == begin_utc_s:
+            energy_wh = max(energy_wh, state.energy_wh)
+    return DemandState(begin_utc_s, energy_wh, month, peak_w, site.now_s, site.now_s - since_s, watched)
+
+
+def _month(local: LocalTime) -> int:
+    day = date.fromordinal(local.day)
+    return day.year * 12 + day.month

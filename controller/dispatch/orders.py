@@ -1,0 +1,91 @@
+"""What was told from outside: orders with an expiry, prices, and the plan. What has expired is absent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A number that holds until `expires_at_s` on the monotonic clock."""
+
+    value: float
+    expires_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """All orders in force; limits are magnitudes in W.
+
+    `operator_*` are the grid operator's (such as under section 14a of the German EnWG), the others come
+    from the owner or an aggregator. Limits only tighten what the site file allows; `reserve_pct` may only
+    be raised above the site file's.
+    """
+
+    stop: bool = False
+    operator_import_w: Order | None = None
+    operator_export_w: Order | None = None
+    import_limit_w: Order | None = None
+    export_limit_w: Order | None = None
+    max_charge_w: Order | None = None
+    max_discharge_w: Order | None = None
+    reserve_pct: Order | None = None
+    follow_battery_w: Order | None = None
+    """Wanted battery discharge for the `follow` policy; negative charges."""
+    follow_pcc_w: Order | None = None
+    """Wanted PCC import for the `follow` policy; negative exports."""
+
+
+NO_ORDERS = Orders()
+
+
+def in_force(order: Order | None, now_s: float) -> float | None:
+    """The order's value, or None when there is none or it has expired."""
+    if order is None or now_s >= order.expires_at_s:
+        return None
+    return order.value
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What one kWh costs from the grid and earns into it at this minute, in the site's currency."""
+
+    import_per_kwh: float
+    export_per_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Water values: what one more kWh in the battery is worth, over time and SoC.
+
+    `water_values[slot][level]` in currency per kWh, for slots of `slot_s` from `begin_utc_s` on and levels
+    evenly spaced from 0 to 100 % SoC. After `expires_at_utc_s`, or outside its slots, it is no plan.
+    """
+
+    begin_utc_s: float
+    slot_s: float
+    water_values: tuple[tuple[float, ...], ...]
+    expires_at_utc_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTime:
+    """The wall clock at the site: trusted UTC and the local offset in force at this instant, seconds."""
+
+    utc_s: float
+    offset_s: float
+
+    @property
+    def day(self) -> int:
+        """Proleptic ordinal of the local date, as `datetime.date.toordinal` counts."""
+        return int((self.utc_s + self.offset_s) // 86_400) + 719_163
+
+    @property
+    def second(self) -> float:
+        """Seconds on the local clock since its midnight."""
+        return (self.utc_s + self.offset_s) % 86_400
+
+    @property
+    def weekday(self) -> int:
+        """0 is Monday."""
+        return (self.day + 6) % 7

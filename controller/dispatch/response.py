@@ -1,0 +1,250 @@
+"""The load behind the meter, at the meter's own instant: what the battery did then is taken off again.
+
+A meter's value is older than it looks: it was measured a delay and up to a period ago. Adding today's battery
+power to yesterday's meter value would show the battery its own movement as load, and it would chase it for
+ever. So the recent past of the battery is kept, and the load is known only as closely as the time of the
+measurement is: as an interval, from what the battery may have been doing then. A load that still lies
+inside it has not changed. Measured battery power is used, never the profile's idea of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.dispatch.settings import MeterSettings
+from drivers.device import MeterReading
+
+USUAL_PERIOD_S = 0.2
+"""How often a meter is taken to have a new value when neither profile nor behaviour says otherwise."""
+SLOW = 1.5
+"""A meter whose values last longer than this many polls is slower than we ask."""
+LONGEST_CADENCE_S = 60.0
+DELAY_TOLERANCE_SHARE = 0.1
+"""How well a stated delay is known, as a part of it."""
+GATE_PART = 0.2
+"""A load that jumps by more than this part of the rating is believed at the second reading."""
+MOST_SAMPLES = 40
+TURN_PART = 0.02
+"""Loads that move to and fro by more than this part of the rating ..."""
+TURN_WITHIN_S = 45.0
+"""... within this time may be our own battery, seen through a meter that is later than its profile says."""
+FIRST_SLACK_S, SLACK_GROWTH, MOST_SLACK_S = 2.0, 3.0, 20.0
+"""So with every turn the time of the measurement is taken to be less well known ..."""
+CALM_S = 120.0
+"""... and better again, by half, after so long without one."""
+
+Samples = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What is remembered between readings.
+
+    `samples` are (time, battery discharge W), oldest first. `net_load_w` is the load in use.
+    `unconfirmed` is -1 or 1 after a reading that jumped down or up by more than the gate, else 0.
+    `value` is the newest meter value, first seen at `seen_at_s`, with the battery at `battery_then_w`;
+    `polled_at_s` is when it was asked last, `cadence_s` how long its values were seen to last.
+    `slack_s` is by how much the meter's delay is in doubt, since the load turned at `turned_at_s`;
+    `moved_w` at `moved_at_s` was its last large movement.
+    """
+
+    samples: Samples = ()
+    net_load_w: float = 0.0
+    unconfirmed: int = 0
+    value: MeterReading | None = None
+    seen_at_s: float = 0.0
+    polled_at_s: float = float("-inf")
+    battery_then_w: float = 0.0
+    cadence_s: float = 0.0
+    slack_s: float = 0.0
+    turned_at_s: float = float("-inf")
+    moved_w: float = 0.0
+    moved_at_s: float = float("-inf")
+
+
+NOTHING_HEARD = Response()
+
+
+def follow(
+    settings: MeterSettings,
+    before: Response,
+    meter: MeterReading,
+    battery: tuple[float, float],
+    rated_w: float,
+) -> tuple[Response, bool]:
+    """The response after this cycle's readings, and whether the meter had news.
+
+    `battery` is (time, total discharge W) of the newest readings, `rated_w` the larger rating of all.
+    """
+    samples = _with(before.samples, battery, _span_s(settings, before))
+    if before.value is not None and _same(before.value, meter):
+        return _unchanged(before, samples, meter), False
+    cadence_s = _cadence_s(before, meter, battery[1], rated_w)
+    first_s, last_s = _measured_between(settings, before, meter, cadence_s)
+    low_w, high_w = _envelope(samples, first_s, last_s)
+    low_w, high_w = meter.pcc_import_w + low_w, meter.pcc_import_w + high_w
+    load_w, unconfirmed = before.net_load_w, 0
+    if before.value is None:
+        load_w = 0.5 * (low_w + high_w)
+    else:
+        nearest_w = low_w if load_w < low_w else high_w if load_w > high_w else load_w
+        load_w, unconfirmed = _gated(load_w, nearest_w, before.unconfirmed, GATE_PART * rated_w)
+    slack_s, turned_at_s, moved_w, moved_at_s = _doubted(before, load_w, meter.taken_at_s, rated_w)
+    after = Response(
+        samples,
+        load_w,
+        unconfirmed,
+        meter,
+        meter.taken_at_s,
+        meter.taken_at_s,
+        battery[1],
+        cadence_s,
+        slack_s,
+        turned_at_s,
+        moved_w,
+        moved_at_s,
+    )
+    return after, True
+
+
+def _doubted(
+    before: Response, load_w: float, now_s: float, rated_w: float
+) -> tuple[float, float, float, float]:
+    """The slack, when the load last turned, and its last large movement with its time."""
+    change_w = load_w - before.net_load_w
+    if abs(change_w) <= TURN_PART * rated_w or before.value is None:
+        if before.slack_s > 0.0 and now_s - before.turned_at_s > CALM_S:
+            slack_s = 0.5 * before.slack_s
+            return (slack_s if slack_s >= 0.5 else 0.0), now_s, before.moved_w, before.moved_at_s
+        return before.slack_s, before.turned_at_s, before.moved_w, before.moved_at_s
+    turned = change_w * before.moved_w < 0.0 and now_s - before.moved_at_s <= TURN_WITHIN_S
+    if not turned:
+        return before.slack_s, before.turned_at_s, change_w, now_s
+    slack_s = before.slack_s * SLACK_GROWTH
+    slack_s = (
+        FIRST_SLACK_S if slack_s < FIRST_SLACK_S else slack_s if slack_s < MOST_SLACK_S else MOST_SLACK_S
+    )
+    return slack_s, now_s, change_w, now_s
+
+
+def _same(one: MeterReading, other: MeterReading) -> bool:
+    """Whether nothing at all has changed: power, phases, voltage, frequency, counters."""
+    return (
+        one.pcc_import_w == other.pcc_import_w
+        and one.import_wh == other.import_wh
+        and one.export_wh == other.export_wh
+        and one.phase_import_w == other.phase_import_w
+        and one.phase_voltage_v == other.phase_voltage_v
+        and one.phase_current_a == other.phase_current_a
+        and one.frequency_hz == other.frequency_hz
+    )
+
+
+def _unchanged(before: Response, samples: Samples, meter: MeterReading) -> Response:
+    return Response(
+        samples,
+        before.net_load_w,
+        before.unconfirmed,
+        before.value,
+        before.seen_at_s,
+        meter.taken_at_s,
+        before.battery_then_w,
+        before.cadence_s,
+        before.slack_s,
+        before.turned_at_s,
+        before.moved_w,
+        before.moved_at_s,
+    )
+
+
+def _span_s(settings: MeterSettings, before: Response) -> float:
+    """How far back the battery's past may be asked for."""
+    period_s = before.cadence_s if before.cadence_s > settings.period_s else settings.period_s
+    return settings.delay_s * (1.0 + DELAY_TOLERANCE_SHARE) + period_s + before.slack_s + 2.0
+
+
+def _with(samples: Samples, newest: tuple[float, float], span_s: float) -> Samples:
+    """The samples with the newest, without what nobody will ask for any more, none closer than needed."""
+    now_s = newest[0]
+    if samples and now_s <= samples[-1][0]:
+        return samples
+    if len(samples) > 1 and now_s - samples[-2][0] < span_s / MOST_SAMPLES:
+        samples = samples[:-1]
+    drop = 0
+    while drop + 1 < len(samples) and samples[drop + 1][0] <= now_s - span_s:
+        drop += 1
+    return (*samples[drop:], newest)
+
+
+def _cadence_s(before: Response, meter: MeterReading, battery_w: float, rated_w: float) -> float:
+    """How long the meter's values last, learnt from values that should have changed and did not.
+
+    A value that stayed the same while nothing happened says nothing about the meter.
+    """
+    if before.value is None:
+        return 0.0
+    lasted_s = meter.taken_at_s - before.seen_at_s
+    gap_s = meter.taken_at_s - before.polled_at_s
+    if lasted_s <= SLOW * gap_s:
+        return before.cadence_s * 0.5 if before.cadence_s > gap_s else 0.0
+    moved_w = battery_w - before.battery_then_w
+    if abs(moved_w) < 0.02 * rated_w or lasted_s > LONGEST_CADENCE_S:
+        return before.cadence_s
+    return lasted_s if before.cadence_s == 0.0 else 0.5 * (before.cadence_s + lasted_s)
+
+
+def _measured_between(
+    settings: MeterSettings, before: Response, meter: MeterReading, cadence_s: float
+) -> tuple[float, float]:
+    """The earliest and latest instant at which this value can have been measured."""
+    period_s = cadence_s if cadence_s > settings.period_s else settings.period_s or USUAL_PERIOD_S
+    gap_s = meter.taken_at_s - before.polled_at_s
+    age_s = gap_s if gap_s < period_s else period_s
+    slack_s = DELAY_TOLERANCE_SHARE * settings.delay_s + before.slack_s
+    last_s = meter.taken_at_s - settings.delay_s
+    return last_s - age_s - slack_s, last_s + slack_s
+
+
+def _envelope(samples: Samples, first_s: float, last_s: float) -> tuple[float, float]:
+    """The least and the most that the battery gave between two instants, from straight lines between samples.
+
+    Outside of the samples it gave what the nearest one says.
+    """
+    later_s, later_w = samples[-1]
+    low_w = high_w = _at(samples, last_s)
+    for at_s, power_w in reversed(samples):
+        if first_s < at_s < last_s:
+            low_w = power_w if power_w < low_w else low_w
+            high_w = power_w if power_w > high_w else high_w
+        elif at_s <= first_s:
+            if first_s < later_s:
+                power_w += (later_w - power_w) * (first_s - at_s) / (later_s - at_s)
+            low_w = power_w if power_w < low_w else low_w
+            high_w = power_w if power_w > high_w else high_w
+            break
+        later_s, later_w = at_s, power_w
+    return low_w, high_w
+
+
+def _at(samples: Samples, when_s: float) -> float:
+    """What the battery gave at one instant."""
+    later_s, later_w = samples[-1]
+    if when_s >= later_s:
+        return later_w
+    for at_s, power_w in reversed(samples):
+        if at_s <= when_s:
+            return power_w + (later_w - power_w) * (when_s - at_s) / (later_s - at_s)
+        later_s, later_w = at_s, power_w
+    return later_w
+
+
+def _gated(load_w: float, found_w: float, unconfirmed: int, gate_w: float) -> tuple[float, int]:
+    """A load that jumped by more than the gate waits for a second reading on the same side.
+
+    The battery stands still meanwhile, so that the second reading is exact.
+    """
+    step_w = found_w - load_w
+    if -gate_w <= step_w <= gate_w:
+        return found_w, 0
+    side = 1 if step_w > 0.0 else -1
+    return (found_w, 0) if unconfirmed == side else (load_w, side)

@@ -1,0 +1,281 @@
+"""RUNNING: what the policy wants, within what every limit allows, shared out to the batteries."""
+
+from __future__ import annotations
+
+from controller.dispatch.band import out_of_band
+from controller.dispatch.care import CareWish, care
+from controller.dispatch.curtailment import closed_loop
+from controller.dispatch.decision import Decision, Heard, Memory
+from controller.dispatch.demand import DemandState, demand_range, peak_forecast_w, update
+from controller.dispatch.islanding import loads_closed, on_grid
+from controller.dispatch.limits import (
+    GRID_LIMITS,
+    INFINITE_W,
+    NO_LATCHES,
+    SITE_LIMITS,
+    Latches,
+    Range,
+    export_at_most_w,
+    kept_for_reserve,
+    latch,
+    ordered,
+    ramp,
+    rating,
+    total,
+)
+from controller.dispatch.modes import Mode
+from controller.dispatch.orders import NO_ORDERS, in_force
+from controller.dispatch.phases import fuse_rooms
+from controller.dispatch.plausible import asks_w
+from controller.dispatch.policies import wish
+from controller.dispatch.settings import DispatchConfig
+from controller.dispatch.share import share
+from controller.dispatch.site import Site
+
+SOFT_START_PER_S = 0.1
+"""After a restricted mode power comes back at this part of the rating a second (fault class R2)."""
+
+ASKING = "asking the meter whether it is alive"
+
+Rooms = tuple[Range, ...]
+
+
+def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tuple[Memory, Decision]:
+    """The next memory and the decision of a site with good readings."""
+    island = on_grid(config, heard.island, site.now_s) if config.loads else heard.island
+    demand = None if config.demand is None else update(config, memory.demand, site)
+    care_states, care_wishes = care(config, memory.care, site)
+    latches = _latches(config, memory, site, care_wishes)
+    rated_w = total([one.max_charge_w + one.max_discharge_w for one in site.batteries]) / 2.0
+    wanted_w, policy, note = _wanted(config, site, heard, care_wishes, rated_w)
+    limited, rooms, preferred = _within_limits(config, site, latches, demand, wanted_w)
+    soft = memory.soft_start or memory.mode not in (Mode.RUNNING, Mode.HOLDING)
+    soft = _ramped(config, memory, site, limited, rated_w, soft)
+    power_w = _economical(config, memory, limited)
+    setpoints_w = _shared(config, memory, site, power_w, limited.reach, preferred, rooms)
+    setpoint_w = total(setpoints_w)
+    if abs(setpoint_w - power_w) > 1e-6 and not limited.limited_by:
+        limited.limited_by = "min_power"
+    orders = site.orders
+    export_w = export_at_most_w(config, (orders.operator_export_w, orders.export_limit_w), site.now_s)
+    caps_w = closed_loop(site, export_w, max(-limited.reach.lower_w, 0.0), memory.pv_caps_w)
+    after = Memory(
+        Mode.RUNNING,
+        heard.fresh_since_s,
+        site.now_s,
+        site.now_s,
+        heard.response,
+        heard.doubt,
+        policy,
+        wanted_w,
+        setpoint_w,
+        setpoints_w,
+        _heard(config, memory, site, setpoints_w),
+        caps_w,
+        latches,
+        soft,
+        demand,
+        care_states,
+        island,
+    )
+    return after, Decision(
+        Mode.RUNNING,
+        policy,
+        wanted_w,
+        setpoint_w,
+        setpoints_w,
+        caps_w,
+        limited.limited_by,
+        wanted_w - setpoint_w if limited.limited_by else 0.0,
+        "",
+        config.policy.reserve_pct,
+        note,
+        loads_closed(config, island) if config.loads else (),
+        None if demand is None else peak_forecast_w(config, demand, site),
+    )
+
+
+def _wanted(
+    config: DispatchConfig, site: Site, heard: Heard, wishes: tuple[CareWish, ...], rated_w: float
+) -> tuple[float, str, str]:
+    """What is wanted, the policy that decided, and what care or a question to the meter added to it."""
+    wanted_w, policy = wish(config, site)
+    charge_w, note = 0.0, ""
+    for one in wishes:
+        if one.charge_w is not None:
+            charge_w += one.charge_w
+            note = one.note
+    if note and -charge_w < wanted_w:
+        wanted_w = -charge_w
+    elif note:
+        note = ""
+    question_w = asks_w(heard.response, site.now_s, rated_w)
+    if question_w:
+        return wanted_w - question_w, policy, ASKING
+    return wanted_w, policy, note
+
+
+def _within_limits(
+    config: DispatchConfig,
+    site: Site,
+    latches: tuple[Latches, ...],
+    demand: DemandState | None,
+    wanted_w: float,
+) -> tuple[_Limited, Rooms, Rooms]:
+    """The wanted power within every limit but the ramp; the batteries' rooms without and with the reserve."""
+    allowed = tuple([rating(one, latches[one.index]) for one in site.batteries])
+    rooms = fuse_rooms(config, site, allowed)
+    preferred = tuple(
+        [kept_for_reserve(room, latches[one.index]) for room, one in zip(rooms, site.batteries, strict=True)]
+    )
+    limited = _Limited(wanted_w, _together(allowed))
+    if limited.limited_by:
+        limited.limited_by = _rating_name(limited, latches, site)
+    if rooms is not allowed:
+        limited.narrow("fuse", _together(rooms))
+    for name, limit in GRID_LIMITS if site.orders is not NO_ORDERS else SITE_LIMITS:
+        limited.narrow(name, limit(config, site))
+    limited.narrow("reserve", Range(-INFINITE_W, total([room.upper_w for room in preferred])))
+    if demand is not None:
+        limited.narrow("demand", demand_range(config, demand, site))
+    if site.orders is not NO_ORDERS:
+        limited.narrow("order", ordered(config, site))
+    return limited, rooms, preferred
+
+
+class _Limited:
+    """A power that every limit may move; the one that moved it last is the one that bound."""
+
+    __slots__ = ("limited_by", "power_w", "reach")
+
+    def __init__(self, wanted_w: float, reach: Range) -> None:
+        self.reach = reach
+        self.power_w = reach.clamp(wanted_w)
+        self.limited_by = "rating" if self.power_w != wanted_w else ""
+
+    def narrow(self, name: str, limit: Range | None) -> bool:
+        """Narrow by one more limit; True when it moved the power."""
+        if limit is None:
+            return False
+        self.reach = self.reach.narrow(limit)
+        power_w = self.reach.clamp(self.power_w)
+        if power_w == self.power_w:
+            return False
+        self.power_w, self.limited_by = power_w, name
+        return True
+
+
+def _together(rooms: Rooms) -> Range:
+    if len(rooms) == 1:
+        return rooms[0]
+    return Range(total([room.lower_w for room in rooms]), total([room.upper_w for room in rooms]))
+
+
+def _latches(
+    config: DispatchConfig, memory: Memory, site: Site, wishes: tuple[CareWish, ...]
+) -> tuple[Latches, ...]:
+    before = memory.latches or (NO_LATCHES,) * len(config.batteries)
+    reserve_pct = config.policy.reserve_pct
+    raised_pct = in_force(site.orders.reserve_pct, site.now_s)
+    if raised_pct is not None and raised_pct > reserve_pct:
+        reserve_pct = raised_pct
+    after = before
+    for battery in site.batteries:
+        index = battery.index
+        settings = config.batteries[index]
+        floor_pct = wishes[index].min_soc_pct if wishes else settings.min_soc_pct
+        # While it absorbs, the charger ends the charge by tapering, not the ceiling.
+        ceiling_pct = INFINITE_W if wishes and wishes[index].absorbing else settings.max_soc_pct
+        one = latch(before[index], battery.soc_pct, floor_pct, ceiling_pct, reserve_pct)
+        if one is not after[index]:
+            after = (*after[:index], one, *after[index + 1 :])
+    return after
+
+
+def _rating_name(limited: _Limited, latches: tuple[Latches, ...], site: Site) -> str:
+    """Limit 1 by the name an owner would use: an edge at 0 W is empty or full, not a rating."""
+    if limited.power_w != 0.0:
+        return "rating"
+    run_into = [latches[one.index] for one in site.batteries]
+    if limited.reach.upper_w == 0.0 and any(one.empty for one in run_into):
+        return "empty"
+    if limited.reach.lower_w == 0.0 and any(one.full for one in run_into):
+        return "full"
+    return "rating"
+
+
+def _ramped(
+    config: DispatchConfig, memory: Memory, site: Site, limited: _Limited, rated_w: float, soft: bool
+) -> bool:
+    """Narrow by the ramp; whether the soft start goes on."""
+    ramp_w_per_s = config.policy.ramp_w_per_s
+    if soft and (ramp_w_per_s is None or SOFT_START_PER_S * rated_w < ramp_w_per_s):
+        ramp_w_per_s = SOFT_START_PER_S * rated_w
+    if ramp_w_per_s is None:
+        return soft
+    elapsed_s = config.cycle_s if memory.decided_at_s is None else site.now_s - memory.decided_at_s
+    moved = limited.narrow("ramp", ramp(ramp_w_per_s, memory.setpoint_w, elapsed_s))
+    return soft and moved
+
+
+def _economical(config: DispatchConfig, memory: Memory, limited: _Limited) -> float:
+    """The power, or the present setpoint when the difference is not worth a write and no limit minds."""
+    before_w = memory.setpoint_w
+    if (
+        limited.limited_by
+        or abs(limited.power_w - before_w) > config.policy.deadband_w
+        or limited.reach.clamp(before_w) != before_w
+    ):
+        return limited.power_w
+    return before_w
+
+
+def _shared(
+    config: DispatchConfig,
+    memory: Memory,
+    site: Site,
+    power_w: float,
+    reach: Range,
+    preferred: Rooms,
+    rooms: Rooms,
+) -> tuple[float, ...]:
+    """A setpoint for every battery of the site; one that is silent is ordered to rest when it comes back."""
+    before = memory.battery_setpoints_w or (0.0,) * len(config.batteries)
+    heard = site.batteries
+    if len(heard) == 1:
+        shares: tuple[float, ...] = (power_w,)
+    else:
+        settings = [config.batteries[one.index] for one in heard]
+        shares = share(
+            power_w,
+            preferred,
+            rooms,
+            tuple([one.soc_pct for one in heard]),
+            tuple([one.capacity_wh for one in settings]),
+            tuple([one.efficient_from_w for one in settings]),
+            tuple([before[one.index] for one in heard]),
+        )
+    setpoints = [0.0] * len(config.batteries)
+    total_w = power_w
+    for one, room, share_w in zip(heard, rooms, shares, strict=True):
+        least_w = config.batteries[one.index].min_power_w
+        setpoint_w = share_w
+        if least_w:
+            # What the limits at the PCC leave to this one, with the others as they are.
+            left = Range(share_w + reach.lower_w - total_w, share_w + reach.upper_w - total_w)
+            setpoint_w = out_of_band(share_w, least_w, before[one.index], room.narrow(left))
+            total_w += setpoint_w - share_w
+        setpoints[one.index] = setpoint_w
+    return tuple(setpoints)
+
+
+def _heard(
+    config: DispatchConfig, memory: Memory, site: Site, setpoints_w: tuple[float, ...]
+) -> tuple[tuple[float, float], ...]:
+    """Order and time of each battery that was heard; of a silent one those of when it was."""
+    if len(setpoints_w) == 1:
+        return ((setpoints_w[0], site.now_s),)
+    heard = list(memory.heard or ((0.0, float("-inf")),) * len(config.batteries))
+    for one in site.batteries:
+        heard[one.index] = (setpoints_w[one.index], site.now_s)
+    return tuple(heard)

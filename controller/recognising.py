@@ -1,0 +1,96 @@
+"""Which of the known profiles fits a device that does not say what it is: read it by each, and look.
+
+Registers of another device decode to something too, so a fit needs at least two values that hardly come by
+chance (a mains voltage, a mains frequency, a state of charge, a nameplate, a name in letters) and none that
+cannot be. It is a hint: the display of the device decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from math import isfinite
+
+from drivers.device import DeviceError
+from drivers.link import Link
+from drivers.modbus.polling import Poller
+from drivers.profile import DeviceProfile, load_profile, shipped_profiles
+from drivers.profile.model import GIVES, IDENTITY
+from drivers.registers import Value
+
+ONE_PROFILE_S = 2.0
+ALL_PROFILES_S = 40.0
+ENOUGH_FACTS = 2
+LAYOUTS = "sunspec-"
+"""Profiles of devices that a SunSpec walk would have found."""
+
+# A value inside is a fact; 0 is none, and not implausible either; anything else cannot be.
+LIKELY: dict[str, tuple[float, float]] = {
+    "phase_voltage_v": (80.0, 300.0),
+    "frequency_hz": (45.0, 65.0),
+    "soc_pct": (1.0, 100.0),
+    "capacity_wh": (500.0, 5e6),
+    "max_charge_w": (100.0, 1e6),
+    "max_discharge_w": (100.0, 1e6),
+    "rated_w": (100.0, 1e6),
+}
+POSSIBLE: dict[str, float] = {"W": 1e6, "A": 5e3, "Wh": 1e12, "C": 120.0}
+"""Largest magnitude of everything else, by unit."""
+SMALLEST = 1e-6
+"""Below this, other than 0, stands a whole number that was read as a float."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A profile that makes sense of a device: `facts` of its values speak for it."""
+
+    profile: DeviceProfile
+    facts: int
+    values: dict[str, Value]
+    """The reading's fields and the identity, by name."""
+
+
+async def fits(link: Link, unit: int) -> list[Fit]:
+    """The profiles that fit, the best one first; each is read once, and no register is written."""
+    until_s = asyncio.get_running_loop().time() + ALL_PROFILES_S
+    found = []
+    for name in shipped_profiles():
+        now_s = asyncio.get_running_loop().time()
+        if name.startswith(LAYOUTS) or now_s >= until_s:
+            continue
+        fit = await _fit(load_profile(name), link, unit, min(until_s, now_s + ONE_PROFILE_S))
+        if fit is not None:
+            found.append(fit)
+    return sorted(found, key=lambda fit: -fit.facts)
+
+
+async def _fit(profile: DeviceProfile, link: Link, unit: int, deadline_s: float) -> Fit | None:
+    poller = Poller("scan", profile, link, unit)
+    try:
+        _, read = await poller.poll(deadline_s)
+    except DeviceError:
+        return None
+    fields = [*GIVES[profile.role], *IDENTITY]
+    values = {field: read.get(poller.profile.named(field)) for field in fields}
+    judged = [_fact(profile, field, value) for field, value in values.items() if value is not None]
+    facts = sum(fact is True for fact in judged)
+    if None in judged or facts < ENOUGH_FACTS:
+        return None
+    return Fit(profile, facts, values)
+
+
+def _fact(profile: DeviceProfile, field: str, value: Value) -> bool | None:
+    """Whether a value speaks for the profile; None if it speaks against it."""
+    if isinstance(value, str):
+        letters = sum(one.isalnum() for one in value)
+        return None if "?" in value else letters >= 3
+    if value is None or value == 0.0:
+        return False
+    name = field.partition(".")[0]
+    if name in LIKELY:
+        low, high = LIKELY[name]
+        return True if low <= value <= high else None
+    largest = POSSIBLE.get(GIVES[profile.role].get(field, ""))
+    if largest is None:
+        return False
+    return False if isfinite(value) and SMALLEST <= abs(value) <= largest else None

@@ -1,0 +1,204 @@
+"""One TCP or TLS connection of a link: it sends a request and decides what counts as the answer.
+
+pymodbus opens the connection and encodes the requests; what it hears is judged here, because version
+3.16.1 takes a reply with transaction id 0, with another function code or with any number of registers for
+the answer to its request, waits for the whole timeout when the peer has hung up, loses its place in the
+stream after garbage, and begins to count transactions anew on each connection, where a gateway may still
+hold late replies. `MbapConnection` therefore overrides how bytes are cut into frames, how requests are
+numbered, and what a lost connection and a failed connect mean. Its base class is the transaction manager
+that all pymodbus clients wrap. Inside TLS the frames are the same, so the TLS framer of pymodbus, which
+knows no length, is not used.
+
+A reply counts only if transaction, unit, function, length and, for writes, the echo are those of the
+one request that is waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from pymodbus.exceptions import ModbusIOException
+from pymodbus.framer import FramerSocket
+from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.transaction import TransactionManager
+from pymodbus.transport import CommParams, CommType
+
+from drivers.address import Address, TlsAddress
+from drivers.link.question import Question, Refused, Silent, Unanswered, reason
+from drivers.tls import client_context
+from drivers.wire import LONGEST_LENGTH, MBAP, SHORTEST_LENGTH
+
+# What pymodbus has to say reaches the operator as a DeviceError, in words made for him.
+logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL + 1)
+
+CONNECT_TIMEOUT_S = 1.0
+HANDSHAKE_TIMEOUT_S = 5.0  # small devices compute that long
+WRONG_REPLIES_TO_RECONNECT, WRONG_REPLIES_WINDOW_S = 3, 10.0
+LATE_REPLIES_EXPECTED = 32
+
+
+def transaction_ids() -> Iterator[int]:
+    """1 to 65,535, over and over; one for each link, as a gateway may keep replies over a reconnect."""
+    while True:
+        yield from range(1, 0x10000)
+
+
+class MbapConnection(TransactionManager):
+    """A `drivers.link.question.Line` over TCP or TLS."""
+
+    gap_s = 0.0
+    hold_off_s = 0.0
+
+    def __init__(
+        self,
+        address: Address | TlsAddress,
+        transactions: Iterator[int],
+        on_lost: Callable[[str, bool], None],
+    ) -> None:
+        is_tls = isinstance(address, TlsAddress)
+        params = CommParams(
+            comm_type=CommType.TLS if is_tls else CommType.TCP,
+            host=address.host,
+            port=address.port,
+            reconnect_delay=0,
+        )
+        super().__init__(params, FramerSocket(DecodePDU(False)), 0, False, None, None, None)
+        self.gone: asyncio.Future[None] = self.loop.create_future()
+        self.discarded = 0
+        self._address = address
+        self._transactions = transactions
+        self._on_lost = on_lost
+        self._why_lost = ""
+        self._answered = False
+        self._heard = bytearray()
+        self._question: Question | None = None
+        self._late: deque[int] = deque(maxlen=LATE_REPLIES_EXPECTED)
+        self._wrong_at_s: deque[float] = deque(maxlen=WRONG_REPLIES_TO_RECONNECT)
+        self._last_wrong = ""
+
+    @property
+    def lost(self) -> bool:
+        """Whether it can no longer be used; the socket may still be closing."""
+        return self._why_lost != ""
+
+    async def connect(self) -> bool:
+        """As the base class does it, except that a failure comes out as OSError."""
+        timeout_s = CONNECT_TIMEOUT_S
+        try:
+            if isinstance(self._address, TlsAddress):
+                timeout_s = HANDSHAKE_TIMEOUT_S
+                # Read for each connection, so that a renewed certificate needs no restart.
+                self.comm_params.sslctx = client_context(self._address)
+                self.init_setup_connect_listen(self._address.host, self._address.port)
+            async with asyncio.timeout(timeout_s):
+                self.transport, _ = await self.call_create()
+        except OSError as error:
+            self._why_lost = reason(error)
+            raise
+        return True
+
+    def getNextTID(self) -> int:  # noqa: N802 (pymodbus calls it so)
+        """Called by the base class."""
+        return next(self._transactions)
+
+    async def ask(self, question: Question, patience_s: float, deadline_s: float) -> tuple[int, ...]:
+        """See `Line`."""
+        if self._why_lost:
+            raise Unanswered(self._why_lost)
+        timeout_s = min(patience_s, deadline_s - self.loop.time())
+        if timeout_s <= 0:
+            raise Unanswered("no time was left for it")
+        self._question, self._last_wrong = question, ""
+        self.comm_params.timeout_connect = timeout_s  # what the base class waits for a reply
+        try:
+            reply = await self.execute(False, question.request)
+            return tuple(reply.registers)
+        except ModbusIOException:
+            raise Silent(self._timed_out(timeout_s)) from None
+        finally:
+            self._question = None
+
+    def _timed_out(self, timeout_s: float) -> str:
+        self._late.append(self.request_transaction_id)
+        if self._heard:
+            self.drop("the device stopped in the middle of a reply")
+        besides = f", but {self._last_wrong}" if self._last_wrong else ""
+        return f"no answer within {timeout_s:.2g} s{besides}"
+
+    def drop(self, why: str) -> None:
+        """See `Line`."""
+        self._lose(why)
+        if self.transport:
+            self.transport.abort()  # type: ignore[attr-defined]  # the base class calls it a BaseTransport
+
+    def callback_disconnected(self, exc: Exception | None) -> None:
+        """Called by the base class."""
+        # A device looks at our certificate only after the connection has come about, and seldom says why.
+        doubt = isinstance(self._address, TlsAddress) and not self._answered
+        hint = "; it may not trust our certificate, see cert" if doubt else ""
+        self._lose(f"the connection was lost: {reason(exc)}{hint}")
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+    def _lose(self, why: str) -> None:
+        if self._why_lost:
+            return
+        self._why_lost = why
+        self._fail(Unanswered(why))
+        self._on_lost(why, self._answered)
+
+    def data_received(self, data: bytes) -> None:
+        """Cut the stream into frames by the MBAP header alone; at most 259 bytes are left waiting."""
+        heard = self._heard
+        if not self._why_lost:
+            heard += data
+        while len(heard) >= MBAP.size and not self._why_lost:
+            transaction, protocol, length, unit = MBAP.unpack_from(heard)
+            if protocol != 0 or not SHORTEST_LENGTH <= length <= LONGEST_LENGTH:
+                self.drop(f"the device does not speak Modbus: it sent {heard[:8].hex(' ')}")
+                return
+            end = MBAP.size - 1 + length
+            if len(heard) < end:
+                return
+            reply = bytes(heard[MBAP.size : end])
+            del heard[:end]
+            self._judge(transaction, unit, reply)
+
+    def _judge(self, transaction: int, unit: int, reply: bytes) -> None:
+        question = self._question
+        if transaction in self._late:
+            # Slow, but in order: no reason to doubt the connection.
+            self._late.remove(transaction)
+            self.discarded += 1
+            self._last_wrong = f"a late reply to transaction {transaction} came"
+        elif question is None or self.response_future.done():
+            self._discard(f"a reply to transaction {transaction} came when none was awaited")
+        elif transaction != self.request_transaction_id:
+            self._discard(f"a reply to transaction {transaction} instead of {self.request_transaction_id}")
+        elif (fault := question.fault_in(unit, reply)) is None:
+            self._answered = True
+            words = struct.unpack_from(f">{question.words}H", reply, 2)
+            self.response_future.set_result(ModbusPDU(unit, transaction, registers=words))
+        elif isinstance(fault, Refused):
+            self._answered = True
+            self._fail(fault)
+        else:
+            self._fail(fault)
+            self._discard(str(fault))
+
+    def _discard(self, what: str) -> None:
+        self.discarded += 1
+        self._last_wrong = what
+        now_s = self.loop.time()
+        self._wrong_at_s.append(now_s)
+        full = len(self._wrong_at_s) == WRONG_REPLIES_TO_RECONNECT
+        if full and now_s - self._wrong_at_s[0] <= WRONG_REPLIES_WINDOW_S:
+            self.drop(f"{WRONG_REPLIES_TO_RECONNECT} wrong replies, the last one: {what}")
+
+    def _fail(self, failure: Unanswered) -> None:
+        if self._question is not None and not self.response_future.done():
+            self.response_future.set_exception(failure)

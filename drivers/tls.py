@@ -1,0 +1,86 @@
+"""Both ends of Modbus/TCP Security: each shows a certificate and checks the other's.
+
+Source: MODBUS/TCP Security Protocol Specification V2.1: TLS 1.2 at least, mutual authentication, the
+usual frames inside. Nothing here falls back to a plain connection.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from drivers.address import TlsAddress
+
+# X509_verify_cert(3); what OpenSSL calls it would not tell an operator which file to look at.
+_EXPIRED, _NOT_YET_VALID = 10, 9
+_UNTRUSTED = {2, 18, 19, 20, 21}
+_WRONG_HOST, _WRONG_IP = 62, 64
+_NOT_TLS = ("wrong version number", "record layer failure", "packet length too long", "unexpected message")
+
+
+class TlsFilesError(OSError):
+    """A certificate or key file cannot be used; the text says which and why."""
+
+
+def client_context(address: TlsAddress) -> ssl.SSLContext:
+    """Trusts only devices whose certificate is signed by `ca` and made out to the host; TlsFilesError."""
+    return _context(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), address)
+
+
+def server_context(address: TlsAddress) -> ssl.SSLContext:
+    """Talks only to clients whose certificate is signed by `ca`; TlsFilesError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return _context(context, address)
+
+
+def _context(context: ssl.SSLContext, address: TlsAddress) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    for name, path in (("ca", address.ca), ("cert", address.cert), ("key", address.key)):
+        _must_be_readable(name, path)
+    try:
+        context.load_verify_locations(address.ca)
+    except ssl.SSLError:
+        raise TlsFilesError(f"ca: {address.ca} holds no certificate in PEM") from None
+    try:
+        # A key with a passphrase must not ask for it on a terminal where nobody sits.
+        context.load_cert_chain(address.cert, address.key, password="-")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise TlsFilesError(f"key: {address.key} does not belong to {address.cert}") from None
+        raise TlsFilesError(
+            f"cert and key: {address.cert} and {address.key} must be PEM, the key without a passphrase"
+        ) from None
+    return context
+
+
+def _must_be_readable(name: str, path: Path) -> None:
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise TlsFilesError(f"{name}: {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def what_failed(error: ssl.SSLError) -> str:
+    """Why there is no secure connection, as an operator would say it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _refused_by_us(error)
+    reason = (error.reason or str(error)).lower().replace("_", " ")
+    if "alert" in reason:
+        return f"the device refused our certificate ({reason})"
+    if reason in _NOT_TLS:
+        return "the device does not speak TLS here; it is never asked without"
+    return f"no secure connection: {reason}"
+
+
+def _refused_by_us(error: ssl.SSLCertVerificationError) -> str:
+    match error.verify_code:
+        case code if code == _EXPIRED:
+            return "the certificate of the device has expired"
+        case code if code == _NOT_YET_VALID:
+            return "the certificate of the device is not valid yet; is our clock right?"
+        case code if code in _UNTRUSTED:
+            return "the certificate of the device is not signed by the authority in ca"
+        case code if code in (_WRONG_HOST, _WRONG_IP):
+            return f"the certificate of the device is for another host ({error.verify_message.rstrip('.')})"
+    return f"the certificate of the device was refused: {error.verify_message}"

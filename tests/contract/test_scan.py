@@ -1,0 +1,190 @@
+"""`penstock scan`, and a site of devices that say themselves what they are."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from controller.config import load_config
+from controller.devices import open_devices
+from controller.errors import RunError
+from controller.lab.emulate import emulated
+from controller.scanning import scan
+from drivers.profile import load_profile
+from drivers.wire import ModbusFault, ModbusTcpServer, Space, Unit
+from simulators.emulator import emulated_unit
+from simulators.virtual_time import run
+from tests.contract.plants import PLANTS, RATING
+from tests.penstock import free_ports, result_of
+from tests.unit.sunspec_site import COMMON, HYBRID_103, IDLE_124, RATING_120, Device, image
+
+SITE = """
+site = "house-7"
+[[meter]]
+id = "grid"
+profile = "sunspec"
+connection = "tcp://127.0.0.1:{}"
+[[battery]]
+id = "bat1"
+profile = "sunspec"
+connection = "tcp://127.0.0.1:{}"
+capacity_wh = 10_000
+[[pv]]
+id = "roof"
+profile = "sunspec"
+connection = "tcp://127.0.0.1:{}"
+"""
+
+
+def emulator(name: str) -> Unit:
+    profile = load_profile(name)
+    return emulated_unit(profile, PLANTS[profile.role](), serial="SN-1", rating=RATING)
+
+
+def scanned(unit: Unit, unit_id: int = 1) -> tuple[str, list[str]]:
+    """Where this unit was served as unit 1, and what a scan of it says; in virtual time."""
+
+    async def whole() -> tuple[str, list[str]]:
+        server = ModbusTcpServer({1: unit})
+        connection = f"tcp://127.0.0.1:{await server.start('127.0.0.1', 0)}"
+        try:
+            return connection, await scan(connection, unit_id)
+        finally:
+            await server.stop()
+
+    return run(whole(), quiesce_s=0.001)
+
+
+def pasted(lines: Sequence[str]) -> dict[str, object]:
+    """The tables that a scan proposes, as a site file would read them."""
+    start = next(i for i, line in enumerate(lines) if line.startswith("["))
+    return tomllib.loads("\n".join(lines[start:]))
+
+
+def test_a_sunspec_battery_says_what_it_is_and_what_it_can_do() -> None:
+    connection, lines = scanned(emulator("sunspec-hybrid"))
+    text = "\n".join(lines)
+    assert lines[0] == f"{connection} unit 1: Penstock Emulated hybrid, serial SN-1, version ?"
+    assert "battery_discharge_w -3200 W, soc_pct 62.9 %" in text
+    assert "can be ordered in W (model 704)" in text
+    assert "an order lasts 30 s, and after that: the inverter's own program" in text
+    assert pasted(lines)["battery"] == [
+        {"id": "bat1", "profile": "sunspec", "connection": connection, "unit": 1, "capacity_wh": 10_000}
+    ]
+
+
+def test_a_sunspec_meter_and_a_pv_inverter_are_told_apart_from_a_battery() -> None:
+    for name, role, told in (
+        ("sunspec-meter", "meter", "pcc_import_w 459 W"),
+        ("sunspec-pv", "pv", "can be curtailed in percent of 121.WMax (model 123)"),
+    ):
+        _, lines = scanned(emulator(name))
+        assert told in "\n".join(lines)
+        assert list(pasted(lines)) == [role]
+
+
+def test_a_hybrid_shows_its_dc_inputs_and_the_limits_of_what_is_known() -> None:
+    modules = [{"IDStr": "MPPT 1", "DCW": 2500}, {"IDStr": "MPPT 2"}]
+    models = ((1, COMMON), (103, HYBRID_103), (120, RATING_120), (124, IDLE_124))
+    more = ((160, {"N": 2, "DCW_SF": 0, "module": modules}), (715, {"LocRemCtl": 1}), [64_999, 0])
+    device = Device(image(*models, *more))
+    text = "\n".join(scanned(device)[1])
+    assert "can be ordered in percent of 124.WChaMax (model 124)" in text
+    assert "MPPT 1 2500 W, MPPT 2 no power given" in text
+    assert "PV on the same DC side counts as battery" in text
+    assert "switched to local at the device" in text
+    assert "64999 not published by SunSpec" in text
+    assert device.writes == []
+
+
+@pytest.mark.parametrize("name", ["eastron-sdm630"])
+def test_a_device_without_sunspec_is_recognised_by_its_values(name: str) -> None:
+    connection, lines = scanned(emulator(name))
+    assert lines[0].startswith(f"{connection} unit 1: answers, but not in SunSpec (it has no SunSpec map")
+    assert any(line.startswith(f"  {name}: ") for line in lines)
+    assert list(pasted(lines)) == ["meter"]
+
+
+class Zeros:
+    """A device that has every register, and nothing in it."""
+
+    async def read(self, peer: str, space: Space, address: int, count: int) -> Sequence[int]:
+        return [0] * count
+
+    async def write(self, peer: str, address: int, words: Sequence[int]) -> None:
+        raise ModbusFault(1)
+
+
+def test_registers_full_of_nothing_fit_no_profile() -> None:
+    _, lines = scanned(Zeros())
+    assert lines[-1] == "  no known profile fits; docs/add-a-device.md shows how to write one"
+
+
+def test_where_nothing_answers_is_said_in_a_line() -> None:
+    with pytest.raises(RunError, match=r"unit 9 does not answer.*another unit may: try --unit"):
+        scanned(Zeros(), unit_id=9)
+
+
+def test_a_scan_of_a_closed_port_exits_with_1_and_one_line() -> None:
+    result = result_of("scan", f"127.0.0.1:{free_ports(1)[0]}")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert "connection refused" in result.stderr
+
+
+def test_what_is_no_address_is_a_usage_error() -> None:
+    result = result_of("scan", "ftp://127.0.0.1")
+    assert result.returncode == 2
+    assert "scheme 'ftp' is not" in result.stderr
+
+
+def site(tmp_path: Path) -> Path:
+    path = tmp_path / "house.toml"
+    path.write_text(SITE.format(*free_ports(3)), encoding="utf-8")
+    return path
+
+
+async def test_a_site_of_sunspec_devices_is_emulated_read_and_ordered(tmp_path: Path) -> None:
+    config = load_config(site(tmp_path))
+    async with emulated(config) as house:
+        devices = open_devices(config)
+        by_s = asyncio.get_running_loop().time() + 10.0
+        meter, battery = await devices.meter.read(by_s), await devices.batteries[0].read(by_s)
+        inverter = await devices.pvs[0].read(by_s)
+        assert inverter.rated_w == pytest.approx(house.pvs[0].rated_w, rel=0.01)
+        assert (battery.soc_pct, battery.capacity_wh) == (50.0, 10_000.0)
+        assert len(meter.phase_import_w) == 3
+        await devices.batteries[0].order(-500.0, by_s)
+        await devices.pvs[0].cap(1000.0, by_s)
+        await devices.batteries[0].release(by_s)
+        await devices.pvs[0].release(by_s)
+        await devices.close()
+
+
+def test_a_site_of_sunspec_devices_is_described_without_asking_them(tmp_path: Path) -> None:
+    result = result_of("check", str(site(tmp_path)))
+    assert result.returncode == 0
+    assert result.stdout.count("what its SunSpec models say (see penstock scan)") == 3
+
+
+def test_the_models_are_not_loaded_for_a_site_without_a_sunspec_device() -> None:
+    program = """
+import asyncio, sys
+from importlib.resources import files
+from pathlib import Path
+import controller.supervisor
+from controller.config import load_config
+from controller.devices import open_devices
+async def main():
+    open_devices(load_config(Path(str(files("controller.lab") / "demo.toml"))))
+asyncio.run(main())
+print([name for name in sys.modules if name.startswith("sunspec2")])
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,153 @@
+"""Meters that lie: nonsense, contradiction, frozen, reversed, ten times too much."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.dispatch.plausible import NO_DOUBT, Doubt, asks_w, judge, nonsense
+from controller.dispatch.response import NOTHING_HEARD, Response
+from controller.dispatch.settings import DispatchConfig, MeterSettings
+from drivers.device import MeterReading
+
+RATED_W = 5000.0
+CONFIG = DispatchConfig((), fuse_a=25.0)
+
+
+@pytest.mark.parametrize("power_w", [float("nan"), float("inf"), float("-inf")])
+def test_no_number_is_nonsense(power_w: float) -> None:
+    assert nonsense(CONFIG, MeterReading(0.0, power_w)) == "the meter at the PCC shows no number"
+
+
+def test_more_than_five_times_the_fuses_is_nonsense() -> None:
+    # 5 x 25 A x 230 V x 3 phases.
+    assert nonsense(CONFIG, MeterReading(0.0, 86_250.0)) == ""
+    assert nonsense(CONFIG, MeterReading(0.0, -86_250.0)) == ""
+    assert "86251 W, more than this connection can carry" in nonsense(CONFIG, MeterReading(0.0, 86_251.0))
+    assert "-86251 W" in nonsense(CONFIG, MeterReading(0.0, -86_251.0))
+
+
+def test_without_a_fuse_ten_megawatts_are_nonsense() -> None:
+    assert nonsense(DispatchConfig(()), MeterReading(0.0, 10e6)) == ""
+    assert nonsense(DispatchConfig(()), MeterReading(0.0, 10e6 + 1)) != ""
+
+
+def test_phases_that_contradict_the_whole_are_nonsense() -> None:
+    def told(whole_w: float, *phases_w: float) -> str:
+        return nonsense(CONFIG, MeterReading(0.0, whole_w, phases_w))
+
+    assert told(1000.0, 300.0, 300.0, 400.0) == ""
+    assert told(1000.0, 0.0, 0.0, 0.0) != ""
+    assert told(500.0, 0.0, 0.0, 0.0) == ""
+    assert told(2000.0, 1000.0, 0.0, 0.0) == ""
+    assert told(2001.0, 1000.0, 0.0, 0.0) == ("the meter at the PCC shows 2001 W, its phases together 1000 W")
+    assert told(-1000.0, 1000.0, 0.0, 0.0) != ""
+    assert told(9000.0, 1.0) == "", "a meter that shows one phase of three says nothing about the whole"
+
+
+def value(pcc_w: float, battery_w: float, at_s: float) -> Response:
+    return Response(
+        samples=((at_s, battery_w),),
+        value=MeterReading(at_s, pcc_w),
+        seen_at_s=at_s,
+        polled_at_s=at_s,
+        battery_then_w=battery_w,
+    )
+
+
+def doubt_after(*values: tuple[float, float], start: Doubt = NO_DOUBT) -> tuple[Doubt, str]:
+    """The doubt after a row of (PCC, battery), all news."""
+    doubt, wrong = start, ""
+    before = value(*values[0], 0.0)
+    for second, one in enumerate(values[1:], start=1):
+        after = value(*one, float(second))
+        doubt, wrong = judge(CONFIG, doubt, before, after, True, RATED_W)
+        before = after
+    return doubt, wrong
+
+
+def test_a_meter_that_falls_when_the_battery_rises_is_believed() -> None:
+    assert doubt_after((2000.0, 0.0), (1000.0, 1000.0), (0.0, 2000.0), (500.0, 1500.0)) == (NO_DOUBT, "")
+
+
+def test_a_meter_that_rises_with_the_battery_three_times_is_reversed() -> None:
+    doubt, wrong = doubt_after((0.0, 0.0), (500.0, 500.0), (1000.0, 1000.0))
+    assert (doubt.reversed_strikes, wrong) == (2, "")
+    doubt, wrong = doubt_after((0.0, 0.0), (500.0, 500.0), (1000.0, 1000.0), (1600.0, 1600.0))
+    assert (
+        wrong == "the meter at the PCC follows the battery the wrong way round; is its sign or a CT reversed?"
+    )
+    assert doubt.distrusted_at_s == 3.0
+
+
+def test_one_right_answer_clears_the_strikes() -> None:
+    doubt, _ = doubt_after((0.0, 0.0), (500.0, 500.0), (1000.0, 1000.0), (500.0, 1500.0), (1000.0, 2000.0))
+    assert doubt.reversed_strikes == 1
+
+
+def test_the_edges_of_a_reversed_answer() -> None:
+    for ratio, strikes in ((0.79, 0), (0.8, 1), (1.2, 1), (1.21, 0), (-0.5, 0), (-1.5, 0)):
+        doubt, _ = doubt_after((0.0, 0.0), (1000.0 * ratio, 1000.0))
+        assert doubt.reversed_strikes == strikes, ratio
+
+
+def test_a_meter_ten_times_too_much_or_too_little_has_the_wrong_scale() -> None:
+    for factor in (10.0, 0.1, 8.0, 12.0, 0.08, 0.12):
+        row = [(-factor * watts, watts) for watts in (0.0, 500.0, 1000.0, 1500.0)]
+        doubt, wrong = doubt_after(*row)
+        assert "ten times too much or too little" in wrong, factor
+        assert doubt.scale_strikes == 3
+    for factor in (7.9, 12.1, 0.07, 0.13):
+        doubt, _ = doubt_after((0.0, 0.0), (-factor * 1000.0, 1000.0))
+        assert doubt.scale_strikes == 0, factor
+
+
+def test_a_small_movement_of_the_battery_says_nothing() -> None:
+    # Five percent of 5 kW are 250 W.
+    assert doubt_after((0.0, 0.0), (249.0, 249.0))[0].reversed_strikes == 0
+    assert doubt_after((0.0, 0.0), (250.0, 250.0))[0].reversed_strikes == 1
+    kept = Doubt(2, 0)
+    assert doubt_after((0.0, 0.0), (249.0, 249.0), start=kept)[0] is kept
+
+
+def test_a_distrusted_meter_gets_another_chance_after_five_minutes() -> None:
+    distrusted = Doubt(3, 0, None, 100.0)
+    soon, later = value(0.0, 0.0, 399.0), value(0.0, 0.0, 400.0)
+    assert judge(CONFIG, distrusted, soon, soon, False, RATED_W)[1] != ""
+    assert judge(CONFIG, distrusted, soon, later, False, RATED_W) == (NO_DOUBT, "")
+
+
+def test_the_first_reading_is_not_judged() -> None:
+    assert judge(CONFIG, NO_DOUBT, NOTHING_HEARD, value(0.0, 0.0, 0.0), True, RATED_W) == (NO_DOUBT, "")
+
+
+def unseen(seconds: float, moved_w: float, config: DispatchConfig = CONFIG, cadence_s: float = 0.0) -> str:
+    """What is said of a meter that has shown the same while the battery moved at 1 s, so long after."""
+    doubt = NO_DOUBT
+    for at_s in (1.0, 1.0 + seconds):
+        now = Response(
+            ((0.0, 0.0), (at_s, moved_w)), 0.0, 0, MeterReading(0.0, 300.0), 0.0, at_s, 0.0, cadence_s
+        )
+        doubt, wrong = judge(config, doubt, now, now, False, RATED_W)
+    return wrong
+
+
+def test_a_meter_that_does_not_see_the_battery_move_for_four_seconds_is_frozen() -> None:
+    assert unseen(3.9, 40.0) == ""
+    assert "is it frozen?" in unseen(4.0, 40.0)
+    assert "is it frozen?" in unseen(4.0, -40.0)
+    assert unseen(60.0, 39.0) == "", "0.8 % of 5 kW are 40 W"
+
+
+def test_a_slow_or_late_meter_is_given_the_time_it_needs() -> None:
+    slow = DispatchConfig((), meter=MeterSettings(delay_s=3.0, period_s=10.0))
+    assert unseen(26.9, 100.0, slow) == ""
+    assert "frozen" in unseen(27.0, 100.0, slow)
+    assert unseen(23.9, 100.0, cadence_s=10.0) == ""
+    assert "frozen" in unseen(24.0, 100.0, cadence_s=10.0)
+
+
+def test_a_meter_that_shows_nothing_new_for_half_a_minute_is_asked() -> None:
+    assert asks_w(value(0.0, 0.0, 10.0), 39.9, RATED_W) == 0.0
+    assert asks_w(value(0.0, 0.0, 10.0), 40.0, RATED_W) == 75.0
+    assert asks_w(value(0.0, 0.0, 10.0), 40.0, 1000.0) == 40.0
+    assert asks_w(NOTHING_HEARD, 40.0, RATED_W) == 0.0

@@ -1,0 +1,169 @@
+"""Signing off: what an order came to, from registers read back and power measured, second by second."""
+
+from __future__ import annotations
+
+import pytest
+
+from drivers.control import Control
+from drivers.modbus.signoff import GIVE_WAY_S, SignOff
+from drivers.profile.model import Response
+from drivers.registers import Value
+
+WATTS = Control("enabled_watts", "w", "ena")
+DIRECTED = Control(
+    "directed_watts",
+    "w",
+    "ena",
+    direction="mode",
+    to_charge=1.0,
+    to_discharge=2.0,
+    to_idle=0.0,
+    on=802.0,
+    off=803.0,
+)
+QUICK = Response(dead_time_s=1.0, time_constant_s=0.6)  # settled after 1 + 5 x 0.6 + 1 = 5 s
+
+
+def ordered(order_w: float, at_s: float = 0.0, response: Response = QUICK) -> SignOff:
+    sign_off = SignOff(WATTS, response, "battery")
+    sign_off.ordered(at_s, order_w, {"w": order_w, "ena": 1.0}, {"w": 0.0, "ena": 0.0})
+    return sign_off
+
+
+def held(order_w: float, enabled: float = 1.0) -> dict[str, Value]:
+    return {"w": order_w, "ena": enabled}
+
+
+def test_nothing_ordered_has_no_outcome() -> None:
+    assert SignOff(WATTS, QUICK, "battery").outcome == ""
+
+
+def test_an_order_is_pending_until_power_follows_and_applied_then() -> None:
+    sign_off = ordered(-1500.0)
+    sign_off.read_back(held(-1500.0))
+    for at_s, power_w in ((1.0, 0.0), (2.0, -900.0)):
+        sign_off.measured(at_s, power_w)
+        assert sign_off.outcome == "pending"
+    sign_off.measured(3.0, -1400.0)
+    assert sign_off.outcome == "applied"
+
+
+def test_power_that_never_follows_although_the_registers_hold_it_is_clamped() -> None:
+    """As of a battery that is full: three readings after it should have settled."""
+    sign_off = ordered(-1500.0)
+    sign_off.read_back(held(-1500.0))
+    seen = []
+    for at_s in range(1, 9):
+        sign_off.measured(float(at_s), 0.0)
+        seen.append(sign_off.outcome)
+    assert seen == ["pending"] * 6 + ["clamped"] * 2
+
+
+@pytest.mark.parametrize(
+    ("power_w", "outcome"),
+    [(0.0, "ignored"), (-1000.0, "clamped"), (1500.0, "ignored"), (-2500.0, "ignored")],
+)
+def test_a_device_that_cannot_be_read_back_is_judged_by_its_power_alone(power_w: float, outcome: str) -> None:
+    sign_off = SignOff(WATTS, QUICK, "battery")
+    sign_off.ordered(0.0, -1500.0, {}, {})
+    for at_s in range(1, 9):
+        sign_off.read_back({})
+        sign_off.measured(float(at_s), power_w)
+    assert sign_off.outcome == outcome
+
+
+def test_an_order_that_changes_every_second_is_judged_by_all_that_may_still_be_on_their_way() -> None:
+    sign_off = SignOff(WATTS, QUICK, "battery")
+    for second in range(20):
+        order_w = 100.0 * second
+        sign_off.ordered(float(second), order_w, held(order_w), {})
+        sign_off.measured(second + 0.9, max(0.0, order_w - 300.0))  # three seconds behind
+    assert sign_off.outcome == "applied"
+
+
+def test_a_slow_ramp_is_given_its_time() -> None:
+    sign_off = SignOff(WATTS, Response(1.0, 0.6, ramp_w_per_s=100.0), "battery")
+    sign_off.ordered(0.0, 0.0, held(0.0), {})
+    sign_off.ordered(6.0, 2000.0, held(2000.0), {})
+    sign_off.read_back(held(2000.0))
+    for second in range(7, 26):
+        sign_off.measured(float(second), min(2000.0, 100.0 * (second - 7)))
+        assert sign_off.outcome in ("pending", "applied")
+
+
+def test_a_device_of_unknown_speed_has_15_s() -> None:
+    sign_off = ordered(-1500.0, response=Response())
+    for second in range(1, 15):
+        sign_off.measured(float(second), 0.0)
+    assert sign_off.outcome == "pending"
+
+
+@pytest.mark.parametrize(
+    ("before_it_was_held", "found", "outcome"),
+    [
+        (False, held(0.0, 0.0), "ignored"),  # as it was before
+        (False, held(-1000.0), "clamped"),
+        (False, held(900.0), "foreign"),
+        (True, held(-1500.0, 0.0), "reverted"),
+        (True, held(900.0), "foreign"),
+        (True, held(-1495.0), "applied"),  # the step of its register
+    ],
+)
+def test_registers_that_hold_something_else_say_what_happened(
+    before_it_was_held: bool, found: dict[str, Value], outcome: str
+) -> None:
+    sign_off = ordered(-1500.0)
+    if before_it_was_held:
+        sign_off.read_back(held(-1500.0))
+    sign_off.read_back(found)
+    sign_off.measured(9.0, -1500.0 if outcome == "applied" else 0.0)
+    assert sign_off.outcome == outcome
+    assert sign_off.disputed == (outcome in ("ignored", "foreign", "reverted"))
+
+
+def test_modes_must_be_exactly_what_was_written_however_near_they_are() -> None:
+    sign_off = SignOff(DIRECTED, QUICK, "battery")
+    expected: dict[str, Value] = {"w": 1500.0, "mode": 1.0, "ena": 802.0}
+    sign_off.ordered(0.0, -1500.0, expected, {})
+    sign_off.read_back(expected)
+    seen: list[str] = []
+    for other in ({"ena": 803.0}, {"mode": 2.0}):
+        sign_off.read_back(expected | other)
+        seen.append(sign_off.outcome)
+        sign_off.ordered(1.0, -1500.0, expected, {})
+    assert seen == ["reverted", "foreign"]
+
+
+def test_read_back_at_once_can_only_confirm() -> None:
+    sign_off = ordered(-1500.0)
+    sign_off.read_back(held(0.0, 0.0), at_once=True)
+    assert (sign_off.outcome, sign_off.disputed) == ("pending", False)
+
+
+def test_a_disputed_order_is_rewritten_three_times_a_minute_and_then_given_way_to() -> None:
+    sign_off = ordered(-1500.0)
+    assert [sign_off.may_rewrite(float(t)) for t in (0, 10, 20, 30, 90, 200)] == [True] * 3 + [False] * 3
+    assert sign_off.yielding_s(30.0) == GIVE_WAY_S
+    assert sign_off.may_rewrite(30.0 + GIVE_WAY_S)
+
+
+def test_three_disputes_in_more_than_a_minute_are_no_fight() -> None:
+    sign_off = ordered(-1500.0)
+    assert all(sign_off.may_rewrite(25.0 * n) for n in range(20))
+
+
+@pytest.mark.parametrize(("power_w", "outcome"), [(0.0, "applied"), (2000.0, "applied"), (3500.0, "ignored")])
+def test_a_cap_is_applied_as_long_as_no_more_is_generated(power_w: float, outcome: str) -> None:
+    sign_off = SignOff(WATTS, QUICK, "pv")
+    sign_off.ordered(0.0, 2000.0, held(2000.0), {})
+    sign_off.read_back(held(2000.0))
+    for second in range(1, 10):
+        sign_off.measured(float(second), power_w)
+    assert sign_off.outcome == outcome
+
+
+def test_a_release_forgets_all() -> None:
+    sign_off = ordered(-1500.0)
+    sign_off.read_back(held(900.0))
+    sign_off.released()
+    assert (sign_off.outcome, sign_off.disputed) == ("", False)
