@@ -100,7 +100,9 @@ def run(case: Case) -> Outcome:
     number = 0
     while now_s < end_s:
         reading = meter.reading(now_s)
-        snapshot = Snapshot(now_s, reading, (battery.reading(now_s),))
+        battery_reading = battery.reading(now_s)
+        trace.append((now_s - STEP_AT_S, house.pcc_import_w))
+        snapshot = Snapshot(now_s, reading, (battery_reading,))
         memory, decision = step(config, memory, snapshot)
         setpoint_w = decision.battery_setpoints_w[0]
         battery.order(now_s, 0.0 if setpoint_w is None else setpoint_w, inf)

@@ -39,12 +39,20 @@ CONNECT_TIMEOUT_S = 1.0
 HANDSHAKE_TIMEOUT_S = 5.0  # small devices compute that long
 WRONG_REPLIES_TO_RECONNECT, WRONG_REPLIES_WINDOW_S = 3, 10.0
 LATE_REPLIES_EXPECTED = 32
+TRANSACTION_STRIDE = 40_503  # odd, so that all numbers come about; 65,536 divided by the golden ratio
 
 
 def transaction_ids() -> Iterator[int]:
-    """1 to 65,535, over and over; one for each link, as a gateway may keep replies over a reconnect."""
+    """All of 1 to 65,535, over and over; one for each link, as a gateway may keep replies over a reconnect.
+
+    Far from one another, because other masters and confused gateways count by ones: a reply of theirs
+    with the number that comes next would be taken for the answer.
+    """
+    number = 1
     while True:
-        yield from range(1, 0x10000)
+        if number:
+            yield number
+        number = (number + TRANSACTION_STRIDE) & 0xFFFF
 
 
 class MbapConnection(TransactionManager):

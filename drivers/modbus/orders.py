@@ -42,6 +42,7 @@ class Orders:
         self._said: dict[str, Value] = {}
         self._began_at_s = -math.inf
         self._done_at_s = -math.inf
+        self._failed_at_s = -math.inf
         self._judged_at_s = -math.inf
         self.writes_by_register: Counter[int] = Counter()
         """How often each register was written since the start, by its address."""
@@ -124,6 +125,8 @@ class Orders:
         self._taken_over_on = None
         self._sign_off.released()
         await self._write(writes, connects, deadline_s)
+        self._said |= self._as_read_back(writes, values)
+        self._done_at_s = _now_s()
         if writes:
             await self._confirm(writes[0], deadline_s)
         self._released_on = connects
@@ -168,8 +171,16 @@ class Orders:
         return in_time and not self._sign_off.disputed
 
     def _known(self, values: dict[str, Value]) -> dict[str, Value]:
-        """What the device holds: what was read, and over it what was written since."""
-        return values | self._said if self._taken_over_on is not None else values
+        """What the device holds: what was read, and what was written since; nothing of what may have failed."""
+        known = dict(values)
+        for name in values.keys() | self._said.keys():
+            if self._poller.read_at_s(name) > max(self._done_at_s, self._failed_at_s):
+                continue
+            if self._failed_at_s > self._done_at_s:
+                known.pop(name, None)
+            elif name in self._said:
+                known[name] = self._said[name]
+        return known
 
     def _read_back_at_s(self) -> float:
         """When the registers that show an order were last read, all of them."""
@@ -198,11 +209,23 @@ class Orders:
 
     async def _write(self, writes: Sequence[Write], connects: int, deadline_s: float) -> None:
         poller = self._poller
+        known = self._known(poller.values(_now_s()))
+        self._failed_at_s = math.inf  # until all is written
+        try:
+            await self._write_all(writes, known, connects, deadline_s)
+        finally:
+            self._failed_at_s = _now_s()
+        self._failed_at_s = -math.inf
+
+    async def _write_all(
+        self, writes: Sequence[Write], known: dict[str, Value], connects: int, deadline_s: float
+    ) -> None:
+        poller = self._poller
         for write in writes:
             if poller.link.connects != connects:
                 raise DeviceError(f"{poller.device_id}: the connection was lost in the middle of an order")
             points = [self._profile.points[name] for name in write.points]
-            if self._stands(write):
+            if self._stands(write, known):
                 continue
             unit = poller.unit if write.unit_id is None else write.unit_id
             try:
@@ -215,13 +238,12 @@ class Orders:
         if poller.link.connects != connects:
             raise DeviceError(f"{poller.device_id}: the connection was lost in the middle of an order")
 
-    def _stands(self, write: Write) -> bool:
+    def _stands(self, write: Write, known: dict[str, Value]) -> bool:
         """Whether registers that wear out hold these words already."""
         if not any(self._profile.points[name].writes_per_day for name in write.points):
             return False
-        held_now = self._known(self._poller.values(_now_s()))
-        said = self._as_read_back([write], held_now)
-        return all(name in held_now and held_now[name] == value for name, value in said.items())
+        said = self._as_read_back([write], known)
+        return all(name in known and known[name] == value for name, value in said.items())
 
     def _spend(self, points: Sequence[Point]) -> None:
         """Count the writes; DeviceError when a register that wears out had all it may have in 24 h."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.core import a_year, one_step, shell_in_virtual_time
+from tests.bench.core import a_year, shell_in_virtual_time, steps
+from tests.bench.hunting import matrix
 from tests.bench.measure import Figure
 from tests.bench.wires import scan_against_bare, start_and_size
 
@@ -24,9 +25,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with console.status("measuring ..."):
-            figures += [one_step(), shell_in_virtual_time(), scan_against_bare(folder)]
+            figures += [steps(1, 25.0), steps(8, 80.0), shell_in_virtual_time(), scan_against_bare(folder)]
             figures += start_and_size(folder)
             figures.append(a_year())
+            hunting, table = matrix()
+            figures.append(hunting)
+    Console().print(table)
     _show(figures)
     Path("bench.json").write_text(_json(figures), encoding="utf-8")
     return 0 if all(figure.met for figure in figures) else 1

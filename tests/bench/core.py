@@ -22,10 +22,10 @@ VIRTUAL_S = 43_200
 STEPS = 20_000
 
 
-def one_step() -> Figure:
-    """`step` for one meter and one battery, every reading new, limits and reserve in force."""
+def steps(batteries: int, target_us: float) -> Figure:
+    """`step` for one meter and some batteries, every reading new, limits and reserve in force."""
     config = DispatchConfig(
-        (BatterySettings("bat1", 10_000, 5, 100, 5000, 5000),),
+        tuple(BatterySettings(f"bat{number}", 10_000, 5, 100, 5000, 5000) for number in range(batteries)),
         import_limit_w=17_250,
         export_limit_w=0,
         policy=PolicySettings(reserve_pct=20),
@@ -36,11 +36,12 @@ def one_step() -> Figure:
         nonlocal memory, second
         second += 1
         now_s = float(second)
-        reading = BatteryReading(now_s, 300.0, 50.0)
-        snapshot = Snapshot(now_s, MeterReading(now_s, 1000.0 + second % 500), (reading,))
+        readings = tuple(BatteryReading(now_s, 300.0, 50.0 + number) for number in range(batteries))
+        snapshot = Snapshot(now_s, MeterReading(now_s, 1000.0 + second % 500), readings)
         memory, _ = step(config, memory, snapshot)
 
-    return Figure("step, 1 battery", median_us(once, STEPS), "us", 25.0, note="snapshot included")
+    name = f"step, {batteries} {'battery' if batteries == 1 else 'batteries'}"
+    return Figure(name, median_us(once, STEPS), "us", target_us, note="snapshot included")
 
 
 def shell_in_virtual_time() -> Figure:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from drivers.device import DeviceError
 from drivers.link import LinkTiming, ModbusExceptionReply, open_link
+from drivers.link.mbap import transaction_ids
 from drivers.wire import ModbusTcpServer
 from tests.unit.raw_modbus import (
     PlainUnit,
@@ -242,3 +244,11 @@ def test_a_timeout_tells_of_the_foreign_reply_that_came_instead() -> None:
             assert await failure(link, within_s=1.0) == expected
 
     in_virtual_time(scenario())
+
+
+def test_transactions_are_numbered_far_from_one_another_and_none_is_left_out() -> None:
+    ids = transaction_ids()
+    found = [next(ids) for _ in range(65_535)]
+    assert sorted(found) == list(range(1, 65_536))
+    assert next(ids) == found[0]
+    assert all(abs(later - earlier) > 5 for earlier, later in pairwise(found))

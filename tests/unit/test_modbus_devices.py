@@ -179,6 +179,24 @@ def test_registers_that_wear_out_are_written_when_they_change_and_so_often_a_day
     driven(load_profile("flash.toml", tmp_path), scenario)
 
 
+def test_a_register_that_wears_out_is_written_back_even_before_it_was_read_again(tmp_path: Path) -> None:
+    """What was read three seconds ago is not what it holds now."""
+    (tmp_path / "flash.toml").write_text(WEARING.replace("writes_per_day = 2", "writes_per_day = 9"))
+
+    async def scenario(battery: ModbusBattery, wire: Wire) -> None:
+        await battery.read(soon())
+        for order_w in (500.0, 700.0, 500.0):
+            await battery.order(order_w, soon())
+        assert wire.registers[1, "holding", 10] == 500
+        await battery.release(soon())
+        assert wire.registers[1, "holding", 11] == 0
+        await battery.order(500.0, soon())
+        assert wire.registers[1, "holding", 11] == 1
+        assert battery.writes_by_register == {10: 3, 11: 3}
+
+    driven(load_profile("flash.toml", tmp_path), scenario)
+
+
 def test_a_probe_is_made_after_each_connect_and_the_registers_of_the_variant_are_read() -> None:
     async def scenario(battery: ModbusBattery, wire: Wire) -> None:
         wire.registers |= {(1, "input", 5213): 0xFA24, (1, "input", 5214): 0xFFFF}
