@@ -57,6 +57,9 @@ def _warnings(config: Config) -> list[str]:
         if lease is None or lease.seconds is None:
             stays = f": {lease.fallback}" if lease is not None and lease.fallback else ""
             found.append(f"{entry.id} never forgets an order by itself{stays}")
+    for entry in (*config.batteries, *config.pvs):
+        if entry.profile.limited and not entry.self_describing:
+            found.append(f"{entry.id}: {entry.profile.limited}")
     for entry in config.devices:
         if not entry.self_describing and entry.profile.confidence == "low":
             found.append(f'{entry.id}: the facts in profile "{entry.profile.id}" are not well founded yet')

@@ -53,6 +53,11 @@ class Station(Generic[Reading]):
     def id(self) -> str:
         return self.device.facts.id
 
+    @property
+    def outcome(self) -> str:
+        """What became of the newest order; empty for a device that takes none."""
+        return ""
+
     def beat(self, read_by_s: float) -> None:
         """Ask for a reading by `read_by_s`; a device still busy with the last one misses this beat."""
         if self.idle.is_set():
@@ -134,6 +139,10 @@ class BatteryStation(Station[BatteryReading]):
         super().__init__(device)
         self._battery = device
 
+    @property
+    def outcome(self) -> str:
+        return self._battery.outcome
+
     async def _carry_out(self, order: float | bool | None, deadline_s: float) -> None:
         if order is None:
             await self._battery.release(deadline_s)
@@ -150,6 +159,10 @@ class PvStation(Station[PvReading]):
     def __init__(self, device: Pv) -> None:
         super().__init__(device)
         self._pv = device
+
+    @property
+    def outcome(self) -> str:
+        return self._pv.outcome
 
     async def _carry_out(self, order: float | bool | None, deadline_s: float) -> None:
         await self._pv.cap(order, deadline_s)

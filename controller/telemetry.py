@@ -57,6 +57,7 @@ class DeviceMessage(Message):
     age_s: float | None
     readings: dict[str, float | bool | list[float] | None]
     setpoint_w: float | None = Field(description="our order; null when released, uncapped, or a meter")
+    outcome: str = Field(description="applied, clamped, ignored, reverted, foreign, pending, or empty")
     reads: int
     failures: int
     writes: int
@@ -125,6 +126,7 @@ def device_messages(cycle: Cycle) -> list[DeviceMessage]:
                 age_s=_age_s(station.reading, cycle.snapshot.now_s),
                 readings=_readings(station.reading),
                 setpoint_w=_watts(order_w),
+                outcome=station.outcome,
                 reads=station.reads,
                 failures=station.failures,
                 writes=station.writes,

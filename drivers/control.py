@@ -55,7 +55,7 @@ class Control:
     """The point with the W that 100 % means; None where the setpoint is in W."""
     enable_each_time: bool = False
     """Some devices take a changed setpoint over only when it is enabled again (Fronius, Operating
-    Instructions Datamanager, Modbus, section "Controlling the power")."""
+    Instructions Datamanager, Modbus, "Controlling the power"), or only with all that belongs to it."""
     lease: Step | None = None
     """The timer point and the seconds to arm it with."""
     on: float = ON
@@ -70,10 +70,10 @@ class Control:
     enable_first: bool = False
     """The device takes setpoints only in its remote mode, so that is switched on before them."""
     direction: str | None = None
-    """The point that says what the power means: it holds `to_charge`, `to_discharge` or `to_idle` (0 W)."""
-    to_charge: float = 0.0
-    to_discharge: float = 0.0
-    to_idle: float = 0.0
+    """The point that says what the power means; it holds one of the three codes, `idle_code` for 0 W."""
+    charging_code: float = 0.0
+    discharging_code: float = 0.0
+    idle_code: float = 0.0
     charge_setpoint: str | None = None
     """The power to charge with, where that has a register of its own."""
     base: Sum = ()
@@ -182,9 +182,15 @@ def _full_w(control: Control, values: Values) -> float | None:
 
 def _directed(control: Control, order_w: float, values: Values) -> Steps:
     direction, shared = control.direction or "", control.charge_setpoint is None
-    said = control.to_charge if order_w < 0 else control.to_discharge if order_w > 0 else control.to_idle
+    said = (
+        control.charging_code
+        if order_w < 0
+        else control.discharging_code
+        if order_w > 0
+        else control.idle_code
+    )
     point = control.charge_setpoint or control.setpoint
-    power = (point if said == control.to_charge else control.setpoint, abs(order_w))
+    power = (point if said == control.charging_code else control.setpoint, abs(order_w))
     if not shared:
         return (power, (direction, said))
     through_zero = ((control.setpoint, 0.0),) if values.get(direction) != said else ()
@@ -193,12 +199,12 @@ def _directed(control: Control, order_w: float, values: Values) -> Steps:
 
 def _directed_back(control: Control, values: Values) -> float | None:
     said = _number(values, control.direction)
-    if said == control.to_charge:
+    if said == control.charging_code:
         power_w = _number(values, control.charge_setpoint or control.setpoint)
         return None if power_w is None else -power_w or 0.0
-    if said == control.to_discharge:
+    if said == control.discharging_code:
         return _number(values, control.setpoint)
-    return 0.0 if said == control.to_idle else None
+    return 0.0 if said == control.idle_code else None
 
 
 def _import(control: Control, order_w: float, values: Values) -> Steps:

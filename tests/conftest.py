@@ -14,13 +14,14 @@ from tests.mosquitto import Mosquitto, MosquittoError
 # `make test` tries the same examples every time, so that a red build can be repeated; `make soak` looks
 # further, and its seed repeats it. No deadline: the tests must not depend on how fast this machine is.
 settings.register_profile("steady", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("mutants", derandomize=True, max_examples=15, deadline=None, database=None)
 settings.register_profile("soak", max_examples=2000, deadline=None, print_blob=True)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "steady")
 settings.load_profile(PROFILE)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    if PROFILE == "steady":
+    if PROFILE != "soak":
         return "hypothesis: the same examples every time (make soak looks further)"
     seed = config.getoption("hypothesis_seed")
     return f"hypothesis: profile {PROFILE}, seed {seed} (make soak SEED={seed} repeats it)"

@@ -23,15 +23,18 @@ DELAY_TOLERANCE_SHARE = 0.1
 """How well a stated delay is known, as a part of it."""
 GATE_PART = 0.2
 """A load that jumps by more than this part of the rating is believed at the second reading."""
-MOST_SAMPLES = 40
+MOST_SAMPLES = 70
 TURN_PART = 0.02
 """Loads that move to and fro by more than this part of the rating ..."""
 TURN_WITHIN_S = 45.0
 """... within this time may be our own battery, seen through a meter that is later than its profile says."""
-FIRST_SLACK_S, SLACK_GROWTH, MOST_SLACK_S = 2.0, 3.0, 20.0
-"""So with every turn the time of the measurement is taken to be less well known ..."""
+LATER_BY_S = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 18.0)
+EARLIER_BY = (0.3, 0.6, 1.0)
+"""So the recent past is read again as if the meter were later by so much, or earlier by a part of it."""
+CLEARER = 0.6
+"""A load that then moves only this part as much was our own battery: the delay is in doubt by that time."""
 CALM_S = 120.0
-"""... and better again, by half, after so long without one."""
+"""The doubt wanes by half after so long without a turn."""
 
 Samples = tuple[tuple[float, float], ...]
 
@@ -45,7 +48,7 @@ class Response:
     `value` is the newest meter value, first seen at `seen_at_s`, with the battery at `battery_then_w`;
     `polled_at_s` is when it was asked last, `cadence_s` how long its values were seen to last.
     `slack_s` is by how much the meter's delay is in doubt, since the load turned at `turned_at_s`;
-    `moved_w` at `moved_at_s` was its last large movement.
+    `moved_w` at `moved_at_s` was its last large movement. `values` are (time, PCC W) as they were seen.
     """
 
     samples: Samples = ()
@@ -60,6 +63,7 @@ class Response:
     turned_at_s: float = float("-inf")
     moved_w: float = 0.0
     moved_at_s: float = float("-inf")
+    values: Samples = ()
 
 
 NOTHING_HEARD = Response()
@@ -89,7 +93,8 @@ def follow(
     else:
         nearest_w = low_w if load_w < low_w else high_w if load_w > high_w else load_w
         load_w, unconfirmed = _gated(load_w, nearest_w, before.unconfirmed, GATE_PART * rated_w)
-    slack_s, turned_at_s, moved_w, moved_at_s = _doubted(before, load_w, meter.taken_at_s, rated_w)
+    values = _with(before.values, (meter.taken_at_s, meter.pcc_import_w), TURN_WITHIN_S)
+    slack_s, turned_at_s, moved_w, moved_at_s = _doubted(settings, before, load_w, (samples, values), rated_w)
     after = Response(
         samples,
         load_w,
@@ -103,28 +108,51 @@ def follow(
         turned_at_s,
         moved_w,
         moved_at_s,
+        values,
     )
     return after, True
 
 
 def _doubted(
-    before: Response, load_w: float, now_s: float, rated_w: float
+    settings: MeterSettings,
+    before: Response,
+    load_w: float,
+    past: tuple[Samples, Samples],
+    rated_w: float,
 ) -> tuple[float, float, float, float]:
     """The slack, when the load last turned, and its last large movement with its time."""
+    now_s = past[1][-1][0]
     change_w = load_w - before.net_load_w
     if abs(change_w) <= TURN_PART * rated_w or before.value is None:
         if before.slack_s > 0.0 and now_s - before.turned_at_s > CALM_S:
             slack_s = 0.5 * before.slack_s
             return (slack_s if slack_s >= 0.5 else 0.0), now_s, before.moved_w, before.moved_at_s
         return before.slack_s, before.turned_at_s, before.moved_w, before.moved_at_s
-    turned = change_w * before.moved_w < 0.0 and now_s - before.moved_at_s <= TURN_WITHIN_S
-    if not turned:
+    if change_w * before.moved_w >= 0.0 or now_s - before.moved_at_s > TURN_WITHIN_S:
         return before.slack_s, before.turned_at_s, change_w, now_s
-    slack_s = before.slack_s * SLACK_GROWTH
-    slack_s = (
-        FIRST_SLACK_S if slack_s < FIRST_SLACK_S else slack_s if slack_s < MOST_SLACK_S else MOST_SLACK_S
-    )
-    return slack_s, now_s, change_w, now_s
+    found_s, waned_s = _off_by_s(settings.delay_s, *past), 0.5 * before.slack_s
+    return (found_s if found_s > waned_s else waned_s), now_s, change_w, now_s
+
+
+def _off_by_s(delay_s: float, samples: Samples, values: Samples) -> float:
+    """By how much the meter's delay seems wrong: 0 unless another one explains the past much better."""
+    best_s, best_w = 0.0, CLEARER * _travel_w(delay_s, samples, values)
+    for wrong_s in (*LATER_BY_S, *[-part * delay_s for part in EARLIER_BY]):
+        travel_w = _travel_w(delay_s + wrong_s, samples, values)
+        if travel_w < best_w:
+            best_s, best_w = wrong_s, travel_w
+    return abs(best_s) + 1.0 if best_s else 0.0
+
+
+def _travel_w(delay_s: float, samples: Samples, values: Samples) -> float:
+    """How far the load moved to and fro, all told, if the meter were late by `delay_s`."""
+    travel_w, before_w = 0.0, None
+    for at_s, pcc_w in values:
+        load_w = pcc_w + _at(samples, at_s - delay_s)
+        if before_w is not None:
+            travel_w += abs(load_w - before_w)
+        before_w = load_w
+    return travel_w
 
 
 def _same(one: MeterReading, other: MeterReading) -> bool:
@@ -154,13 +182,14 @@ def _unchanged(before: Response, samples: Samples, meter: MeterReading) -> Respo
         before.turned_at_s,
         before.moved_w,
         before.moved_at_s,
+        before.values,
     )
 
 
 def _span_s(settings: MeterSettings, before: Response) -> float:
     """How far back the battery's past may be asked for."""
     period_s = before.cadence_s if before.cadence_s > settings.period_s else settings.period_s
-    return settings.delay_s * (1.0 + DELAY_TOLERANCE_SHARE) + period_s + before.slack_s + 2.0
+    return settings.delay_s * (1.0 + DELAY_TOLERANCE_SHARE) + period_s + TURN_WITHIN_S + LATER_BY_S[-1]
 
 
 def _with(samples: Samples, newest: tuple[float, float], span_s: float) -> Samples:

@@ -14,7 +14,7 @@ from controller.errors import RunError
 from controller.lab.house import build_house, resolution_s, synthetic
 from drivers.address import SerialAddress, parse_connection
 from drivers.wire import Server, Unit, serve
-from simulators.emulator import Rating, emulated_unit
+from simulators.emulator import EmulatedUnit, Rating, emulated_unit, emulated_units
 from simulators.relays import EmulatedRelays, SharedUnit, SwitchedLoad
 from simulators.site import House
 
@@ -49,9 +49,13 @@ def _units(config: Config, house: House) -> dict[str, dict[int, Unit]]:
     """Emulated units by connection and unit id."""
     found: dict[str, dict[int, Unit]] = {}
 
-    def add(entry: DeviceEntry, unit: Unit) -> None:
+    def add(entry: DeviceEntry, device: Unit) -> None:
         units = found.setdefault(entry.connection, {})
-        units[entry.unit] = SharedUnit(units[entry.unit], unit) if entry.unit in units else unit
+        parts = (
+            emulated_units(entry.unit, device) if isinstance(device, EmulatedUnit) else {entry.unit: device}
+        )
+        for unit_id, unit in parts.items():
+            units[unit_id] = SharedUnit(units[unit_id], unit) if unit_id in units else unit
 
     add(config.meter, emulated_unit(config.meter.profile, house.meter(), serial=config.meter.id))
     for index, entry in enumerate(config.batteries):

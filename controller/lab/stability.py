@@ -164,9 +164,7 @@ def _measured(case: Case, trace: list[tuple[float, float]]) -> Outcome:
     outside = [at_s for at_s, pcc_w in after if abs(pcc_w) > BAND_W]
     late = [pcc_w for at_s, pcc_w in after if at_s > 60.0]
     crossings = sum(
-        1
-        for (_, one), (_, other) in pairwise(after)
-        if (abs(one) <= BAND_W) != (abs(other) <= BAND_W)
+        1 for (_, one), (_, other) in pairwise(after) if (abs(one) <= BAND_W) != (abs(other) <= BAND_W)
     )
     hours = FINE_S / 3600.0
     return Outcome(

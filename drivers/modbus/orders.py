@@ -41,6 +41,7 @@ class Orders:
         self._newest: tuple[Write, ...] = ()
         self._said: dict[str, Value] = {}
         self._began_at_s = -math.inf
+        self._all_said_at_s = -math.inf
         self._done_at_s = -math.inf
         self._failed_at_s = -math.inf
         self._judged_at_s = -math.inf
@@ -96,10 +97,12 @@ class Orders:
             if taking_over:
                 self._insist(now_s)
                 writes = register_writes(self._profile, take(self._control, order_w, values), values)
-            elif _words(newest) != _words(self._newest) or now_s - self._began_at_s >= self._refresh_s:
+            elif now_s - self._all_said_at_s >= self._refresh_s:
                 writes = newest
             else:
-                return
+                writes = self._news(newest)
+                if not writes:
+                    return
         except ValueError as error:
             raise DeviceError(f"{self._poller.device_id}: {error}") from None
         self._taken_over_on = self._released_on = None
@@ -108,11 +111,22 @@ class Orders:
         before = values if taking_over else self._said
         self._said = ({} if taking_over else self._said) | self._as_read_back(writes, values)
         self._began_at_s, self._done_at_s = now_s, _now_s()
+        if taking_over or len(writes) == len(newest):
+            self._all_said_at_s = now_s
         expected = {name: self._said[name] for name in self._control.evidence() if self._readable(name)}
         self._sign_off.ordered(self._done_at_s, order_w, expected, before)
         if taking_over and expected:
             await self._poller.read_back(deadline_s)
             self._sign_off.read_back(self._poller.values(_now_s()), at_once=True)
+
+    def _news(self, newest: Sequence[Write]) -> tuple[Write, ...]:
+        """What of these the registers do not hold yet; all, where a change counts only with its enable."""
+        held_now, news = _words(self._newest), []
+        for write in newest:
+            if held_now.get(write.address) != write.words:
+                news.append(write)
+            held_now[write.address] = write.words
+        return tuple(newest) if news and self._control.enable_each_time else tuple(news)
 
     async def hand_back(self, deadline_s: float) -> None:
         """Release the device and read that back, where it can be; DeviceError if it does not confirm."""
@@ -171,10 +185,10 @@ class Orders:
         return in_time and not self._sign_off.disputed
 
     def _known(self, values: dict[str, Value]) -> dict[str, Value]:
-        """What the device holds: what was read, and what was written since; nothing of what may have failed."""
+        """What the device holds: what was read, and what was written since; not what may have failed."""
         known = dict(values)
-        for name in values.keys() | self._said.keys():
-            if self._poller.read_at_s(name) > max(self._done_at_s, self._failed_at_s):
+        for name, point in self._profile.points.items():
+            if not point.writable or self._poller.read_at_s(name) > max(self._done_at_s, self._failed_at_s):
                 continue
             if self._failed_at_s > self._done_at_s:
                 known.pop(name, None)

@@ -9,7 +9,8 @@ from controller.dispatch.modes import Mode
 from tests.contract.dispatch_docs import COMMAND, PAGE, limits_table, modes_table, rewritten
 
 EMPTY = (
-    "a\n<!-- limits: begin -->\n<!-- limits: end -->\nb\n<!-- modes: begin -->\nobsolete\n<!-- modes: end -->\nc\n"
+    "a\n<!-- limits: begin -->\n<!-- limits: end -->\nb\n"
+    "<!-- modes: begin -->\nobsolete\n<!-- modes: end -->\nc\n"
 )
 
 

@@ -118,9 +118,9 @@ SHARED = Control(
     setpoint="w",
     enable=None,
     direction="mode",
-    to_charge=11.0,
-    to_discharge=12.0,
-    to_idle=8.0,
+    charging_code=11.0,
+    discharging_code=12.0,
+    idle_code=8.0,
 )
 APART = replace(SHARED, setpoint="out_w", charge_setpoint="in_w")
 

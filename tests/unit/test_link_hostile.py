@@ -62,7 +62,9 @@ def duplicate(request: Request) -> bytes:
 def prophecy(request: Request) -> bytes:
     """The right answer, and answers to questions not asked yet."""
     ahead = range(request.transaction + 1, request.transaction + 1 + request.chance.randint(1, 5))
-    return right(request) + b"".join(frame(later, request.unit, request.poisoned()) for later in ahead)
+    return right(request) + b"".join(
+        frame(later & 0xFFFF, request.unit, request.poisoned()) for later in ahead
+    )
 
 
 def truncated(request: Request) -> bytes:
@@ -86,7 +88,7 @@ def lying_length(request: Request) -> bytes:
 
 def frame_in_a_frame(request: Request) -> bytes:
     """The beginning of a long frame; what follows late looks like the answer to the next question."""
-    inner = frame(request.transaction + 1, request.unit, request.poisoned())
+    inner = frame((request.transaction + 1) & 0xFFFF, request.unit, request.poisoned())
     return frame(request.transaction, request.unit, bytes((3, 250)) + inner * 9)[: 9 + 3 * len(inner)]
 
 

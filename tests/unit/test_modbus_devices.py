@@ -235,6 +235,21 @@ def test_a_lease_in_minutes_is_written_with_every_repetition() -> None:
     assert {words for _, address, words, _ in writes if address == 47083} == {(2,)}
 
 
+def test_a_new_power_in_the_same_direction_is_one_write_and_all_is_said_again_in_time() -> None:
+    """Only so does a device hear often enough of a mode that its own timer goes by."""
+
+    async def scenario(battery: ModbusBattery, wire: Wire) -> None:
+        await battery.order(-100.0, soon())
+        wire.writes.clear()
+        for second in range(30):
+            await battery.order(-1000.0 - second, soon())
+            await asyncio.sleep(1.0)
+
+    writes = [address for _, address, _, _ in driven(load_profile("solaredge-storedge"), scenario).writes]
+    assert writes.count(0xE00E) == 30
+    assert writes.count(0xE00D) == 1, "after 18 of 60 s"
+
+
 def test_words_that_mean_no_battery_are_no_reading() -> None:
     async def scenario(battery: ModbusBattery, wire: Wire) -> None:
         wire.registers |= {(1, "holding", 0xE174): 0xFFFF, (1, "holding", 0xE175): 0xFF7F}

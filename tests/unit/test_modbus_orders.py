@@ -275,3 +275,18 @@ def test_a_pv_inverter_that_does_not_say_its_nameplate_cannot_be_capped() -> Non
         assert site.unit.writes == []
 
     in_virtual_time(a_pv(), scenario)
+
+
+def test_a_cap_in_percent_can_be_said_again_after_a_failed_write() -> None:
+    """The nameplate is read once, and a failed write does not make it unknown."""
+
+    async def scenario(site: Site) -> None:
+        pv = site.pv()
+        await pv.cap(3333.0, soon())
+        site.unit.refuse = {40187}
+        await error_of(pv.cap(1000.0, soon()))
+        site.unit.refuse = set()
+        await pv.cap(1000.0, soon())
+        assert site.unit.registers[40187] == 200
+
+    in_virtual_time(a_pv(), scenario)

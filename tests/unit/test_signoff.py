@@ -15,9 +15,9 @@ DIRECTED = Control(
     "w",
     "ena",
     direction="mode",
-    to_charge=1.0,
-    to_discharge=2.0,
-    to_idle=0.0,
+    charging_code=1.0,
+    discharging_code=2.0,
+    idle_code=0.0,
     on=802.0,
     off=803.0,
 )

@@ -144,7 +144,7 @@ def shell_decisions(config: Config, traces: SyntheticHouse) -> list[tuple[float,
             SimulatedMeter(DeviceFacts("grid", "simulated"), house.meter()),
             [SimulatedBattery(DeviceFacts("bat1", "simulated"), house.battery(0))],
             [SimulatedPv(DeviceFacts("roof", "simulated"), house.pv(0))],
-            [listen],
+            listeners=[listen],
         )
         asyncio.get_running_loop().call_at(DAY_S - 1.0, control.stop)
         await control.run()

@@ -9,6 +9,7 @@ import pytest
 from controller.dispatch.settings import MeterSettings
 from controller.lab import stability
 from controller.lab.stability import Case, cases, run
+from drivers.device import MeterReading
 
 
 def test_no_case_of_the_matrix_hunts_and_every_right_profile_settles_in_time() -> None:
@@ -16,12 +17,16 @@ def test_no_case_of_the_matrix_hunts_and_every_right_profile_settles_in_time() -
     assert bad == []
 
 
-def test_a_late_meter_treated_as_prompt_would_be_found_by_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "controller.dispatch.response._measured_between", lambda *seen: (seen[2].taken_at_s,) * 2
-    )
-    monkeypatch.setattr("controller.dispatch.response.FIRST_SLACK_S", 0.0)
-    monkeypatch.setattr("controller.dispatch.response.MOST_SLACK_S", 0.0)
+def test_a_late_meter_treated_as_prompt_would_be_found_by_the_matrix(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def as_if_prompt(*seen: object) -> tuple[float, float]:
+        meter = seen[2]
+        assert isinstance(meter, MeterReading)
+        return meter.taken_at_s, meter.taken_at_s
+
+    monkeypatch.setattr("controller.dispatch.response._measured_between", as_if_prompt)
+    monkeypatch.setattr("controller.dispatch.response._off_by_s", lambda *_: 0.0)
     assert run(Case(0.2, 0.1, 3.0, 1.0, 0.0)).hunts
 
 

@@ -63,6 +63,22 @@ def test_every_device_says_what_it_reads_and_what_it_was_ordered() -> None:
     assert roof.readings["pv_generation_w"] == pytest.approx(3000.0, abs=0.5)
 
 
+def test_what_became_of_an_order_is_told_while_it_stands() -> None:
+    outcomes: list[str] = []
+    control = a_loop(
+        a_house(constant(700.0), constant(3000.0)),
+        lambda cycle: outcomes.append(" ".join(one.outcome for one in device_messages(cycle))),
+    )
+
+    async def go() -> None:
+        asyncio.get_running_loop().call_later(5.5, control.stop)
+        await control.run()
+
+    run(go())
+    assert outcomes[0] == "  "
+    assert outcomes[5] == " applied "
+
+
 def test_the_messages_are_json_without_nan() -> None:
     cycle = cycles_of(load_w=700.0, sun_w=3000.0)[-2]
     for message in (state_message(CONFIG, cycle), *device_messages(cycle)):
