@@ -89,7 +89,8 @@ def _why_not(error: OSError, connection: str) -> str:
         return f"{error}; without hardware, make two joined ports with {pair}: one for each end"
     if error.errno == errno.EADDRINUSE:
         return f"port {address.port} is in use; end what listens there, or change the port in the site file"
-    if error.errno == errno.EADDRNOTAVAIL:
+    # From Python 3.13 on, asyncio says without a number that none of the host's addresses could be bound.
+    if error.errno in (errno.EADDRNOTAVAIL, None):
         return "is not an address of this host; emulate on the host that has it, or write 127.0.0.1"
     if error.errno == errno.EACCES:
         return f"port {address.port} needs root; take one above 1023, such as 5020"
