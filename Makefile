@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench soak lock clean
+.PHONY: help demo test check coverage mutants bench soak lock clean
 
 PYTHON ?=
 export PYTHON
@@ -34,6 +34,17 @@ check: $(DEV) ## lint, format, types, import rules, house rules
 	.venv/bin/lint-imports
 	.venv/bin/python -m pytest -q tests/tidy
 
+coverage: $(DEV) ## branch coverage of dispatch by its own tests; below 100 % is a failure
+	@COVERAGE_FILE=.coverage.dispatch .venv/bin/python -m coverage run --branch --source=controller/dispatch \
+	    -m pytest -q tests/unit/dispatch
+	@COVERAGE_FILE=.coverage.dispatch .venv/bin/python -m coverage report --show-missing --fail-under=100
+
+mutants: export HYPOTHESIS_PROFILE = mutants
+mutants: $(DEV) ## one change after another in dispatch: which does no test notice (docs/mutants.md)
+	@rm -rf mutants
+	@.venv/bin/mutmut run --max-children 2
+	@.venv/bin/python -m tests.mutants
+
 bench: $(DEV) ## speed and size, as a table and as JSON
 	@.venv/bin/python -m tests.bench
 
@@ -51,7 +62,7 @@ lock: $(DEV) ## rebuild requirements/*.txt from pyproject.toml with the newest v
 	$(COMPILE) --group build --constraint requirements/dev.txt --output-file requirements/run.txt
 
 clean: ## remove .venv and everything else that can be made again
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
+	rm -rf .venv build dist mutants *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEV):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.dispatch.derating import derated
 from controller.dispatch.plausible import Doubt, judge, nonsense
-from controller.dispatch.response import Response, follow
+from controller.dispatch.response import Response, follow, with_pv
 from controller.dispatch.settings import BatterySettings, DispatchConfig
 from controller.dispatch.site import BatterySite, Missing, Site, Snapshot
 from drivers.device import BatteryReading
@@ -36,22 +36,25 @@ def observe(
     for battery in batteries:
         discharge_w += battery.battery_discharge_w
         rated_w += _rated_w(config.batteries[battery.index], battery)
-    before = response
+    pv_generation_w = _pv_generation_w(config, snapshot)
+    before = with_pv(response, pv_generation_w)
+    pv_w = before.pv_w if pv_generation_w is None else pv_generation_w
     response, news = (
-        follow(config.meter, before, meter, (taken_at_s, discharge_w), rated_w)
+        follow(config.meter, before, meter, (taken_at_s, discharge_w + pv_w), rated_w, pv_w)
         if meter.taken_at_s > before.polled_at_s
         else (before, False)
     )
     doubt, wrong = judge(config, doubt, before, response, news, rated_w)
     if wrong:
         return Missing(wrong, lost=True), response, doubt
-    return _site(config, snapshot, response, batteries, news), response, doubt
+    load_w = response.net_load_w
+    return _site(config, snapshot, (load_w - pv_w, pv_generation_w), batteries, news), response, doubt
 
 
 def _site(
     config: DispatchConfig,
     snapshot: Snapshot,
-    response: Response,
+    net_load_and_pv_w: tuple[float, float | None],
     batteries: tuple[BatterySite, ...],
     news: bool,
 ) -> Site:
@@ -62,9 +65,9 @@ def _site(
         meter.taken_at_s,
         news,
         meter.pcc_import_w,
-        response.net_load_w,
+        net_load_and_pv_w[0],
         batteries,
-        _pv_generation_w(config, snapshot),
+        net_load_and_pv_w[1],
         tuple([None if pv is None else pv.rated_w for pv in snapshot.pvs]) if snapshot.pvs else (),
         meter.phase_import_w,
         meter.phase_voltage_v,

@@ -9,7 +9,8 @@ inside it has not changed. Measured battery power is used, never the profile's i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, replace
 
 from controller.dispatch.settings import MeterSettings
 from drivers.device import MeterReading
@@ -33,6 +34,7 @@ EARLIER_BY = (0.3, 0.6, 1.0)
 """So the recent past is read again as if the meter were later by so much, or earlier by a part of it."""
 CLEARER = 0.6
 """A load that then moves only this part as much was our own battery: the delay is in doubt by that time."""
+LOOK_AGAIN_S = 5.0
 CALM_S = 120.0
 """The doubt wanes by half after so long without a turn."""
 
@@ -43,7 +45,8 @@ Samples = tuple[tuple[float, float], ...]
 class Response:
     """What is remembered between readings.
 
-    `samples` are (time, battery discharge W), oldest first. `net_load_w` is the load in use.
+    `samples` are (time, what batteries and PV gave, W), oldest first. `net_load_w` is the load in use: with
+    PV inverters that say what they give, all of the load. `pv_w` is what they gave last.
     `unconfirmed` is -1 or 1 after a reading that jumped down or up by more than the gate, else 0.
     `value` is the newest meter value, first seen at `seen_at_s`, with the battery at `battery_then_w`;
     `polled_at_s` is when it was asked last, `cadence_s` how long its values were seen to last.
@@ -64,6 +67,8 @@ class Response:
     moved_w: float = 0.0
     moved_at_s: float = float("-inf")
     values: Samples = ()
+    pv_w: float = 0.0
+    pv_known: bool = True
 
 
 NOTHING_HEARD = Response()
@@ -75,14 +80,16 @@ def follow(
     meter: MeterReading,
     battery: tuple[float, float],
     rated_w: float,
+    pv_w: float = 0.0,
 ) -> tuple[Response, bool]:
     """The response after this cycle's readings, and whether the meter had news.
 
-    `battery` is (time, total discharge W) of the newest readings, `rated_w` the larger rating of all.
+    `battery` is (time, total W) of what batteries and PV gave in the newest readings, `pv_w` the PV in it,
+    `rated_w` the larger rating of all.
     """
     samples = _with(before.samples, battery, _span_s(settings, before))
     if before.value is not None and _same(before.value, meter):
-        return _unchanged(before, samples, meter), False
+        return _unchanged(before, samples, meter, pv_w), False
     cadence_s = _cadence_s(before, meter, battery[1], rated_w)
     first_s, last_s = _measured_between(settings, before, meter, cadence_s)
     low_w, high_w = _envelope(samples, first_s, last_s)
@@ -109,6 +116,8 @@ def follow(
         moved_w,
         moved_at_s,
         values,
+        pv_w,
+        before.pv_known,
     )
     return after, True
 
@@ -129,6 +138,8 @@ def _doubted(
             return (slack_s if slack_s >= 0.5 else 0.0), now_s, before.moved_w, before.moved_at_s
         return before.slack_s, before.turned_at_s, before.moved_w, before.moved_at_s
     if change_w * before.moved_w >= 0.0 or now_s - before.moved_at_s > TURN_WITHIN_S:
+        return before.slack_s, before.turned_at_s, change_w, now_s
+    if now_s - before.turned_at_s < LOOK_AGAIN_S:
         return before.slack_s, before.turned_at_s, change_w, now_s
     found_s, waned_s = _off_by_s(settings.delay_s, *past), 0.5 * before.slack_s
     return (found_s if found_s > waned_s else waned_s), now_s, change_w, now_s
@@ -155,6 +166,20 @@ def _travel_w(delay_s: float, samples: Samples, values: Samples) -> float:
     return travel_w
 
 
+def with_pv(before: Response, pv_generation_w: float | None) -> Response:
+    """The response when PV inverters fall silent or are heard again: the net load stays what it was.
+
+    While they are silent, they are taken to give what they gave last, and what changes looks like load.
+    """
+    known = pv_generation_w is not None
+    if known == before.pv_known:
+        return before
+    if pv_generation_w is None or before.value is None:
+        return replace(before, pv_known=known)
+    found_w = before.net_load_w + pv_generation_w - before.pv_w
+    return replace(before, pv_known=True, net_load_w=found_w, samples=(), values=())
+
+
 def _same(one: MeterReading, other: MeterReading) -> bool:
     """Whether nothing at all has changed: power, phases, voltage, frequency, counters."""
     return (
@@ -168,7 +193,7 @@ def _same(one: MeterReading, other: MeterReading) -> bool:
     )
 
 
-def _unchanged(before: Response, samples: Samples, meter: MeterReading) -> Response:
+def _unchanged(before: Response, samples: Samples, meter: MeterReading, pv_w: float) -> Response:
     return Response(
         samples,
         before.net_load_w,
@@ -183,6 +208,8 @@ def _unchanged(before: Response, samples: Samples, meter: MeterReading) -> Respo
         before.moved_w,
         before.moved_at_s,
         before.values,
+        pv_w,
+        before.pv_known,
     )
 
 
@@ -257,14 +284,18 @@ def _envelope(samples: Samples, first_s: float, last_s: float) -> tuple[float, f
 
 def _at(samples: Samples, when_s: float) -> float:
     """What the battery gave at one instant."""
-    later_s, later_w = samples[-1]
-    if when_s >= later_s:
+    index = bisect_right(samples, when_s, key=_when_s)
+    if index == len(samples):
+        return samples[-1][1]
+    later_s, later_w = samples[index]
+    if index == 0:
         return later_w
-    for at_s, power_w in reversed(samples):
-        if at_s <= when_s:
-            return power_w + (later_w - power_w) * (when_s - at_s) / (later_s - at_s)
-        later_s, later_w = at_s, power_w
-    return later_w
+    at_s, power_w = samples[index - 1]
+    return power_w + (later_w - power_w) * (when_s - at_s) / (later_s - at_s)
+
+
+def _when_s(sample: tuple[float, float]) -> float:
+    return sample[0]
 
 
 def _gated(load_w: float, found_w: float, unconfirmed: int, gate_w: float) -> tuple[float, int]:

@@ -101,7 +101,7 @@ async def _both(config: Config) -> tuple[float, float]:
     await inverter.connect()
     meter_block = next(one for one in config.meter.profile.blocks if one.every == "fast")
     battery_block = next(one for one in config.batteries[0].profile.blocks if one.every == "fast")
-    setpoint = config.batteries[0].profile.points["WSet"].address
+    setpoint = config.batteries[0].profile.points["wset"].address
 
     async def bare() -> None:
         await meter.read_input_registers(meter_block.address, count=meter_block.count)
@@ -128,7 +128,7 @@ def start_and_size(folder: Path) -> list[Figure]:
     path = on_ports(folder, first, mqtt=False)
     text = path.read_text(encoding="utf-8") + '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\n'
     path.write_text(text, encoding="utf-8")
-    setpoint = load_config(path).batteries[0].profile.points["WSetEna"].address
+    setpoint = load_config(path).batteries[0].profile.points["wset_ena"].address
     with penstock("emulate", str(path)):
         wait_for_port(first + 2)
         began_s = time.perf_counter()

@@ -151,3 +151,49 @@ def test_a_meter_that_shows_nothing_new_for_half_a_minute_is_asked() -> None:
     assert asks_w(value(0.0, 0.0, 10.0), 40.0, RATED_W) == 75.0
     assert asks_w(value(0.0, 0.0, 10.0), 40.0, 1000.0) == 40.0
     assert asks_w(NOTHING_HEARD, 40.0, RATED_W) == 0.0
+
+
+def test_what_is_said_of_a_meter_that_is_not_believed_is_a_whole_sentence() -> None:
+    turned = Doubt(reversed_strikes=3, distrusted_at_s=0.0)
+    scaled = Doubt(scale_strikes=3, distrusted_at_s=0.0)
+    now = value(0.0, 0.0, 1.0)
+    assert judge(CONFIG, turned, now, now, True, RATED_W)[1] == (
+        "the meter at the PCC follows the battery the wrong way round; is its sign or a CT reversed?"
+    )
+    assert judge(CONFIG, scaled, now, now, True, RATED_W)[1] == (
+        "the meter at the PCC follows the battery ten times too much or too little; is its scale right?"
+    )
+    assert unseen(60.0, 100.0) == (
+        "the meter at the PCC shows the same values although the battery has moved; is it frozen?"
+    )
+
+
+def test_a_battery_seen_between_half_and_one_and_a_half_times_clears_the_meter() -> None:
+    def cleared(pcc_w: float) -> bool:
+        struck = Doubt(2, 2)
+        return (
+            judge(CONFIG, struck, value(0.0, 0.0, 0.0), value(pcc_w, 1000.0, 1.0), True, RATED_W)[0]
+            is NO_DOUBT
+        )
+
+    assert [cleared(one) for one in (-499.0, -500.0, -1000.0, -1500.0)] == [False, True, True, True]
+    # Neither clear nor against the meter: the strikes in a row end, too.
+    assert judge(CONFIG, Doubt(2, 2), value(0.0, 0.0, 0.0), value(-1501.0, 1000.0, 1.0), True, RATED_W) == (
+        Doubt(0, 0),
+        "",
+    )
+
+
+def test_a_small_movement_keeps_the_strikes_and_ends_the_wait_for_the_battery_to_be_seen() -> None:
+    before, now = value(0.0, 0.0, 0.0), value(-240.0, 249.0, 1.0)
+    assert judge(CONFIG, Doubt(1, 2, 0.5), before, now, True, RATED_W) == (Doubt(1, 2), "")
+    kept = Doubt(2, 1)
+    assert judge(CONFIG, kept, before, now, True, RATED_W)[0] is kept
+
+
+def test_waiting_for_the_battery_to_be_seen_keeps_the_strikes() -> None:
+    now = Response(((0.0, 500.0), (5.0, 600.0)), 0.0, 0, MeterReading(0.0, 1.0), 0.0, 5.0, 500.0)
+    assert judge(CONFIG, Doubt(1, 2), now, now, False, RATED_W) == (Doubt(1, 2, 5.0), "")
+    still = Response(((0.0, 500.0), (5.0, 510.0)), 0.0, 0, MeterReading(0.0, 1.0), 0.0, 5.0, 500.0)
+    kept = Doubt(1, 2)
+    assert judge(CONFIG, kept, still, still, False, RATED_W)[0] is kept

@@ -1,0 +1,153 @@
+"""The load behind a late meter at its edges: what exactly counts as a turn, a cadence, a jump, the past."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.dispatch.response import NOTHING_HEARD, Response, follow
+from controller.dispatch.settings import MeterSettings
+from drivers.device import MeterReading
+
+RATED_W = 5000.0
+PROMPT = MeterSettings()
+"""20 % of the rating are 1000 W, 2 % are 100 W."""
+
+
+def a_response(load_w: float = 0.0, battery_w: float = 0.0, **changes: object) -> Response:
+    """A meter that showed this load at 10 s, beside a battery that has long given the same."""
+    usual = Response(
+        ((0.0, battery_w), (10.0, battery_w)),
+        load_w,
+        0,
+        MeterReading(10.0, load_w - battery_w),
+        10.0,
+        10.0,
+        battery_w,
+    )
+    return replace(usual, **changes)
+
+
+def after(
+    before: Response,
+    pcc_w: float,
+    battery_w: float = 0.0,
+    now_s: float = 11.0,
+    settings: MeterSettings = PROMPT,
+) -> Response:
+    return follow(settings, before, MeterReading(now_s, pcc_w), (now_s, battery_w), RATED_W)[0]
+
+
+def test_a_reading_with_nothing_new_changes_only_when_it_was_asked() -> None:
+    before = a_response(
+        500.0,
+        unconfirmed=-1,
+        cadence_s=3.0,
+        slack_s=2.0,
+        turned_at_s=4.0,
+        moved_w=-200.0,
+        moved_at_s=5.0,
+        values=((9.0, 1.0), (10.0, 500.0)),
+    )
+    unchanged, news = follow(PROMPT, before, MeterReading(11.0, 500.0), (10.0, 0.0), RATED_W)
+    assert not news
+    assert unchanged == replace(before, polled_at_s=11.0)
+
+
+def test_a_jump_of_a_fifth_of_the_rating_is_believed_and_a_larger_one_at_the_second_reading() -> None:
+    assert after(a_response(), 1000.0).net_load_w == 1000.0
+    assert after(a_response(), -1000.0).net_load_w == -1000.0
+    for side in (1, -1):
+        jumped = after(a_response(), side * 1001.0)
+        assert (jumped.net_load_w, jumped.unconfirmed) == (0.0, side)
+        confirmed = after(jumped, side * 1002.0, now_s=12.0)
+        assert (confirmed.net_load_w, confirmed.unconfirmed) == (side * 1002.0, 0)
+        other_way = after(jumped, side * -1002.0, now_s=12.0)
+        assert (other_way.net_load_w, other_way.unconfirmed) == (0.0, -side)
+
+
+def test_a_load_that_moves_by_two_percent_of_the_rating_has_not_moved() -> None:
+    before = a_response(moved_w=7.0, moved_at_s=3.0)
+    still = after(before, 100.0)
+    assert (still.moved_w, still.moved_at_s) == (7.0, 3.0)
+    moved = after(before, 101.0)
+    assert (moved.moved_w, moved.moved_at_s) == (101.0, 11.0)
+
+
+def test_the_first_movement_of_all_is_no_turn() -> None:
+    moved = after(a_response(), 500.0)
+    assert (moved.turned_at_s, moved.slack_s) == (float("-inf"), 0.0)
+
+
+def test_doubt_wanes_by_half_after_two_calm_minutes_down_to_half_a_second() -> None:
+    def waned(slack_s: float, turned_at_s: float) -> tuple[float, float]:
+        now = after(a_response(slack_s=slack_s, turned_at_s=turned_at_s), 1.0)
+        return now.slack_s, now.turned_at_s
+
+    assert waned(4.0, -109.0) == (4.0, -109.0)
+    assert waned(4.0, -109.5) == (2.0, 11.0)
+    assert waned(1.0, -109.5) == (0.5, 11.0)
+    assert waned(0.9, -109.5) == (0.0, 11.0)
+    assert waned(0.0, -109.5) == (0.0, -109.5)
+    early = after(a_response(slack_s=4.0, turned_at_s=150.0, polled_at_s=199.0), 1.0, now_s=200.0)
+    assert early.slack_s == 4.0
+
+
+def test_the_cadence_is_learnt_from_values_that_lasted_while_the_battery_moved() -> None:
+    def learnt_s(lasted_s: float, moved_w: float, cadence_s: float = 0.0, gap_s: float = 1.0) -> float:
+        now_s = 10.0 + lasted_s
+        before = a_response(polled_at_s=now_s - gap_s, cadence_s=cadence_s)
+        return after(before, 7.0, moved_w, now_s).cadence_s
+
+    assert learnt_s(8.0, 1000.0) == 8.0
+    assert learnt_s(8.0, -1000.0) == 8.0
+    assert learnt_s(8.0, 100.0) == 8.0
+    assert learnt_s(8.0, 99.0) == 0.0
+    assert learnt_s(8.0, 99.0, cadence_s=5.0) == 5.0
+    assert learnt_s(8.0, 1000.0, cadence_s=4.0) == 6.0
+    assert learnt_s(60.0, 1000.0) == 60.0
+    assert learnt_s(60.5, 1000.0) == 0.0
+
+
+def test_a_meter_with_news_at_every_reading_is_soon_believed_to_be_prompt() -> None:
+    def learnt_s(cadence_s: float, gap_s: float = 1.0) -> float:
+        before = a_response(polled_at_s=10.0, cadence_s=cadence_s)
+        return after(before, 7.0, 1000.0, 10.0 + gap_s).cadence_s
+
+    assert learnt_s(8.0) == 4.0
+    assert learnt_s(1.5) == 0.75
+    assert learnt_s(1.0) == 0.0
+    assert learnt_s(0.5) == 0.0
+    assert learnt_s(8.0, gap_s=3.0) == 4.0
+    assert learnt_s(2.0, gap_s=3.0) == 0.0
+
+
+def test_only_the_past_that_may_be_asked_for_is_kept() -> None:
+    # 10 s of delay and 10 % of it, a period of 4 s, 45 s for turns, 18 s for a meter later than said: 78 s.
+    late = MeterSettings(delay_s=10.0, period_s=4.0)
+
+    def kept(settings: MeterSettings, span_s: float, **changes: object) -> tuple[float, ...]:
+        past = tuple((at_s, 0.0) for at_s in (0.0, 10.0, 20.0, 30.0, 40.0))
+        before = replace(NOTHING_HEARD, samples=past, **changes)
+        return tuple(at_s for at_s, _ in after(before, 1.0, now_s=20.0 + span_s, settings=settings).samples)
+
+    assert kept(late, 77.9)[0] == 10.0
+    assert kept(late, 78.0)[0] == 20.0
+    assert kept(PROMPT, 62.9)[0] == 10.0
+    assert kept(PROMPT, 63.0)[0] == 20.0
+    assert kept(PROMPT, 64.9, cadence_s=2.0)[0] == 10.0
+    assert kept(PROMPT, 65.0, cadence_s=2.0)[0] == 20.0
+    assert kept(late, 78.0, cadence_s=2.0)[0] == 20.0
+    assert kept(PROMPT, 500.0) == (40.0, 520.0)
+
+
+def test_what_the_battery_gave_between_two_readings_is_on_a_straight_line() -> None:
+    # A prompt meter polled every second: the value is from 10 s to 11 s, the battery went 0 to 600 W.
+    before = a_response(0.0)
+    assert after(before, 0.0, 600.0).net_load_w == 0.0
+    assert after(before, -600.5, 600.0).net_load_w == -0.5
+    # With 1 s of delay (and 0.1 s of doubt) it is from 8.9 to 10.1 s: 60 W at most.
+    late = MeterSettings(delay_s=1.0, period_s=1.0)
+    assert after(before, 100.0, 600.0, settings=late).net_load_w == pytest.approx(100.0)
+    assert after(before, -100.0, 600.0, settings=late).net_load_w == pytest.approx(-40.0)
