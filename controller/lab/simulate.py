@@ -255,7 +255,10 @@ class _Site:
         At the start, on a ramp, after a new PV cap and while the meter has to confirm something the next
         beat decides on what it then sees.
         """
-        if self._memory.response.unconfirmed or decision.note == ASKING:
+        response = self._memory.response
+        seen_w = 0.0 if response.value is None else response.value.pcc_import_w + response.samples[-1][1]
+        unsure = abs(seen_w - response.net_load_w) > self._config.policy.deadband_w
+        if unsure or response.unconfirmed or decision.note == ASKING:
             return 0.0
         if decision.mode is not Mode.RUNNING or self._memory.soft_start or decision.limited_by == "ramp":
             return 0.0

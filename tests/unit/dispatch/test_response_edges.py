@@ -151,3 +151,49 @@ def test_what_the_battery_gave_between_two_readings_is_on_a_straight_line() -> N
     late = MeterSettings(delay_s=1.0, period_s=1.0)
     assert after(before, 100.0, 600.0, settings=late).net_load_w == pytest.approx(100.0)
     assert after(before, -100.0, 600.0, settings=late).net_load_w == pytest.approx(-40.0)
+
+
+def bounds_w(before: Response, battery_w: float, settings: MeterSettings) -> tuple[float, float]:
+    """The least and the most that the battery can have given when a value of 0 W at 11 s was measured."""
+
+    def nearest_to(load_w: float) -> float:
+        meter, battery = MeterReading(11.0, 0.0), (11.0, battery_w)
+        return follow(settings, replace(before, net_load_w=load_w), meter, battery, 1e6)[0].net_load_w
+
+    return nearest_to(-1e5), nearest_to(1e5)
+
+
+EACH_SECOND = MeterSettings(period_s=1.0)
+
+
+def past(*samples: tuple[float, float], **changes: object) -> Response:
+    return a_response(7.0, samples=samples, **changes)
+
+
+def test_the_battery_moves_on_straight_lines_between_its_readings() -> None:
+    assert bounds_w(past((8.0, 1000.0)), 400.0, EACH_SECOND) == (400.0, 600.0)
+    assert bounds_w(past((8.0, 0.0)), 600.0, EACH_SECOND) == (400.0, 600.0)
+    assert bounds_w(past((0.0, 0.0), (10.2, -300.0), (10.4, 900.0)), 100.0, EACH_SECOND) == (-300.0, 900.0)
+    assert bounds_w(past((0.0, 0.0), (10.2, 900.0), (10.4, -300.0)), 100.0, EACH_SECOND) == (-300.0, 900.0)
+    assert bounds_w(past((0.0, 0.0), (10.0, 500.0)), 100.0, EACH_SECOND) == (100.0, 500.0)
+
+
+def test_a_value_is_no_older_than_the_last_poll_or_the_meters_period() -> None:
+    # From 6 s to 11 s the battery goes from 0 to 1000 W, 200 W a second.
+    each_four = MeterSettings(period_s=4.0)
+    assert bounds_w(past((6.0, 0.0)), 1000.0, each_four) == (800.0, 1000.0)
+    assert bounds_w(past((6.0, 0.0), polled_at_s=6.5), 1000.0, each_four) == (200.0, 1000.0)
+    assert bounds_w(past((6.0, 0.0), polled_at_s=8.0), 1000.0, EACH_SECOND) == (800.0, 1000.0)
+    learnt = past((6.0, 0.0), polled_at_s=8.0, seen_at_s=8.0, cadence_s=8.0)
+    assert bounds_w(learnt, 1000.0, EACH_SECOND) == (400.0, 1000.0)
+
+
+def test_delay_and_doubt_widen_the_time_a_value_may_be_from() -> None:
+    late = MeterSettings(delay_s=2.0, period_s=1.0)
+    assert bounds_w(past((6.0, 0.0)), 1000.0, late) == (pytest.approx(360.0), pytest.approx(640.0))
+    assert bounds_w(past((6.0, 0.0), slack_s=1.0), 1000.0, EACH_SECOND) == (600.0, 1000.0)
+
+
+def test_a_swing_of_the_house_does_not_keep_an_old_doubt_alive() -> None:
+    swinging = a_response(500.0, moved_w=400.0, moved_at_s=5.0, slack_s=4.0)
+    assert after(swinging, 100.0).slack_s == 2.0
