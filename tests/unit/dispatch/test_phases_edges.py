@@ -29,10 +29,10 @@ def test_on_two_phases_a_battery_helps_its_own_only() -> None:
     [
         # At most -1000 W in all: 1000 W that must be given, and 40 % of what can be taken.
         (-3000.0, BUSY, Range(1000.0, 1000.0), Range(-5000.0, -2000.0)),
-        # At least 3000 W in all: 2000 W more than at rest, as 4 to 5.
-        (5000.0, BUSY, Range(1000 + 8000 / 9, 5000.0), Range(10_000 / 9, 5000.0)),
+        # From 3000 to 7000 W in all: 2000 to 6000 W more than at rest, as 4 to 5.
+        (5000.0, BUSY, Range(1000 + 8000 / 9, 1000 + 8000 / 3), Range(10_000 / 9, 10_000 / 3)),
         (3000.0, IDLE, Range(-1000.0, -1000.0), Range(2000.0, 5000.0)),
-        (-5000.0, IDLE, Range(-5000.0, -1000 - 8000 / 9), Range(-5000.0, -10_000 / 9)),
+        (-5000.0, IDLE, Range(-1000 - 8000 / 3, -1000 - 8000 / 9), Range(-10_000 / 3, -10_000 / 9)),
     ],
 )
 @pytest.mark.parametrize("phases", [1, 3])

@@ -173,8 +173,12 @@ def past(*samples: tuple[float, float], **changes: object) -> Response:
 def test_the_battery_moves_on_straight_lines_between_its_readings() -> None:
     assert bounds_w(past((8.0, 1000.0)), 400.0, EACH_SECOND) == (400.0, 600.0)
     assert bounds_w(past((8.0, 0.0)), 600.0, EACH_SECOND) == (400.0, 600.0)
-    assert bounds_w(past((0.0, 0.0), (10.2, -300.0), (10.4, 900.0)), 100.0, EACH_SECOND) == (-300.0, 900.0)
-    assert bounds_w(past((0.0, 0.0), (10.2, 900.0), (10.4, -300.0)), 100.0, EACH_SECOND) == (-300.0, 900.0)
+    # From 7 s on, with two readings of the battery in between.
+    each_four = MeterSettings(period_s=4.0)
+    deep = past((0.0, 0.0), (8.0, -300.0), (9.5, 900.0), polled_at_s=6.5)
+    assert bounds_w(deep, 100.0, each_four) == (-300.0, 900.0)
+    high = past((0.0, 0.0), (8.0, 900.0), (9.5, -300.0), polled_at_s=6.5)
+    assert bounds_w(high, 100.0, each_four) == (-300.0, 900.0)
     assert bounds_w(past((0.0, 0.0), (10.0, 500.0)), 100.0, EACH_SECOND) == (100.0, 500.0)
 
 
