@@ -40,7 +40,7 @@ coverage: $(DEV) ## branch coverage of dispatch by its own tests; below 100 % is
 	@COVERAGE_FILE=.coverage.dispatch .venv/bin/python -m coverage report --show-missing --fail-under=100
 
 mutants: export HYPOTHESIS_PROFILE = mutants
-mutants: $(DEV) ## one change after another in dispatch: which does no test notice (docs/mutants.md)
+mutants: $(DEV) ## one change after another in dispatch: which does no test notice
 	@rm -rf mutants
 	@.venv/bin/mutmut run --max-children 2
 	@.venv/bin/python -m tests.mutants
