@@ -54,12 +54,14 @@ soak: $(DEV) ## the tests with fresh random examples, many of them; SEED=... rep
 	@HYPOTHESIS_PROFILE=soak .venv/bin/python -m pytest -n auto --dist worksteal --hypothesis-seed=$(SEED)
 
 COMPILE = .venv/lock/bin/uv pip compile pyproject.toml --quiet --no-header --universal --fork-strategy fewest \
-    --python-version 3.11 --generate-hashes --upgrade --extra broker
+    --python-version 3.11 --generate-hashes --upgrade
 lock: $(DEV) ## rebuild requirements/*.txt from pyproject.toml with the newest versions it allows
 	@.venv/bin/python -m venv .venv/lock
 	@.venv/lock/bin/python -m pip install --quiet uv
-	$(COMPILE) --group dev --output-file requirements/dev.txt
-	$(COMPILE) --group build --constraint requirements/dev.txt --output-file requirements/run.txt
+	$(COMPILE) --extra broker --extra lab --extra study --extra cluster --extra mosaik --extra systems --group dev \
+	    --output-file requirements/dev.txt
+	$(COMPILE) --extra broker --extra lab --group build --constraint requirements/dev.txt --output-file requirements/run.txt
+	$(COMPILE) --extra reference --constraint requirements/dev.txt --output-file requirements/reference.txt
 
 clean: ## remove .venv and everything else that can be made again
 	rm -rf .venv build dist mutants *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage* htmlcov

@@ -13,12 +13,17 @@ import controller
 from tests.tidy.source import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-RUN_NEEDS = [
-    *PROJECT["project"]["dependencies"],
-    *PROJECT["project"]["optional-dependencies"]["broker"],
-    *PROJECT["dependency-groups"]["build"],
+CORE = PROJECT["project"]["dependencies"]
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+BUILD = PROJECT["dependency-groups"]["build"]
+RUN_NEEDS = [*CORE, *EXTRAS["broker"], *EXTRAS["lab"], *BUILD]
+DEV_NEEDS = [
+    *CORE,
+    *(need for name, needs in EXTRAS.items() if name != "reference" for need in needs),
+    *BUILD,
+    *(need for need in PROJECT["dependency-groups"]["dev"] if isinstance(need, str)),
 ]
-DEV_NEEDS = [*RUN_NEEDS, *(need for need in PROJECT["dependency-groups"]["dev"] if isinstance(need, str))]
+REFERENCE_NEEDS = [*CORE, *EXTRAS["reference"]]
 
 
 def _locked(name: str) -> dict[str, str]:
@@ -33,7 +38,10 @@ def _locked(name: str) -> dict[str, str]:
     return locked
 
 
-@pytest.mark.parametrize(("name", "needs"), [("run.txt", RUN_NEEDS), ("dev.txt", DEV_NEEDS)])
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [("run.txt", RUN_NEEDS), ("dev.txt", DEV_NEEDS), ("reference.txt", REFERENCE_NEEDS)],
+)
 def test_the_lock_holds_what_pyproject_asks_for(name: str, needs: list[str]) -> None:
     locked = _locked(name)
     for need in map(Requirement, needs):

@@ -1,0 +1,163 @@
+"""Plots of time and power, one look for every report: scenario verdicts, replay, studies, commissioning.
+
+Says what is to be seen (panels of lines under one time axis, bands over all of them) and leaves the drawing
+to Plotly. Values of None are gaps. Needs the extra `lab`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+COLOURS = {
+    "pcc": "#4c5a67",
+    "load": "#111827",
+    "pv": "#e0a100",
+    "battery": "#1b7f5c",
+    "soc": "#2563a8",
+    "setpoint": "#b0413e",
+    "limit": "#9a3fb5",
+    "price": "#8a5a2b",
+    "mode": "#64748b",
+}
+"""One colour for one thing, wherever it is drawn."""
+BAND_COLOURS = {"fault": "#b0413e", "outage": "#64748b", "window": "#e0a100", "claim": "#9a3fb5"}
+PANEL_PX = 230
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line; `colour` is a key of COLOURS or a colour, `steps` holds each value until the next."""
+
+    name: str
+    x: Sequence[Any]
+    y: Sequence[float | None]
+    colour: str = ""
+    style: Literal["line", "steps", "points", "bars"] = "line"
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point that needs a word, such as the worst moment of a claim."""
+
+    x: Any
+    y: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A time in which something held: a fault, an outage, a billing window; drawn over all panels."""
+
+    begin: Any
+    end: Any
+    text: str
+    kind: Literal["fault", "outage", "window", "claim"] = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Lines with one unit."""
+
+    title: str
+    unit: str
+    lines: Sequence[Line]
+    marks: Sequence[Mark] = ()
+
+
+def stacked(panels: Sequence[Panel], bands: Sequence[Band] = (), x_title: str = "") -> go.Figure:
+    """Panels under each other with one x axis. Raises ValueError without a panel."""
+    if not panels:
+        raise ValueError("there is nothing to draw: give at least one panel")
+    figure = make_subplots(
+        rows=len(panels),
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=0.28 / (len(panels) + 3),
+        subplot_titles=[one.title for one in panels],
+    )
+    for row, panel in enumerate(panels, start=1):
+        for line in panel.lines:
+            figure.add_trace(_trace(line, row), row=row, col=1)
+        for mark in panel.marks:
+            figure.add_annotation(x=mark.x, y=mark.y, text=mark.text, showarrow=True, row=row, col=1)
+        figure.update_yaxes(title_text=panel.unit, row=row, col=1)
+    for band in bands:
+        figure.add_vrect(
+            x0=band.begin,
+            x1=band.end,
+            fillcolor=BAND_COLOURS[band.kind],
+            opacity=0.12,
+            line_width=0,
+            annotation_text=band.text,
+            annotation_position="top left",
+            row=1,
+        )
+        for row in range(2, len(panels) + 1):
+            figure.add_vrect(
+                x0=band.begin,
+                x1=band.end,
+                fillcolor=BAND_COLOURS[band.kind],
+                opacity=0.12,
+                line_width=0,
+                row=row,
+            )
+    figure.update_xaxes(title_text=x_title, row=len(panels), col=1)
+    return _styled(figure, PANEL_PX * len(panels) + 90)
+
+
+def bars(title: str, unit: str, groups: Sequence[str], series: dict[str, Sequence[float]]) -> go.Figure:
+    """Values side by side for each group, such as bills by policy."""
+    figure = go.Figure([go.Bar(name=name, x=list(groups), y=list(y)) for name, y in series.items()])
+    figure.update_layout(title=title, barmode="group")
+    figure.update_yaxes(title_text=unit)
+    return _styled(figure, PANEL_PX + 160)
+
+
+def heat_map(
+    title: str, unit: str, x: Sequence[Any], y: Sequence[Any], z: Sequence[Sequence[float | None]]
+) -> go.Figure:
+    """Values over two axes, such as SoC over day and hour; `z[row]` belongs to `y[row]`."""
+    figure = go.Figure(
+        go.Heatmap(
+            x=list(x), y=list(y), z=[list(row) for row in z], colorscale="Viridis", colorbar={"title": unit}
+        )
+    )
+    figure.update_layout(title=title)
+    return _styled(figure, PANEL_PX + 200)
+
+
+def _trace(line: Line, row: int) -> Any:
+    colour = COLOURS.get(line.colour, line.colour) or None
+    shown = {"name": line.name, "x": list(line.x), "y": list(line.y), "legendgroup": str(row)}
+    if line.style == "bars":
+        return go.Bar(**shown, marker_color=colour)
+    if line.style == "points":
+        return go.Scatter(**shown, mode="markers", marker={"color": colour, "size": 6})
+    return go.Scatter(
+        **shown,
+        mode="lines",
+        line={
+            "color": colour,
+            "width": 1.6,
+            "dash": "dot" if line.dashed else "solid",
+            "shape": "hv" if line.style == "steps" else "linear",
+        },
+    )
+
+
+def _styled(figure: go.Figure, height_px: int) -> go.Figure:
+    figure.update_layout(
+        template="plotly_white",
+        height=height_px,
+        margin={"l": 70, "r": 20, "t": 50, "b": 50},
+        hovermode="x unified",
+        legend={"tracegroupgap": 18},
+        font={"family": "system-ui, sans-serif", "size": 13},
+    )
+    return figure
