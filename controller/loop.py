@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from controller.clock import WallClock, no_clock
 from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.modes import Mode
-from controller.dispatch.orders import NO_ORDERS, Orders
+from controller.dispatch.orders import NO_ORDERS, LocalTime, Orders, Plan, Prices
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
@@ -44,11 +44,12 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """One beat as it was: what was heard, what was decided, and the stations as they stood."""
+    """One beat as it was: what was heard, decided and remembered after it, and the stations as they stood."""
 
     seq: int
     snapshot: Snapshot
     decision: Decision
+    memory: Memory
     timing: Timing
     meter: MeterStation
     batteries: tuple[BatteryStation, ...]
@@ -63,6 +64,26 @@ class Cycle:
 
 STOP = Orders(stop=True)
 
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was told to the site from outside and is in force at one beat; what has expired is absent."""
+
+    orders: Orders = NO_ORDERS
+    prices: Prices | None = None
+    plan: Plan | None = None
+
+
+NOTHING_TOLD = Told()
+
+
+def nothing_told(now_s: float, local: LocalTime | None) -> Told:
+    """For sites without orders, tariff and plan."""
+    return NOTHING_TOLD
+
+
+Teller = Callable[[float, LocalTime | None], Told]
+"""Asked on every beat with the loop's time and the trusted local time; must not wait for anything."""
 Listener = Callable[[Cycle], None]
 
 
@@ -77,6 +98,7 @@ class ControlLoop:
     switches: Sequence[Switch] = ()
     listeners: Sequence[Listener] = ()
     clock: WallClock = no_clock
+    told: Teller = nothing_told
     memory: Memory = field(default_factory=Memory)
     timing: Timing = field(default_factory=Timing)
     stopping: bool = False
@@ -155,6 +177,7 @@ class ControlLoop:
         for battery in self._batteries:
             self.fault = self.fault or battery.fault
         utc_s, local = self.clock()
+        told = self.told(now_s, local)
         snapshot = Snapshot(
             now_s,
             self._meter.reading,
@@ -163,7 +186,9 @@ class ControlLoop:
             tuple(one.reading for one in self._switches),
             utc_s=utc_s,
             local=local,
-            orders=STOP if stop else NO_ORDERS,
+            orders=STOP if stop else told.orders,
+            prices=told.prices,
+            plan=told.plan,
             fault=self.fault,
         )
         before = self.memory.mode
@@ -181,6 +206,7 @@ class ControlLoop:
             self.timing.cycles,
             snapshot,
             decision,
+            self.memory,
             self.timing,
             self._meter,
             self._batteries,

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from controller.dispatch.modes import Mode
+from controller.dispatch.orders import Order, Orders, Prices
 from controller.dispatch.settings import BatterySettings, DispatchConfig
-from controller.loop import ControlLoop, Cycle
+from controller.loop import ControlLoop, Cycle, Told
 from drivers.device import BatteryReading, DeviceError, DeviceFacts, MeterReading
 from drivers.guard import GuardError
 from simulators.virtual_time import VirtualTimeLoop, run
@@ -181,6 +182,15 @@ def test_a_clean_stop_releases_every_battery_and_closes_every_device() -> None:
     assert cycles[-1].decision.mode is Mode.STOPPED
     assert meter.closed
     assert battery.closed
+
+
+def test_what_was_told_from_outside_reaches_the_decision_at_every_beat() -> None:
+    control, cycles = site(ScriptedMeter(), ScriptedBattery())
+    control.told = lambda now_s, local: Told(Orders(import_limit_w=Order(1000.0, 3.0)), Prices(0.3, 0.1))
+    run(run_for(control, 2.5))
+    assert cycles[0].snapshot.orders.import_limit_w == Order(1000.0, 3.0)
+    assert cycles[0].snapshot.prices == Prices(0.3, 0.1)
+    assert cycles[-1].snapshot.orders.stop, "the stop wins over whatever was told"
 
 
 def test_a_bug_in_the_core_ends_the_loop_and_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
