@@ -56,7 +56,7 @@ class Ensemble:
     """What load and sun may do: `states` x slots of mean W, as a Markov chain.
 
     `weights` is how likely each state is in the first slot, `transition[from][to]` how one slot's state
-    leads to the next's. None: the states of different slots know nothing of each other.
+    leads to the next's (one for all slots, or slots x from x to). None: the states of different slots know nothing of each other.
     """
 
     load_w: Floats
@@ -124,7 +124,7 @@ def check(inputs: PlanInputs) -> None:
         "export_per_kwh": (inputs.export_per_kwh, ((slots,), (states, slots))),
     }
     if ensemble.transition is not None:
-        shapes["transition"] = (ensemble.transition, ((states, states),))
+        shapes["transition"] = (ensemble.transition, ((slots, states, states), (states, states)))
     for name, (values, allowed) in shapes.items():
         if values.shape not in allowed:
             raise PlanError(f"{name} has the shape {values.shape}; {allowed[-1]} fits load_w")
@@ -134,10 +134,9 @@ def check(inputs: PlanInputs) -> None:
         if np.abs(values).max() > DEAREST_PER_KWH:
             worst = values.flat[int(np.abs(values).argmax())]
             raise PlanError(f"the {name} price {worst:g} per kWh cannot be right; is it per MWh?")
-    likely = [ensemble.weights.reshape(1, -1)]
-    likely += [] if ensemble.transition is None else [ensemble.transition]
+    likely = [ensemble.weights] if ensemble.transition is None else [ensemble.weights, ensemble.transition]
     for rows in likely:
-        if (rows < 0).any() or np.abs(rows.sum(axis=1) - 1.0).max() > 1e-6:
+        if (rows < 0).any() or np.abs(rows.sum(axis=-1) - 1.0).max() > 1e-6:
             raise PlanError("weights and each row of transition must be >= 0 and add up to 1")
     for term in inputs.demand:
         if term.applies.shape != (slots,):

@@ -96,8 +96,13 @@ def _likely(inputs: PlanInputs) -> Floats:
     likely = np.tile(ensemble.weights, (inputs.slots, 1))
     if ensemble.transition is not None:
         for slot in range(1, inputs.slots):
-            likely[slot] = likely[slot - 1] @ ensemble.transition
+            likely[slot] = likely[slot - 1] @ _step(ensemble.transition, slot - 1)
     return likely
+
+
+def _step(transition: Floats, slot: int) -> Floats:
+    """How this slot's state leads to the next one's."""
+    return transition if transition.ndim == 2 else transition[slot]
 
 
 def _mean(values: Floats, likely: Floats) -> Floats:
@@ -110,8 +115,8 @@ def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats]:
     slots, states, levels = values.after.shape
     meets = _meets(values.after, rungs.price)
     reach = np.cumsum(np.tile(ensemble.weights, (states, 1)), axis=1)
-    follow = reach if ensemble.transition is None else np.cumsum(ensemble.transition, axis=1)
-    follow[:, -1] = reach[:, -1] = 1.0
+    follow = reach if ensemble.transition is None else np.cumsum(ensemble.transition, axis=-1)
+    follow[..., -1] = reach[..., -1] = 1.0
     storage = inputs.storage
     usable_pct = max(storage.max_soc_pct - storage.floor_pct, 1e-9)
     level = (inputs.soc_pct - storage.floor_pct) / usable_pct * (levels - 1)
@@ -129,7 +134,7 @@ def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats]:
         moved[slot] = reached - at
         found[slot] = at = reached
         drawn = (first + slot * GOLDEN) % 1.0
-        state = (follow[state] < drawn[:, None]).sum(axis=1)
+        state = (_step(follow, slot)[state] < drawn[:, None]).sum(axis=1)
     soc_pct = storage.floor_pct + found / (levels - 1) * usable_pct
     cells_w = moved * values.level_kwh * 3.6e6 / inputs.slot_s
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]

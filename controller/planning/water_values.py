@@ -137,7 +137,7 @@ def water_values(inputs: PlanInputs, target_w: Floats, penalty_per_kwh: Floats, 
         else:
             worth = _tried(inputs, after[slot], rungs.shift[:, slot], slot, level_kwh)
         if slot:
-            np.matmul(follow, worth, out=after[slot - 1])
+            np.matmul(follow if follow.ndim == 2 else follow[slot - 1], worth, out=after[slot - 1])
     return Values(after, rungs, level_kwh)
 
 
