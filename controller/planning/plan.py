@@ -63,8 +63,8 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
     """The plan for these inputs; raises `PlanError` when none can be made."""
     check(inputs)
     storage, ensemble = inputs.storage, inputs.ensemble
-    target_w, penalty_per_kwh = peak_targets(inputs)
-    values = water_values(inputs, target_w, penalty_per_kwh, _tail(inputs))
+    targets = peak_targets(inputs)
+    values = water_values(inputs, targets.import_w, _tail(inputs))
     likely = _likely(inputs)
     soc_pct, discharge_w = _expected(inputs, values)
     return PlanTable(
@@ -73,15 +73,25 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
         inputs.begin_utc_s + inputs.valid_for_s,
         storage.floor_pct,
         storage.max_soc_pct,
-        np.einsum("ts,tsl->tl", likely, values.after),
+        _kept_for_peaks(inputs, targets.stored_kwh, np.einsum("ts,tsl->tl", likely, values.after)),
         _mean(inputs.import_per_kwh, likely),
         _mean(inputs.export_per_kwh, likely),
         _mean(ensemble.net_load_w, likely),
         soc_pct,
         discharge_w,
-        target_w,
+        targets.import_w,
         storage,
     )
+
+
+def _kept_for_peaks(inputs: PlanInputs, stored_kwh: Floats, worth: Floats) -> Floats:
+    """What must be stored to hold the peak is worth more than any price."""
+    storage = inputs.storage
+    usable_kwh = storage.capacity_wh * (storage.max_soc_pct - storage.floor_pct) / 1e5
+    level_kwh = np.linspace(0.0, usable_kwh, inputs.levels)
+    dearest = 2.0 * max(float(np.abs(inputs.import_per_kwh).max()), 0.01) / storage.charge_efficiency[-1][1]
+    kept = level_kwh[None, :] < stored_kwh[:, None]
+    return np.where(kept, np.maximum(worth, dearest), worth)
 
 
 def _tail(inputs: PlanInputs) -> float:
