@@ -228,7 +228,7 @@ def _schema(what: SchemaName) -> dict[str, Any]:
         from controller.lab.rig_messages import rig_schema
 
         return rig_schema()
-    from controller.telemetry import DeviceMessage, StateMessage
+    from controller.messages import DeviceMessage, StateMessage
 
     return {
         "state": StateMessage.model_json_schema(mode="serialization"),
