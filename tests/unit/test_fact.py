@@ -34,7 +34,7 @@ class Usual:
 def test_a_fact_cannot_be_changed() -> None:
     reading = Reading(1.0, 2.0)
     with pytest.raises(FrozenInstanceError):
-        reading.power_w = 3.0  # type: ignore[misc]
+        reading.power_w = 3.0
     with pytest.raises(FrozenInstanceError):
         del reading.power_w
     assert not hasattr(reading, "__dict__")
@@ -44,9 +44,9 @@ def test_a_fact_is_filled_by_place_by_name_and_by_default() -> None:
     assert Reading(1.0, power_w=2.0) == Reading(1.0, 2.0, ())
     assert Reading(1.0, 2.0, (3.0,)).phases_w == (3.0,)
     with pytest.raises(TypeError, match="power_w"):
-        Reading(1.0)  # type: ignore[call-arg]
+        Reading(1.0)
     with pytest.raises(TypeError, match="watts"):
-        Reading(1.0, 2.0, watts=3.0)  # type: ignore[call-arg]
+        Reading(1.0, 2.0, watts=3.0)
 
 
 def test_a_fact_compares_hashes_and_shows_itself_as_a_dataclass_does() -> None:
