@@ -25,7 +25,7 @@ from controller.lab.stage import Stage
 from controller.loop import ControlLoop, Cycle, Told
 from drivers.address import Address, parse_connection
 from drivers.device import Battery, Meter, Pv, Switch
-from drivers.modbus import ModbusBattery, ModbusPv, device_facts
+from drivers.modbus import ModbusBattery, ModbusPv, facts_of
 from drivers.simulated import SimulatedBattery, SimulatedMeter, SimulatedPv, SimulatedSwitch
 from simulators.faults.host import Killed, Restarted, Stalled
 from simulators.virtual_time import VirtualTimeLoop, run
@@ -207,7 +207,7 @@ class _Shell:
         async def nothing() -> None:
             """There is no link to close."""
 
-        facts = {one.id: device_facts(one.id, one.profile) for one in config.devices}
+        facts = {one.id: facts_of(one.id, one.profile) for one in config.devices}
         return Opened(
             SimulatedMeter(facts[config.meter.id], stage.meter),
             [
