@@ -6,13 +6,14 @@ import asyncio
 import errno
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from controller.config import Config, DeviceEntry, SwitchEntry
 from controller.errors import RunError
 from controller.lab.house import build_house, resolution_s, synthetic
 from drivers.address import SerialAddress, parse_connection
+from drivers.profile import Transport
 from drivers.wire import Server, Unit, serve
 from simulators.emulator import EmulatedUnit, Rating, emulated_unit, emulated_units
 from simulators.relays import EmulatedRelays, SharedUnit, SwitchedLoad
@@ -38,7 +39,8 @@ async def emulated(config: Config, speed: float | None = None) -> AsyncIterator[
     servers: list[Server] = []
     try:
         for connection, units in _units(config, house).items():
-            servers.append(await _listen(connection, units))
+            behind = [one.profile.transport for one in config.devices if one.connection == connection]
+            servers.append(await _listen(connection, units, behind))
         yield house
     finally:
         for server in servers:
@@ -73,9 +75,17 @@ def _units(config: Config, house: House) -> dict[str, dict[int, Unit]]:
     return found
 
 
-async def _listen(connection: str, units: dict[int, Unit]) -> Server:
+async def _listen(connection: str, units: dict[int, Unit], behind: Sequence[Transport]) -> Server:
+    """Serve these units as the strictest of the devices behind one connection would be served."""
+    limits = [one.max_clients for one in behind if one.max_clients is not None]
     try:
-        server = await serve(connection, units)
+        server = await serve(
+            connection,
+            units,
+            max_clients=min(limits, default=None),
+            missing_unit="silent" if any(one.missing_unit == "silent" for one in behind) else "gateway",
+            deaf_s=max((one.connect_delay_ms for one in behind), default=0) / 1000.0,
+        )
     except OSError as error:
         raise RunError(f"{connection}: {_why_not(error, connection)}") from None
     log.info("%s: emulating unit %s", connection, ", ".join(str(unit) for unit in sorted(units)))

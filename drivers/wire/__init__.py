@@ -10,7 +10,14 @@ from typing import Protocol
 
 from drivers.address import Address, RtuTcpAddress, SerialAddress, TlsAddress, parse_connection
 from drivers.tls import server_context
-from drivers.wire.conversation import LONGEST_LENGTH, MAX_FRAME_BYTES, MBAP, SHORTEST_LENGTH, rtu_frames
+from drivers.wire.conversation import (
+    LONGEST_LENGTH,
+    MAX_FRAME_BYTES,
+    MBAP,
+    SHORTEST_LENGTH,
+    MissingUnit,
+    rtu_frames,
+)
 from drivers.wire.pdu import (
     DEVICE_BUSY,
     DEVICE_FAILURE,
@@ -46,6 +53,7 @@ __all__ = [
     "MAX_WRITE_WORDS",
     "MBAP",
     "SHORTEST_LENGTH",
+    "MissingUnit",
     "ModbusFault",
     "ModbusSerialServer",
     "ModbusTcpServer",
@@ -67,12 +75,19 @@ class Server(Protocol):
         ...
 
 
-async def serve(connection: str, units: Mapping[int, Unit], max_clients: int | None = None) -> Server:
+async def serve(
+    connection: str,
+    units: Mapping[int, Unit],
+    max_clients: int | None = None,
+    missing_unit: MissingUnit = "gateway",
+    deaf_s: float = 0.0,
+) -> Server:
     """Serve these units where a link with the same connection string looks for them.
 
-    A unit that is not there is reported by exception 11 on TCP and TLS, and is silence among serial
-    frames. For tls:// this end shows the certificate of the connection string too, so that must name the
-    host. ValueError for a bad string, OSError (PortError, TlsFilesError) when it cannot be served.
+    A unit that is not there is reported by exception 11 on TCP and TLS unless `missing_unit` says that it
+    is silent, as it always is among serial frames; `max_clients` and `deaf_s` are for TCP and TLS too (see
+    `ModbusTcpServer`). For tls:// this end shows the certificate of the connection string too, so that must
+    name the host. ValueError for a bad string, OSError (PortError, TlsFilesError) when it cannot be served.
     """
     address = parse_connection(connection)
     match address:
@@ -81,10 +96,10 @@ async def serve(connection: str, units: Mapping[int, Unit], max_clients: int | N
             await line.start(address)
             return line
         case Address():
-            server = ModbusTcpServer(units, max_clients=max_clients)
+            server = ModbusTcpServer(units, missing_unit, max_clients, deaf_s=deaf_s)
             await server.start(address.host, address.port)
         case TlsAddress():
-            server = ModbusTcpServer(units, max_clients=max_clients)
+            server = ModbusTcpServer(units, missing_unit, max_clients, deaf_s=deaf_s)
             await server.start(address.host, address.port, server_context(address))
         case RtuTcpAddress():
             server = ModbusTcpServer(units, max_clients=max_clients, converse=rtu_frames)

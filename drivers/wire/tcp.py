@@ -17,7 +17,9 @@ class ModbusTcpServer:
     A unit that is not there is passed over in silence, as on a serial bus, or reported by exception 11
     as a gateway does. A frame with a foreign protocol id or an impossible length ends its connection,
     since nothing after it can be trusted to begin where a frame begins. Clients beyond `max_clients`
-    are hung up on at once. With `converse=rtu_frames` it is a gateway that passes serial frames through.
+    are hung up on at once. Whatever a client sends in the first `deaf_s` of its connection is swallowed, as
+    some devices do that need a while to be ready. With `converse=rtu_frames` it is a gateway that passes
+    serial frames through.
     """
 
     def __init__(
@@ -26,11 +28,13 @@ class ModbusTcpServer:
         missing_unit: MissingUnit = "gateway",
         max_clients: int | None = None,
         converse: Converse = mbap_frames,
+        deaf_s: float = 0.0,
     ) -> None:
         self._units = units
         self._missing_unit = missing_unit
         self._max_clients = max_clients
         self._converse = converse
+        self._deaf_s = deaf_s
         self._server: asyncio.Server | None = None
         self._is_open = False
         self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -74,7 +78,17 @@ class ModbusTcpServer:
         # A client that hangs up, in mid-frame or not, is nobody's fault.
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             try:
+                if self._deaf_s > 0:
+                    await _swallow(reader, self._deaf_s)
                 await self._converse(self._units, self._missing_unit, peer, reader, writer)
             finally:
                 writer.close()
                 await writer.wait_closed()
+
+
+async def _swallow(reader: asyncio.StreamReader, for_s: float) -> None:
+    """Hear nothing of what comes in this time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(for_s):
+            while await reader.read(MAX_FRAME_BYTES):
+                pass
