@@ -13,7 +13,7 @@ from drivers.guard import Guard, GuardError
 from drivers.modbus.polling import Poller
 from drivers.modbus.signoff import TEXT, Outcome, SignOff
 from drivers.profile.codec import register_writes
-from drivers.profile.model import DeviceProfile, Point, Write
+from drivers.profile.model import DeviceProfile, Write
 from drivers.registers import Value, decode
 
 
@@ -110,10 +110,11 @@ class Orders:
                     return
         except ValueError as error:
             raise DeviceError(f"{self._poller.device_id}: {error}") from None
+        due = self._due(writes, to_rest=order_w == 0)
         self._taken_over_on = self._released_on = None
         if order_w != self._order_w:
             self._order_w, self._changed_at_s = order_w, now_s
-        await self._write(writes, connects, deadline_s, to_rest=order_w == 0)
+        await self._write(due, connects, deadline_s)
         self._taken_over_on, self._newest = connects, newest
         before = values if taking_over else self._said
         self._said = ({} if taking_over else self._said) | self._as_read_back(writes, values)
@@ -161,10 +162,11 @@ class Orders:
             writes = register_writes(self._profile, self._release_steps(), values)
         except ValueError as error:
             raise DeviceError(f"{self._poller.device_id}: {error}") from None
+        due = self._due(writes, to_rest=True)
         self._taken_over_on = None
         self._sign_off.released()
         self._order_w = 0.0
-        await self._write(writes, connects, deadline_s, to_rest=True)
+        await self._write(due, connects, deadline_s)
         self._said |= self._as_read_back(writes, values)
         self._done_at_s = _now_s()
         if writes:
@@ -247,36 +249,39 @@ class Orders:
         offset = write.address
         return [(p.name, write.words[p.address - offset : p.end - offset]) for p in points]
 
-    async def _write(
-        self, writes: Sequence[Write], connects: int, deadline_s: float, *, to_rest: bool
-    ) -> None:
-        poller = self._poller
-        known = self._known(poller.values(_now_s()))
+    def _due(self, writes: Sequence[Write], *, to_rest: bool) -> tuple[Write, ...]:
+        """Those of the writes that are needed, paid for; DeviceError, and nothing written, if not all can be.
+
+        A register that wears out is not written with what it holds already.
+        """
+        known = self._known(self._poller.values(_now_s()))
+        due = tuple(write for write in writes if not self._stands(write, known))
+        for name in (name for write in due for name in write.points):
+            budget = self._budgets.get(self._profile.points[name].address)
+            if budget is not None:
+                try:
+                    budget.spend_write(_now_s(), to_rest=to_rest)
+                except GuardError as error:
+                    # Not the guard's verdict on an order: the device stays as it is, and nothing is wrong.
+                    raise DeviceError(f"{self._poller.device_id}: {name}: {error}") from None
+        return due
+
+    async def _write(self, writes: Sequence[Write], connects: int, deadline_s: float) -> None:
         self._failed_at_s = math.inf  # until all is written
         try:
-            await self._write_all(writes, known, connects, deadline_s, to_rest)
+            await self._write_all(writes, connects, deadline_s)
         finally:
             self._failed_at_s = _now_s()
         self._failed_at_s = -math.inf
 
-    async def _write_all(
-        self,
-        writes: Sequence[Write],
-        known: dict[str, Value],
-        connects: int,
-        deadline_s: float,
-        to_rest: bool,
-    ) -> None:
+    async def _write_all(self, writes: Sequence[Write], connects: int, deadline_s: float) -> None:
         poller = self._poller
         for write in writes:
             if poller.link.connects != connects:
                 raise DeviceError(f"{poller.device_id}: the connection was lost in the middle of an order")
-            points = [self._profile.points[name] for name in write.points]
-            if self._stands(write, known):
-                continue
             unit = poller.unit if write.unit_id is None else write.unit_id
+            self.writes_by_register.update(self._profile.points[name].address for name in write.points)
             try:
-                self._spend(points, to_rest)
                 await poller.link.write(
                     unit, write.address, write.words, deadline_s, single=write.single, on_connect=connects
                 )
@@ -291,17 +296,6 @@ class Orders:
             return False
         said = self._as_read_back([write], known)
         return all(name in known and known[name] == value for name, value in said.items())
-
-    def _spend(self, points: Sequence[Point], to_rest: bool) -> None:
-        """Count the writes; DeviceError when a register that wears out had all it may have in 24 h."""
-        for point in points:
-            if point.address in self._budgets:
-                try:
-                    self._budgets[point.address].spend_write(_now_s(), to_rest=to_rest)
-                except GuardError as error:
-                    # Not the guard's verdict on an order: the device stays as it is, and nothing is wrong.
-                    raise DeviceError(f"{point.name}: {error}") from None
-            self.writes_by_register[point.address] += 1
 
 
 def _words(writes: Sequence[Write]) -> dict[int, tuple[int, ...]]:
