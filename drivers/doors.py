@@ -31,6 +31,11 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
         raw = path.read_bytes()
     except OSError as error:
         raise DoorError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_toml(path, raw)
+
+
+def parse_toml(path: Path, raw: bytes) -> tuple[str, dict[str, Any]]:
+    """The text and the tables of what a TOML file holds; DoorError when it does not parse."""
     if len(raw) > MAX_FILE_BYTES:
         raise DoorError(f"{path}: has {len(raw)} bytes; a file of this kind is well under {MAX_FILE_BYTES}")
     try:

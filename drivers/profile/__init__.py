@@ -27,6 +27,7 @@ __all__ = [
     "Transport",
     "Write",
     "load_profile",
+    "profile_of",
     "profile_schema",
     "shipped_profiles",
 ]
@@ -48,6 +49,14 @@ def load_profile(name_or_path: str, base: Path | None = None) -> DeviceProfile:
     path = _path(name_or_path, base)
     try:
         text, tables = read_toml(path)
+    except DoorError as error:
+        raise ProfileError(str(error)) from None
+    return profile_of(path, text, tables)
+
+
+def profile_of(path: Path, text: str, tables: dict[str, Any]) -> DeviceProfile:
+    """The profile in these tables, which stand so in the text of a file; ProfileError if it is bad."""
+    try:
         unknown = [_line(path, text, where, what) for where, what in _unknown_point_keys(tables)]
         if unknown:
             raise ProfileError("\n".join(unknown))

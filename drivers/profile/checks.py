@@ -42,6 +42,9 @@ def points_wrong(file: ProfileFile, points: Points, sums: Mapping[str, Sum]) -> 
     for field, terms in sums.items():
         yield from _sum_wrong(field, terms, points, fields, given)
         given.setdefault(field, terms[0][1])
+    summed = {name for terms in sums.values() for _, name in terms}
+    for name in sorted(point.name for point in points.values() if point.quiet and point.name not in summed):
+        yield ("points", name, "quiet"), "is for terms of [sums]; nothing else may count as 0"
     yield from _overlaps(points)
     required = REQUIRED[file.role]
     if required not in given:
