@@ -58,8 +58,13 @@ def validate(path: Path, text: str, model: type[Model], tables: dict[str, Any]) 
         return model.model_validate(tables)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
-        lines = dict.fromkeys(_sentence(path, text, model, one) for one in found)
+        lines = dict.fromkeys(one_line(_sentence(path, text, model, one)) for one in found)
         raise DoorError("\n".join(lines)) from None
+
+
+def one_line(text: str) -> str:
+    """Keys and values may hold line breaks and worse; what is told of them is one line that can be shown."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def place(path: Path, text: str, where: Where) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from drivers.doors import DoorError, Where, dotted, line_of, nearest, read_toml, validate
+from drivers.doors import DoorError, Where, dotted, line_of, nearest, one_line, read_toml, validate
 from drivers.profile.build import ContradictionError, build
 from drivers.profile.door import PointTable, ProfileFile
 from drivers.profile.examples import examples_wrong
@@ -103,4 +103,4 @@ def _unknown_point_keys(tables: dict[str, Any]) -> Iterator[tuple[Where, str]]:
 def _line(path: Path, text: str, where: Where, what: str) -> str:
     # A point written as an inline table stands on one line, whichever of its keys is meant.
     line = line_of(text, where) or line_of(text, where[:-1])
-    return f"{path}{f':{line}' if line else ''}: {dotted(where)}: {what}"
+    return one_line(f"{path}{f':{line}' if line else ''}: {dotted(where)}: {what}")
