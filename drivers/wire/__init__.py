@@ -36,7 +36,7 @@ from drivers.wire.pdu import (
     refusal,
 )
 from drivers.wire.serial import ModbusSerialServer
-from drivers.wire.tcp import ModbusTcpServer
+from drivers.wire.tcp import POLITE, Manners, ModbusTcpServer
 
 __all__ = [
     "DEVICE_BUSY",
@@ -52,7 +52,9 @@ __all__ = [
     "MAX_READ_WORDS",
     "MAX_WRITE_WORDS",
     "MBAP",
+    "POLITE",
     "SHORTEST_LENGTH",
+    "Manners",
     "MissingUnit",
     "ModbusFault",
     "ModbusSerialServer",
@@ -78,15 +80,12 @@ class Server(Protocol):
 async def serve(
     connection: str,
     units: Mapping[int, Unit],
-    max_clients: int | None = None,
-    missing_unit: MissingUnit = "gateway",
-    deaf_s: float = 0.0,
+    manners: Manners = POLITE,
 ) -> Server:
     """Serve these units where a link with the same connection string looks for them.
 
-    A unit that is not there is reported by exception 11 on TCP and TLS unless `missing_unit` says that it
-    is silent, as it always is among serial frames; `max_clients` and `deaf_s` are for TCP and TLS too (see
-    `ModbusTcpServer`). For tls:// this end shows the certificate of the connection string too, so that must
+    `manners` are for TCP and TLS; among serial frames a unit that is not there is always silent. For tls://
+    this end shows the certificate of the connection string too, so that must
     name the host. ValueError for a bad string, OSError (PortError, TlsFilesError) when it cannot be served.
     """
     address = parse_connection(connection)
@@ -96,12 +95,12 @@ async def serve(
             await line.start(address)
             return line
         case Address():
-            server = ModbusTcpServer(units, missing_unit, max_clients, deaf_s=deaf_s)
+            server = ModbusTcpServer(units, manners=manners)
             await server.start(address.host, address.port)
         case TlsAddress():
-            server = ModbusTcpServer(units, missing_unit, max_clients, deaf_s=deaf_s)
+            server = ModbusTcpServer(units, manners=manners)
             await server.start(address.host, address.port, server_context(address))
         case RtuTcpAddress():
-            server = ModbusTcpServer(units, max_clients=max_clients, converse=rtu_frames)
+            server = ModbusTcpServer(units, manners=manners, converse=rtu_frames)
             await server.start(address.host, address.port)
     return server

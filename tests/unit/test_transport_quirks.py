@@ -11,7 +11,7 @@ import pytest
 
 from controller.config import Config, load_config
 from controller.devices import open_devices
-from controller.lab.emulate import emulated
+from controller.lab.emulate import built, emulated
 from drivers import rtu
 from drivers.device import DeviceError
 from tests.penstock import free_ports
@@ -187,7 +187,7 @@ def test_an_emulated_device_has_the_wire_of_its_profile_too(tmp_path: Path) -> N
     async def scenario() -> None:
         port, meter_port = free_ports(2)
         config = site_of(tmp_path, f"tcp://127.0.0.1:{port}", meter_port)
-        async with emulated(config):
+        async with emulated(built(config)):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(frame(1, 1, read_pdu(3, 0, 2)))
             await asyncio.sleep(1.6)  # swallowed: it came within 1.5 s of connecting
