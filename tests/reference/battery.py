@@ -1,7 +1,7 @@
 """NREL's BatteryStateful (System Advisor Model, through PySAM) over constant powers and a week of a house.
 
-In current mode: in power mode the lead-acid one misses the power asked for by up to a seventh. `nominal_energy`
-does not scale KiBaM's capacities, so both are set. `StatePack` reads 0 before the first step.
+In current mode: in power mode the lead-acid one misses the power asked for by up to a seventh.
+`nominal_energy` does not scale KiBaM's capacities, so both are set. `StatePack` reads 0 before the first step.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-import PySAM.BatteryStateful as stateful
+from PySAM import BatteryStateful
 
 from simulators.traces import SyntheticHouse
 from tests.reference.matched import (
@@ -37,10 +37,14 @@ FLAT = [[-20.0, 100.0], [0.0, 100.0], [20.0, 100.0], [50.0, 100.0]]
 """Capacity over temperature: the same everywhere."""
 
 
-def battery(name: str, soc_pct: float) -> stateful.BatteryStateful:
+CONSTANT = ((2.5, 3000.0), (1.0, 0.0), (4.0, -1800.0), (2.0, 0.0), (12.0, 500.0), (2.0, 0.0))
+"""Hours and W, one after the other."""
+
+
+def battery(name: str, soc_pct: float) -> BatteryStateful.BatteryStateful:
     """The reference of a trace, ready to step."""
     lithium = name.startswith("lithium")
-    model = stateful.default("NMCGraphite" if lithium else "LeadAcid")
+    model = BatteryStateful.default("NMCGraphite" if lithium else "LeadAcid")
     values: dict[str, object] = {
         "control_mode": 0.0,
         "dt_hr": STEP_H,
@@ -78,14 +82,7 @@ def asked_w(name: str) -> Iterator[float]:
     """The power of each step, positive out of the battery: constant ones, or a house's load less its sun."""
     scale = 1.0 if name.startswith("lithium") else 0.08
     if name.endswith("power"):
-        for hours, power_w in (
-            (2.5, 3000.0),
-            (1.0, 0.0),
-            (4.0, -1800.0),
-            (2.0, 0.0),
-            (12.0, 500.0),
-            (2.0, 0.0),
-        ):
+        for hours, power_w in CONSTANT:
             yield from [scale * power_w] * int(hours / STEP_H)
         return
     house = SyntheticHouse(7, first_day=date(2026, 4, 13), pv_peak_w=4000.0, resolution_s=900)

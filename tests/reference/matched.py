@@ -1,8 +1,8 @@
 """Our batteries with the parameters of the reference ones, driven as those were, and how far apart they end.
 
 The reference traces are rows of a quarter of an hour: current and power of that time, and what the reference
-showed after it. Ours gets either the same power (then charge may differ, and so the state of charge) or the same
-current (then energy may).
+showed after it. Ours gets either the same power (then charge may differ, and so the state of charge) or the
+same current (then energy may).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PARTS = 15
 """Steps of ours in one of the reference's."""
 TRACES = ("lithium_power", "lithium_week", "lead_acid_power", "lead_acid_week")
 
-# Lithium: an 18650 cell of 3.2 Ah (full, end of the exponential part, nominal: V and Ah), 14 in series, 62 beside.
+# Lithium: cells of 3.2 Ah, 14 in series, 62 beside; V and Ah at full, end of the exponential part, nominal.
 SERIES, STRINGS, CELL_AH, CELL_OHM = 14, 62, 3.2, 0.04
 FULL_V, EXP_V, NOMINAL_V = 4.2, 3.53, 3.342
 EXP_AH, NOMINAL_AH, C_RATE = 2.584, 3.126, 0.2
@@ -56,7 +56,7 @@ class Found:
 
 
 def tremblay_v(soc_share: float) -> float:
-    """The open-circuit voltage of the lithium cell: Tremblay and Dessaint, World Electric Vehicle J. 3 (2009)."""
+    """The voltage of the lithium cell at rest: Tremblay and Dessaint, World Electric Vehicle J. 3 (2009)."""
     a_v, b_per_ah = FULL_V - EXP_V, 3.0 / EXP_AH
     k_v = (FULL_V - NOMINAL_V + a_v * (exp(-b_per_ah * NOMINAL_AH) - 1)) * (CELL_AH - NOMINAL_AH) / NOMINAL_AH
     e0_v = FULL_V + k_v + CELL_OHM * CELL_AH * C_RATE - a_v
