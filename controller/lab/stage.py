@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import nan
 
 from controller.config import Config
-from controller.lab.house import build_house
+from controller.lab.house import build_house, site_meter
 from controller.lab.record import ENERGIES, Record
 from simulators.faults import Board
 from simulators.faults.behaviour import FaultyBattery, FaultyMeter, FaultyPv
@@ -42,7 +42,7 @@ class Stage:
         self.board = Board({one.id: one.role for one in config.devices} | PLACES)
         active = self.board.active
         house = self.house
-        self.meter = FaultyMeter(house.meter(), active(config.meter.id), wired)
+        self.meter = FaultyMeter(site_meter(config, house), active(config.meter.id), wired)
         self.batteries = tuple(
             FaultyBattery(house.battery(index), active(entry.id), wired)
             for index, entry in enumerate(config.batteries)

@@ -10,7 +10,7 @@ voltage until the current is small, then float.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp, inf, sqrt
+from math import exp, frexp, inf, ldexp, sqrt
 
 from simulators.cells.curve import Curve, Points, at
 from simulators.cells.fade import HalfCycles, LeadFade, LeadLife
@@ -178,7 +178,9 @@ class LeadAcidCells:
 
     def next_step_wh(self) -> float:
         missing_ah = self._wells.most_ah * self._size - self._one_ah - self._two_ah
-        return self.stored_wh + max(missing_ah, 1e-6 * self._ah) * self._curve.at(1.0)
+        if self._floats or missing_ah < 0.01 * self._ah:
+            return inf
+        return self.stored_wh + missing_ah * self._curve.at(1.0)
 
     def gain(self, discharge_w: float) -> float:
         open_v = self._curve.at(self._soc())
@@ -270,7 +272,7 @@ class LeadAcidCells:
             params.acceptance_per_h * missing_ah,
         )
         current_a = min(held_a, into_a + self._gas_a(charge_v))
-        charge_w = min(params.max_charge_w, charge_v * current_a)
+        charge_w = min(params.max_charge_w, _stepped(charge_v * current_a))
         discharge_w = 0.0
         lowest_ah = self._lowest_head() * self._one_most_ah()
         if not self._drained and self._one_ah > lowest_ah:
@@ -320,3 +322,9 @@ class LeadAcidCells:
         self._two_ah *= self._size / before
         self._ohm = params.resistance / self._ah * (2.0 - self._size)
         self._slow_h = self._loss_slow_wh = 0.0
+
+
+def _stepped(limit_w: float) -> float:
+    """In steps of a sixteenth to an eighth, downwards: a charger that follows its limit does not chase it."""
+    part, exponent = frexp(limit_w)
+    return ldexp(int(part * 16) / 16, exponent)

@@ -1,7 +1,7 @@
 """NREL's BatteryStateful (System Advisor Model, through PySAM) over constant powers and a week of a house.
 
-In current mode: in power mode the lead-acid one misses the power asked for by up to a seventh.
-`nominal_energy` does not scale KiBaM's capacities, so both are set. `StatePack` reads 0 before the first step.
+In current mode: in power mode the lead-acid one misses the power asked for by up to a seventh. KiBaM is not
+scaled by `nominal_energy`, so both are set. `StatePack` reads 0 before the first step.
 """
 
 from __future__ import annotations
