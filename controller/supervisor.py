@@ -19,8 +19,7 @@ from controller.dispatch.modes import Mode
 from controller.loop import ControlLoop, Cycle, Listener
 from controller.mqtt import MqttLink
 from controller.outbox import Outbox
-from controller.reporting import Reporter
-from controller.site_mqtt import MqttConfig
+from controller.outside import Outside, policies_of
 
 log = logging.getLogger("penstock")
 
@@ -44,22 +43,21 @@ async def run_site(
             )
         devices = open_devices(config)
         stack.push_async_callback(devices.close)
-        outbox = Outbox(config.site)
+        clock = system_clock(zone(config.timezone))
+        outside = Outside(config.site, config.dispatch, policies_of(config), clock)
         control = ControlLoop(
             config.dispatch,
             devices.meter,
             devices.batteries,
             devices.pvs,
             devices.switches,
-            (Reporter(config.dispatch, outbox).report, _Watchdog().fed_by, *listeners),
-            system_clock(zone(config.timezone)),
+            (outside.listen, _Watchdog().fed_by, *listeners),
+            clock,
+            outside.told,
         )
         with _signals(stop.set):
-            await _together(control, _link(config, mqtt, outbox), outbox, stop)
-
-
-def _link(config: Config, mqtt: MqttConfig | None, outbox: Outbox) -> MqttLink | None:
-    return None if mqtt is None else MqttLink(config.site, mqtt, outbox)
+            link = None if mqtt is None else outside.link(mqtt)
+            await _together(control, link, outside.outbox, stop)
 
 
 async def _together(control: ControlLoop, link: MqttLink | None, outbox: Outbox, stop: asyncio.Event) -> None:

@@ -28,7 +28,7 @@ def state_message(config: DispatchConfig, cycle: Cycle) -> StateMessage:
     load_w = None if pcc_w is None or pv_w is None or discharge_w is None else pcc_w + pv_w + discharge_w
     timing = cycle.timing
     return StateMessage(
-        at=_iso(snapshot.utc_s),
+        at=iso(snapshot.utc_s),
         seq=cycle.seq,
         mode=decision.mode,
         policy=decision.policy,
@@ -59,8 +59,8 @@ def demand_message(config: DispatchConfig, cycle: Cycle) -> DemandMessage | None
     if config.demand is None or counted is None:
         return None
     return DemandMessage(
-        at=_iso(cycle.snapshot.utc_s),
-        window_begin=_iso(counted.window_begin_utc_s),
+        at=iso(cycle.snapshot.utc_s),
+        window_begin=iso(counted.window_begin_utc_s),
         window_s=config.demand.window_s,
         window_import_wh=round(counted.energy_wh, 1),
         watched=counted.watched,
@@ -154,7 +154,8 @@ def _watts(power_w: float | None) -> float | None:
     return None if power_w is None else round(power_w, 1)
 
 
-def _iso(utc_s: float | None) -> str | None:
+def iso(utc_s: float | None) -> str | None:
+    """UTC as it stands in every message."""
     if utc_s is None:
         return None
     return datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
