@@ -199,11 +199,12 @@ def _schema(what: SchemaName) -> dict[str, Any]:
         from drivers.profile import profile_schema
 
         return profile_schema()
-    from controller.messages import DeviceMessage, StateMessage
+    from controller.commands import COMMANDS
+    from controller.messages import MESSAGES
 
     return {
-        "state": StateMessage.model_json_schema(mode="serialization"),
-        "device": DeviceMessage.model_json_schema(mode="serialization"),
+        **{topic: model.model_json_schema(mode="serialization") for topic, model in MESSAGES.items()},
+        **{f"command/{name}": model.model_json_schema() for name, model in COMMANDS.items()},
     }
 
 

@@ -121,3 +121,14 @@ class EventMessage(Message):
     level: Literal["info", "warning", "error"]
     text: str = Field(description="a sentence")
     data: dict[str, Value] = Field(description="the same for machines")
+
+
+MESSAGES: dict[str, type[Message]] = {
+    "state": StateMessage,
+    "device/<id>": DeviceMessage,
+    "demand": DemandMessage,
+    "orders": OrdersMessage,
+    "reply/<id>": ReplyMessage,
+    "event": EventMessage,
+}
+"""Every message by its topic under `penstock/<site>/`."""

@@ -11,7 +11,7 @@ from controller.dispatch.modes import Mode
 from controller.dispatch.orders import LocalTime
 from controller.reception import MOST_IDS
 from simulators.virtual_time import run
-from tests.unit.ordered_site import LOAD_W, OrderedSite, on_a_site
+from tests.unit.ordered_site import LIMITED, LOAD_W, OrderedSite, on_a_site
 
 NOON_UTC_S = 1_790_000_000.0
 NOON = "2026-09-21T14:13:20Z"
@@ -342,12 +342,10 @@ def test_an_answer_goes_to_the_topic_that_was_asked_for_with_what_belongs_to_it(
         assert [one.correlation for one in letters] == [None, b"\x01\x02"]
         assert json.loads(letters[0].payload) == json.loads(letters[1].payload)
 
-    async def alone() -> None:
-        from tests.unit.ordered_site import LIMITED
-
+    async def without_a_broker() -> None:
         await work(OrderedSite(LIMITED, trusted, 50.0))
 
-    run(alone())
+    run(without_a_broker())
 
 
 @pytest.mark.parametrize(
