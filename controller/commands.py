@@ -129,6 +129,7 @@ class Stop(Command):
 
     name = "stop"
     valid_for_s: Lease = None
+    stop: bool = Field(True, description="false: as the command start")
 
 
 class Start(Command):

@@ -37,6 +37,7 @@ class StateMessage(Message):
     reason: str
     peak_forecast_w: float | None = Field(description="mean import of this billing window, as things stand")
     autonomy_h: float | None = Field(description="how long the batteries carry the house without the grid")
+    alarms: list[str] = Field(description="names of what somebody should look at; empty when all is well")
     loads_shed: int = Field(description="how many switched loads are off")
     age_s: dict[str, float | None] = Field(description="age of each device's reading; null: never read")
     start_jitter_ms: float
@@ -61,6 +62,18 @@ class DeviceMessage(Message):
     writes: int
     write_failures: int
     lease_s: float | None = Field(description="after this silence the device forgets our order; null: never")
+
+
+class EnergyMessage(Message):
+    """`energy`: counters in Wh since the first start at this site; they never go back."""
+
+    at: str | None = Field(description="UTC, ISO 8601; null while the clock is not known")
+    import_wh: int
+    export_wh: int
+    charge_wh: int
+    discharge_wh: int
+    pv_wh: int
+    load_wh: int
 
 
 class DemandMessage(Message):
@@ -126,6 +139,7 @@ class EventMessage(Message):
 MESSAGES: dict[str, type[Message]] = {
     "state": StateMessage,
     "device/<id>": DeviceMessage,
+    "energy": EnergyMessage,
     "demand": DemandMessage,
     "orders": OrdersMessage,
     "reply/<id>": ReplyMessage,

@@ -105,10 +105,11 @@ class OrderBook:
         verdict = self._carried_out(command)
         if verdict.result == "refused" or isinstance(command, ClearFault):
             return verdict
-        name = "stop" if isinstance(command, Start) else command.name
+        starts = isinstance(command, Start) or (isinstance(command, Stop) and not command.stop)
+        name = "stop" if starts else command.name
         self.leases.pop(name, None)
         self._orders = None
-        if isinstance(command, Start):
+        if starts:
             self.settings.pop(name, None)
             return verdict
         values = {key: value for key, value in verdict.in_force.items() if value is not None}
@@ -178,9 +179,9 @@ class OrderBook:
                 return _clamped("reserve_pct", command.reserve_pct, [floor], "%")
             case Policy():
                 return self._policy(command.policy)
-            case Stop():
+            case Stop(stop=True):
                 return Verdict("applied", in_force={"stop": True})
-            case Start():
+            case Stop() | Start():
                 if not self._values("stop"):
                     return Verdict("refused", "the site is not stopped")
                 return Verdict("applied", in_force={"stop": None})
@@ -280,5 +281,5 @@ def _most(values: Values, key: str) -> float:
     return _or_inf(_number(values, key))
 
 
-def _or_inf(limit: float | None) -> float:
-    return inf if limit is None else limit
+def _or_inf(most_w: float | None) -> float:
+    return inf if most_w is None else most_w

@@ -6,6 +6,7 @@ from controller.clock import WallClock
 from controller.config import Config
 from controller.dispatch.orders import LocalTime
 from controller.dispatch.settings import DispatchConfig
+from controller.homeassistant import Home, HomeAssistant
 from controller.loop import Cycle, Teller, Told, nothing_told
 from controller.mqtt import Hearing, MqttLink
 from controller.orderbook import OrderBook
@@ -37,13 +38,16 @@ class Outside:
         policies: tuple[str, ...],
         clock: WallClock,
         plan: Teller = nothing_told,
+        insecure: bool = False,
     ) -> None:
         self._site = site
+        self._policies = policies
+        self._reserve_pct = config.policy.reserve_pct
         self._plan = plan
         self.outbox = Outbox(site)
         self._book = OrderBook(config, policies)
         self.reception = Reception(site, self._book, self.outbox, clock)
-        self._reporter = Reporter(config, self.outbox)
+        self._reporter = Reporter(config, self.outbox, insecure)
 
     def listen(self, cycle: Cycle) -> None:
         """What the loop tells on each beat."""
@@ -57,7 +61,10 @@ class Outside:
         orders = self._book.orders(now_s)
         return Told(orders, planned.prices, planned.plan, self._book.clears_fault())
 
-    def link(self, mqtt: MqttConfig) -> MqttLink:
-        """The connection to the broker that carries it all."""
-        commands = Hearing(self.reception.topics, self.reception.hear)
-        return MqttLink(self._site, mqtt, self.outbox, (commands,))
+    def link(self, mqtt: MqttConfig, devices: tuple[str, ...]) -> MqttLink:
+        """The connection to the broker that carries it all; `devices` are their ids."""
+        hearings = [Hearing(self.reception.topics, self.reception.hear)]
+        if mqtt.discovery_prefix:
+            home = Home(self._site, devices, self._policies, self._reserve_pct)
+            hearings += HomeAssistant(home, mqtt.discovery_prefix, self.outbox).hearings
+        return MqttLink(self._site, mqtt, self.outbox, hearings)

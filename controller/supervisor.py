@@ -44,7 +44,13 @@ async def run_site(
         devices = open_devices(config)
         stack.push_async_callback(devices.close)
         clock = system_clock(zone(config.timezone))
-        outside = Outside(config.site, config.dispatch, policies_of(config), clock)
+        outside = Outside(
+            config.site,
+            config.dispatch,
+            policies_of(config),
+            clock,
+            insecure=mqtt is not None and mqtt.insecure,
+        )
         control = ControlLoop(
             config.dispatch,
             devices.meter,
@@ -56,7 +62,7 @@ async def run_site(
             outside.told,
         )
         with _signals(stop.set):
-            link = None if mqtt is None else outside.link(mqtt)
+            link = None if mqtt is None else outside.link(mqtt, tuple(one.id for one in config.devices))
             await _together(control, link, outside.outbox, stop)
 
 

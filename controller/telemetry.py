@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
+from controller.alarms import alarms
 from controller.dispatch.islanding import autonomy_h
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.loop import Cycle
-from controller.messages import DemandMessage, DeviceMessage, StateMessage
+from controller.messages import DemandMessage, DeviceMessage, EnergyMessage, StateMessage
 from drivers.device import BatteryReading, MeterReading, PvReading, SwitchReading
 
 
-def state_message(config: DispatchConfig, cycle: Cycle) -> StateMessage:
+def state_message(config: DispatchConfig, cycle: Cycle, insecure: bool = False) -> StateMessage:
     """The site as this cycle saw it; sums are null as soon as one part is not fresh."""
     snapshot, decision = cycle.snapshot, cycle.decision
     now_s = snapshot.now_s
@@ -44,6 +46,7 @@ def state_message(config: DispatchConfig, cycle: Cycle) -> StateMessage:
         reason=decision.reason,
         peak_forecast_w=_watts(decision.peak_forecast_w),
         autonomy_h=_hours(decision.autonomy_h, config, snapshot, load_w),
+        alarms=list(alarms(cycle, insecure)),
         loads_shed=decision.loads_closed.count(False),
         age_s={one.id: _age_s(one.reading, now_s) for one in cycle.stations},
         start_jitter_ms=round(timing.start_jitter_s * 1e3, 3),
@@ -51,6 +54,11 @@ def state_message(config: DispatchConfig, cycle: Cycle) -> StateMessage:
         decide_ms=round(timing.decide_s * 1e3, 3),
         overruns=timing.overruns,
     )
+
+
+def energy_message(cycle: Cycle) -> EnergyMessage:
+    """The counters that may be told."""
+    return EnergyMessage(at=iso(cycle.snapshot.utc_s), **asdict(cycle.energy))
 
 
 def demand_message(config: DispatchConfig, cycle: Cycle) -> DemandMessage | None:

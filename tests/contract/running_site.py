@@ -39,7 +39,7 @@ async def a_running_site(config: MqttConfig, cycle_s: float = 0.1) -> AsyncItera
     outside = Outside("house-7", dispatch, ("self_consumption", "follow", "standby"), no_clock)
     house = a_house(constant(700.0), constant(3000.0))
     control = a_loop(house, outside.listen, config=dispatch, told=outside.told)
-    link = outside.link(config)
+    link = outside.link(config, ("grid", "bat1", "roof"))
     tasks = [asyncio.create_task(control.run()), asyncio.create_task(link.run())]
     try:
         yield RunningSite(control, outside, link)
