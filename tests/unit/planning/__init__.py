@@ -1,0 +1,1 @@
+"""Planning: what its tests share is in `sites.py`."""
