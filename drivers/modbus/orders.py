@@ -30,12 +30,13 @@ class Orders:
         if lease is not None and lease.repeat_s is not None:
             self._refresh_s = lease.repeat_s
         self._sign_off = SignOff(control, profile.response, profile.role)
-        self._budgets = {
+        self.budgets = {
             point.address: Guard(0.0, 0.0, point.writes_per_day)
             for one in (profile, *profile.variants.values())
             for point in one.points.values()
             if point.writes_per_day is not None
         }
+        """The write budget of each register that wears out, by its address."""
         self._taken_over_on: int | None = None
         self._released_on: int | None = None
         self._newest: tuple[Write, ...] = ()
@@ -262,9 +263,9 @@ class Orders:
     def _spend(self, points: Sequence[Point]) -> None:
         """Count the writes; DeviceError when a register that wears out had all it may have in 24 h."""
         for point in points:
-            if point.address in self._budgets:
+            if point.address in self.budgets:
                 try:
-                    self._budgets[point.address].spend_write(_now_s())
+                    self.budgets[point.address].spend_write(_now_s())
                 except GuardError as error:
                     # Not the guard's verdict on an order: the device stays as it is, and nothing is wrong.
                     raise DeviceError(f"{point.name}: {error}") from None
