@@ -191,6 +191,17 @@ class Store:
         except (*_REFUSALS, OSError) as error:
             raise _named(error, self._path) from None
 
+    def check_writable(self) -> None:
+        """DamagedError when the file, in a folder that can be written, says that it must not be."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(f"PRAGMA user_version={VERSION}")
+            self._db.execute("ROLLBACK")
+        except _REFUSALS as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+                raise DamagedError(f"{self._path} says of itself that it is read-only") from None
+            raise _named(error, self._path) from None
+
     def close(self) -> None:
         """Close it; what was not saved is gone."""
         try:
@@ -225,6 +236,8 @@ def open_store(folder: Path) -> tuple[Store, Kept]:
             try:
                 store.prepare()
                 kept = store.read()
+                store.copy_to(BEFORE)
+                store.check_writable()
             except DamagedError as error:
                 store.close()
                 alarms.append(f"{error}; it was set aside as {set_aside(path)}")
@@ -233,7 +246,6 @@ def open_store(folder: Path) -> tuple[Store, Kept]:
                 store.close()
                 raise
             kept.alarms[:0] = alarms
-            store.copy_to(BEFORE)
             return store, kept
     except OSError as error:
         raise _named(error, folder) from None
@@ -317,7 +329,7 @@ def _number(path: Path) -> int:
 
 
 def _chained(before: str, seq: int, utc_s: float | None, who: str, what: str) -> str:
-    return sha256(json.dumps([before, seq, utc_s, who, what]).encode()).hexdigest()
+    return sha256(json.dumps([before, seq, utc_s, who, what], default=repr).encode()).hexdigest()
 
 
 def _crc(seq: int, body: str) -> int:
