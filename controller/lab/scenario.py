@@ -132,9 +132,14 @@ class Scenario:
         return local_time(self.begin_utc_s + at_s, zone(self.config.timezone or "UTC"))
 
 
-def load_scenario(path: Path) -> Scenario:
-    """The scenario of a file; DoorError lists everything that is wrong with it."""
+def load_scenario(path: Path, site: Path | None = None) -> Scenario:
+    """The scenario of a file; DoorError lists everything that is wrong with it.
+
+    A `site` takes the place of the scenario's own, with everything that it would put on top.
+    """
     text, tables = read_toml(path)
+    if site is not None:
+        tables["site"] = {"file": str(site.absolute())}
     return scenario_of(path, text, tables)
 
 
