@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from math import inf
 
 from drivers.simulated import BatteryPort, PvPort
-from simulators.battery import Lithium, LithiumParams
+from simulators.cells.contract import CellsParams
+from simulators.converter import InverterParams
 from simulators.grid import Grid
-from simulators.inverter import BatteryInverter, InverterParams, crossing_s
+from simulators.inverter import BatteryInverter, crossing_s
 from simulators.island import IslandParams, Supply, Transfer
 from simulators.meters import HouseMeter, MeterParams, SlowMeter
 from simulators.ports import HouseBattery, HousePv
@@ -29,7 +30,7 @@ class BatteryUnit:
     One that `forms_grid` carries the house when the grid is gone; one that does not rests then.
     """
 
-    cells: LithiumParams
+    cells: CellsParams
     inverter: InverterParams
     soc_pct: float = 50.0
     phase: int | None = None
@@ -97,8 +98,7 @@ class House:
         self.speed = speed
         self.now_s = begin_s
         self.batteries = tuple(
-            BatteryInverter(unit.inverter, Lithium(unit.cells, unit.soc_pct), begin_s, speed)
-            for unit in batteries
+            BatteryInverter(unit.inverter, unit.cells.new(unit.soc_pct), begin_s, speed) for unit in batteries
         )
         self.pvs = tuple(PvInverter(unit.rated_w, unit.dead_time_s) for unit in pvs)
         self.begin_s = begin_s

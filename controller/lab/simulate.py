@@ -212,7 +212,7 @@ class _Site:
         self._world = world
         self._house = house
         self._marks_wh = [
-            _marks_wh(settings, self._config.policy.reserve_pct, battery.cells.params.capacity_wh)
+            _marks_wh(settings, self._config.policy.reserve_pct, battery.cells.capacity_wh)
             for settings, battery in zip(self._config.batteries, house.batteries, strict=True)
         ]
         self._caps_before_w: tuple[float | None, ...] = ()
