@@ -6,6 +6,6 @@ chemistries.
 """
 
 from simulators.cells.contract import Cells, CellsParams
-from simulators.cells.presets import KINDS, chemistry
+from simulators.cells.presets import KINDS, Kind, chemistry
 
-__all__ = ["KINDS", "Cells", "CellsParams", "chemistry"]
+__all__ = ["KINDS", "Cells", "CellsParams", "Kind", "chemistry"]

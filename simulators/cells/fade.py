@@ -23,7 +23,7 @@ class Fade(Protocol):
         """Of the capacity when new, a share of 1."""
         ...
 
-    def rest(self, hours: float, temperature_c: float, soc: float, cell_v: float) -> None:
+    def rest(self, hours: float, temperature_c: float, soc_share: float, cell_v: float) -> None:
         """Grow older without cycling."""
         ...
 
@@ -47,9 +47,9 @@ class LfpFade:
     def loss(self) -> float:
         return sqrt(self._rest_squared) + sqrt(self._cycle_squared)
 
-    def rest(self, hours: float, temperature_c: float, soc: float, cell_v: float) -> None:
+    def rest(self, hours: float, temperature_c: float, soc_share: float, cell_v: float) -> None:
         warmth = exp(-17126.0 / GAS_J_PER_MOL_K * (1 / (temperature_c + KELVIN) - 1 / 298.15))
-        middle = soc - 0.5
+        middle = soc_share - 0.5
         rate = 1.2571e-5 * warmth * (2.8575 * middle * middle * middle + 0.60225)
         self._rest_squared += rate * rate * hours * 3600
 
@@ -72,7 +72,7 @@ class NmcFade:
         root = sqrt(self._rest_power)
         return root * sqrt(root) + sqrt(self._cycle_squared)
 
-    def rest(self, hours: float, temperature_c: float, soc: float, cell_v: float) -> None:
+    def rest(self, hours: float, temperature_c: float, soc_share: float, cell_v: float) -> None:
         rate = max(7.543 * cell_v - 23.75, 1e-3) * 1e6 * exp(-6976.0 / (temperature_c + KELVIN))
         self._rest_power += exp(4 / 3 * log(rate)) * hours / 24
 
@@ -90,7 +90,7 @@ class LeadLife:
     """
 
     cycles_at_half: float
-    depth_power: float
+    depth_exponent: float
     float_years: float
 
 
@@ -110,13 +110,13 @@ class LeadFade:
     def loss(self) -> float:
         return 0.2 * self.used
 
-    def rest(self, hours: float, temperature_c: float, soc: float, cell_v: float) -> None:
+    def rest(self, hours: float, temperature_c: float, soc_share: float, cell_v: float) -> None:
         pace = exp(log(2.0) * (temperature_c - 20) / 10)
         self.used += hours / 8766 / self._life.float_years * pace
 
     def half_cycle(self, depth: float, c_rate: float, cell_v: float) -> None:
         life = self._life
-        self.used += 0.5 / life.cycles_at_half * exp(life.depth_power * log(depth / 0.5))
+        self.used += 0.5 / life.cycles_at_half * exp(life.depth_exponent * log(depth / 0.5))
 
 
 class HalfCycles:
@@ -126,21 +126,21 @@ class HalfCycles:
 
     TURN = 0.01
 
-    def __init__(self, soc: float) -> None:
-        self._turn = self._extreme = soc
+    def __init__(self, soc_share: float) -> None:
+        self._turn = self._extreme = soc_share
         self._hours = 0.0  # of flow since the turn
         self._rising = False
 
-    def watch(self, soc: float, hours: float) -> tuple[float, float] | None:
+    def watch(self, soc_share: float, hours: float) -> tuple[float, float] | None:
         """Depth and mean C rate of the half cycle that has just ended, if one has."""
         self._hours += hours
-        if (soc > self._extreme) if self._rising else (soc < self._extreme):
-            self._extreme = soc
+        if (soc_share > self._extreme) if self._rising else (soc_share < self._extreme):
+            self._extreme = soc_share
             return None
-        if abs(soc - self._extreme) < self.TURN:
+        if abs(soc_share - self._extreme) < self.TURN:
             return None
         depth, flown_h = abs(self._extreme - self._turn), self._hours
-        self._turn, self._extreme = self._extreme, soc
+        self._turn, self._extreme = self._extreme, soc_share
         self._rising = not self._rising
         self._hours = 0.0
         return (depth, depth / flown_h) if depth > self.TURN and flown_h > 0 else None

@@ -36,7 +36,7 @@ class LeadAcidParams:
 
     `capacity_wh` is that of a discharge in 10 h, at 2 V a cell. `capacities` are those in 20, 10 and 1 h, in
     parts of it. `resistance` is the voltage lost at a current of one capacity (10 h) an hour, V a cell.
-    Charging loses more as the plates fill up, by `charge_rise` (Copetti et al., Progress in Photovoltaics 1,
+    Charging loses more as the plates fill up, by `thickening` (Copetti et al., Progress in Photovoltaics 1,
     1993, for the form): at a tenth of the capacity an hour a cell is at 2.4 V when it is 85 % full. Gas is
     what flows at 2.23 V and 20 C, in capacities an hour. Voltages are of a cell at 25 C.
     """
@@ -48,7 +48,7 @@ class LeadAcidParams:
     max_charge_w: float = inf
     max_discharge_w: float = inf
     resistance: float = 0.06
-    charge_rise: float = 11.0
+    thickening: float = 11.0
     acceptance_per_h: float = 1.0
     lowest_v: float = 1.80
     absorption_v: float = 2.40
@@ -57,7 +57,7 @@ class LeadAcidParams:
     gas_per_v: float = 11.0
     gas_per_k: float = 0.06
     volts_per_k: float = -0.004
-    capacity_per_k: float = 0.007
+    cold_per_k: float = 0.007
     discharge_by_temperature: Points = ((-20.0, 0.3), (0.0, 0.8), (20.0, 1.0))
     heat_j_per_k: float = 0.0
     cooling_w_per_k: float = 0.0
@@ -239,13 +239,13 @@ class LeadAcidCells:
 
     def _lowest_head(self) -> float:
         """What cold acid does not give (IEC 60896-11: about 0.7 % of the capacity a degree)."""
-        return max(0.0, self.params.capacity_per_k * (25.0 - self.temperature_c)) + 0.005
+        return max(0.0, self.params.cold_per_k * (25.0 - self.temperature_c)) + 0.005
 
     def _resistance(self, charging: bool) -> float:
         if not charging:
             return self._ohm
         head = min(self._head(), 1.0)
-        return self._ohm * (1.0 + self.params.charge_rise * head / (1.05 - head))
+        return self._ohm * (1.0 + self.params.thickening * head / (1.05 - head))
 
     def _gas_a(self, at_v: float) -> float:
         params = self.params

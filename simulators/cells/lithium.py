@@ -44,7 +44,7 @@ class LithiumCellParams:
     max_discharge_w: float = inf
     resistance: float = 0.035
     coulombic_efficiency: float = 0.998
-    self_discharge_per_h: float = 3e-5
+    leaks_per_h: float = 3e-5
     taper_from_pct: float = 92.0
     charge_by_temperature: Points = ((0.0, 0.0), (5.0, 0.3), (15.0, 1.0), (45.0, 1.0), (55.0, 0.0))
     discharge_by_temperature: Points = ((-20.0, 0.0), (0.0, 0.6), (10.0, 1.0), (50.0, 1.0), (60.0, 0.0))
@@ -164,7 +164,7 @@ class LithiumCells:
         if hours <= 0:
             return 0.0
         before_wh = self.stored_wh
-        moved = -self.params.self_discharge_per_h * hours * self._soc
+        moved = -self.params.leaks_per_h * hours * self._soc
         if discharge_wh:
             current_a = self._current_a(discharge_wh / hours)
             flown = current_a * hours / self._ah

@@ -18,7 +18,7 @@ from simulators.cells.lead_acid import LeadAcidParams
 from simulators.cells.lithium import LithiumCellParams
 
 Kind = Literal["simple", "lfp", "nmc", "agm", "flooded", "opzs"]
-KINDS: tuple[str, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 LFP_V = (
     (0.0, 2.50),
