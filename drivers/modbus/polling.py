@@ -90,6 +90,10 @@ class Poller:
         self._third = [one for one in polled if one.block.every == "third"]
         self._slow = [one for one in polled if one.block.every == "slow"]
         self._once = [one for one in polled if one.block.every == "once"]
+        self._holders: dict[str, list[_Polled]] = {}
+        for one in self._fast + self._third + self._slow:
+            for name in one.names:
+                self._holders.setdefault(name, []).append(one)
         self._quiet = profile.quiet
         self._identity_points = [profile.gives[name] for name in IDENTITY if name in profile.gives]
 
@@ -143,13 +147,12 @@ class Poller:
         """
         await self.identified(deadline_s)
         others = self._once + self._third + self._slow
+        now_s = asyncio.get_running_loop().time()
         for one in self._fast if fresh or not others else ():
-            age_s = asyncio.get_running_loop().time() - one.taken_at_s
-            if one.connects != self.link.connects or (fresh and age_s >= FRESH_S):
+            if one.connects != self.link.connects or (fresh and now_s - one.taken_at_s >= FRESH_S):
                 await self._read(one, deadline_s)
         for one in self._third + self._slow:
-            age_s = asyncio.get_running_loop().time() - one.taken_at_s
-            if one.connects != self.link.connects or age_s > CARRY_S:
+            if one.connects != self.link.connects or now_s - one.taken_at_s > CARRY_S:
                 await self._read(one, deadline_s)
         return self._same_connection(others or self._fast)
 
@@ -183,8 +186,7 @@ class Poller:
 
     def read_at_s(self, point: str) -> float:
         """When a point was last read; minus infinity if it never was."""
-        holders = (one.taken_at_s for one in self._fast + self._third + self._slow if point in one.names)
-        return max(holders, default=-math.inf)
+        return max((one.taken_at_s for one in self._holders.get(point, ())), default=-math.inf)
 
     def required(self, values: dict[str, Value], name: str) -> float:
         """A reading's field that must be there; DeviceError saying what stands in its register instead."""
