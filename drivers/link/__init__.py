@@ -215,15 +215,17 @@ class Link:
             raise Unanswered("others kept the bus busy until the deadline") from None
         line: Line | None = None
         try:
-            await self._keep_silence(deadline_s)
+            if self._quiet_until_s > _now_s():
+                await asyncio.sleep(min(self._quiet_until_s, deadline_s) - _now_s())
             self._refuse_while_let_alone(unit)
             line = self._line_for(on_connect)
         finally:
             if line is None:
                 self._turns.give_back()
         # The exchange outlives a caller who is cancelled, so the next one never meets half of it.
-        answered: asyncio.Future[Words] = asyncio.get_running_loop().create_future()
-        asked_at_s = _now_s()
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Words] = loop.create_future()
+        asked_at_s = loop.time()
         exchange = self._in_flight = line.ask(question, self._timing.timeout_s, deadline_s)
         exchange.add_done_callback(lambda _: self._end_turn(exchange, answered, unit, asked_at_s, line))
         return await answered
@@ -232,11 +234,6 @@ class Link:
         why_not = self._patience.why_not(unit, _now_s())
         if why_not is not None:
             raise Unanswered(why_not)
-
-    async def _keep_silence(self, deadline_s: float) -> None:
-        gap_s = self._quiet_until_s - _now_s()
-        if gap_s > 0:
-            await asyncio.sleep(min(gap_s, deadline_s - _now_s()))
 
     def _line_for(self, on_connect: int | None) -> Line:
         if self._live is None:

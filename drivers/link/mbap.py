@@ -82,6 +82,7 @@ class MbapConnection(TransactionManager):
         self._on_lost = on_lost
         self._why_lost = ""
         self._answered = False
+        self._newest_answered = 0
         self._heard = bytearray()
         self._question: Question | None = None  # as long as it waits for its answer
         self._reply: Answer = self.loop.create_future()
@@ -192,20 +193,26 @@ class MbapConnection(TransactionManager):
             self._late.remove(transaction)
             self.discarded += 1
             self._last_wrong = f"a late reply to transaction {transaction} came"
+        elif transaction == self._newest_answered and not self._awaits(transaction):
+            # The same once more: harmless, as the answer to a later question it would not count.
+            self.discarded += 1
         elif question is None:
             self._discard(f"a reply to transaction {transaction} came when none was awaited")
         elif transaction != self._transaction:
             self._discard(f"a reply to transaction {transaction} instead of {self._transaction}")
         elif (fault := question.fault_in(unit, reply)) is None:
-            self._answered = True
+            self._answered, self._newest_answered = True, transaction
             self._settle()
             self._reply.set_result(struct.unpack_from(f">{question.words}H", reply, 2))
         elif isinstance(fault, Refused):
-            self._answered = True
+            self._answered, self._newest_answered = True, transaction
             self._fail(fault)
         else:
             self._fail(fault)
             self._discard(str(fault))
+
+    def _awaits(self, transaction: int) -> bool:
+        return self._question is not None and transaction == self._transaction
 
     def _discard(self, what: str) -> None:
         self.discarded += 1

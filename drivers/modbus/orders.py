@@ -31,12 +31,13 @@ class Orders:
         if lease is not None and lease.repeat_s is not None:
             self._refresh_s = lease.repeat_s
         self._sign_off = SignOff(control, profile.response, profile.role)
-        self._budgets = {
+        self.budgets = {
             point.address: Guard(0.0, 0.0, point.writes_per_day)
             for one in (profile, *profile.variants.values())
             for point in one.points.values()
             if point.writes_per_day is not None
         }
+        """The write budget of each register that wears out, by its address."""
         self._taken_over_on: int | None = None
         self._released_on: int | None = None
         self._newest: tuple[Write, ...] = ()
@@ -107,14 +108,16 @@ class Orders:
                 writes = newest
             else:
                 writes = self._news(newest)
-                if not writes:
+                waits = order_w != 0 and now_s - self._changed_at_s < self._control.change_s
+                if not writes or waits:  # an order in A moves with the voltage; that can wait too
                     return
         except ValueError as error:
             raise DeviceError(f"{self._poller.device_id}: {error}") from None
         due = self._due(writes, to_rest=order_w == 0)
         self._taken_over_on = self._released_on = None
-        if order_w != self._order_w:
-            self._order_w, self._changed_at_s = order_w, now_s
+        self._order_w = order_w
+        if due:
+            self._changed_at_s = now_s
         await self._write(due, connects, deadline_s)
         self._taken_over_on, self._newest = connects, newest
         before = values if taking_over else self._said
@@ -261,7 +264,7 @@ class Orders:
         known = self._known(self._poller.values(_now_s()))
         due = tuple(write for write in writes if not self._stands(write, known))
         for name in (name for write in due for name in write.points):
-            budget = self._budgets.get(self._profile.points[name].address)
+            budget = self.budgets.get(self._profile.points[name].address)
             if budget is not None:
                 try:
                     budget.spend_write(_now_s(), to_rest=to_rest)

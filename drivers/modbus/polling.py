@@ -12,7 +12,7 @@ from drivers.control import Sum
 from drivers.device import DeviceError
 from drivers.link import Link, ModbusExceptionReply
 from drivers.profile.codec import signed
-from drivers.profile.model import IDENTITY, Block, DeviceProfile, Point, Probe
+from drivers.profile.model import GIVES, IDENTITY, Block, DeviceProfile, Point, Probe
 from drivers.profile.sums import with_sums
 from drivers.registers import Field, Value, block_decoder, decode
 
@@ -95,6 +95,7 @@ class Poller:
             for name in one.names:
                 self._holders.setdefault(name, []).append(one)
         self._quiet = profile.quiet
+        self._named = {name: profile.named(name) for name in GIVES[profile.role]}
         self._identity_points = [profile.gives[name] for name in IDENTITY if name in profile.gives]
 
     async def poll(self, deadline_s: float) -> tuple[float, dict[str, Value]]:
@@ -202,7 +203,7 @@ class Poller:
 
     def number(self, values: dict[str, Value], name: str) -> float | None:
         """A reading's field that may be missing."""
-        value = values.get(self.profile.named(name))
+        value = values.get(self._named[name])
         return value if isinstance(value, float) else None
 
     async def _know_the_device(self, deadline_s: float) -> None:
