@@ -259,7 +259,7 @@ class Orders:
 
         A register that wears out is not written with what it holds already.
         """
-        if not self._budgets:
+        if not self.budgets:
             return tuple(writes)
         known = self._known(self._poller.values(_now_s()))
         due = tuple(write for write in writes if not self._stands(write, known))
