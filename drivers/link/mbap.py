@@ -125,8 +125,8 @@ class MbapConnection(TransactionManager):
         self._question, self._last_wrong = question, ""
         self._transaction = next(self._transactions)
         pdu = question.pdu
-        # One call from the base class: a request goes out whole, or the connection is lost.
-        self.send(MBAP.pack(self._transaction, 0, len(pdu) + 1, question.unit) + pdu)
+        framed = MBAP.pack(self._transaction, 0, len(pdu) + 1, question.unit) + pdu
+        self.transport.write(framed)  # type: ignore[attr-defined]  # the base class calls it a BaseTransport
         self._patience = self.loop.call_later(timeout_s, self._lose_patience, timeout_s)
         return self._reply
 
