@@ -186,9 +186,12 @@ def commission(
         typer.Option(help="Charge and discharge each battery with at most so many W; asked for if left out."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Consent to it; nobody is asked.")] = False,
-    pv: Annotated[bool, typer.Option("--pv", help="Also curtail each PV inverter for half a minute.")] = False,
+    pv: Annotated[
+        bool, typer.Option("--pv", help="Also curtail each PV inverter for half a minute.")
+    ] = False,
     lease_wait: Annotated[
-        float, typer.Option(help="Try whether an order is forgotten where that takes at most so many seconds.")
+        float,
+        typer.Option(help="Try whether an order is forgotten where that takes at most so many seconds."),
     ] = 150.0,
     report: Annotated[Path | None, typer.Option(help="Write a page with plots here (HTML).")] = None,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def commission_site(
 ) -> bool:
     """Run it; whether the controller may go live. `KeyboardInterrupt` after a Ctrl-C, all released."""
     config = load_config(site)
+    logging.getLogger("drivers").setLevel(logging.ERROR)  # what fails is part of the report
     console = Console(stderr=True)
     terms = Terms(_consent_w(config, consent_w, yes, console), curtail_pv, lease_wait_s)
     report = Report(config, terms)

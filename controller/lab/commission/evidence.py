@@ -21,7 +21,7 @@ ENOUGH_STEPS = 6
 MAD_TO_SIGMA = 1.4826
 """Of a normal distribution; and the median's error is 1.2533 times the mean's."""
 MEDIAN_TO_MEAN = 1.2533
-NOTHING = 0.15
+NOTHING, NEXT_TO_NOTHING = 0.15, 0.05
 PHASE_PART = 0.15
 BEYOND = 3.0
 
@@ -114,7 +114,7 @@ def verdicts(named: Named, steps: Sequence[Transition]) -> list[Finding]:
     if not battery.is_sure:
         text = f"does not hold what is ordered: {_spoken(battery)} for each watt, now more, now less"
         return [Finding("stop", named.battery, "orders", text)]
-    if abs(battery.value) < NOTHING and abs(meter.value) < NOTHING + meter.error:
+    if abs(battery.value) < NEXT_TO_NOTHING and abs(meter.value) < NOTHING + meter.error:
         text = "takes orders and does nothing: neither itself nor the meter shows any change"
         return [Finding("stop", named.battery, "orders", text)]
     if not meter.is_sure:

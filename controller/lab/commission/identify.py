@@ -26,6 +26,8 @@ RAMP_PARTS = (0.8, 1.0, 1.25)
 WORTH_IT = 0.6
 """A ramp is believed in when it leaves less than this part of the error that the lag alone leaves."""
 FEWEST_READINGS = 12
+FASTEST_S = 0.1
+"""Anything faster cannot be told from it at the pace of the readings, and 0 would mean "not known"."""
 LATER_S = np.arange(0.0, 12.01, 0.25)
 
 
@@ -63,7 +65,9 @@ def response(orders_at: Sequence[tuple[float, float, float]], samples: Sequence[
         (ramp_error, ramp_dead_s), ramp_lag_s, ramp = min(with_ramp)
         if ramp_error < WORTH_IT * error:
             dead_s, lag_s, ramp_w_per_s = ramp_dead_s, ramp_lag_s, ramp
-    return Response(round(dead_s, 1), lag_s, None if ramp_w_per_s is None else round(ramp_w_per_s, -1))
+    return Response(
+        max(round(dead_s, 1), FASTEST_S), lag_s, None if ramp_w_per_s is None else round(ramp_w_per_s, -1)
+    )
 
 
 def _great_steps(orders_at: Sequence[tuple[float, float, float]]) -> list[_Step]:

@@ -64,9 +64,10 @@ def _holds(sample: Sample, order_w: float) -> bool:
 
 
 def _forgot(sample: Sample, order_w: float, says_so: bool) -> bool:
-    """By its own word where it has one, else by its power."""
-    if says_so:
-        return sample.battery.setpoint_w is None
+    """By its own word, where it has one, or by its power."""
+    said_w = sample.battery.setpoint_w
+    if says_so and (said_w is None or abs(said_w - order_w) > HELD_SHARE * abs(order_w)):
+        return True
     return not _holds(sample, order_w)
 
 

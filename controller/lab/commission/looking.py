@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
@@ -11,7 +11,12 @@ from controller.config import Config, DeviceEntry
 from controller.devices import Devices
 from controller.lab.commission.bench import Bench
 from controller.lab.commission.findings import Finding
-from controller.lab.commission.plausible import battery_findings, meter_findings, timing_findings
+from controller.lab.commission.plausible import (
+    battery_findings,
+    knows_amperes,
+    meter_findings,
+    timing_findings,
+)
 from controller.recognising import fits
 from controller.scanning import answers
 from drivers.address import parse_connection
@@ -20,22 +25,28 @@ from drivers.link import Link
 from drivers.modbus.polling import Poller
 from drivers.profile.model import IDENTITY
 
-LOOK_S, EVERY_S = 10.0, 0.5
+LOOK_S, LONGER_S, EVERY_S = 10.0, 30.0, 0.5
+"""A meter that shows few new values in the first time is looked at for the second."""
+FEW_CHANGES = 5
 FIRST_TRIES, TRY_AGAIN_S = 3, 1.5
 IDENTITY_WITHIN_S = 8.0
 USUAL_UNITS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 71, 100, 126, 227, 247)
 """Where devices are found that are not at the unit somebody wrote down."""
 SHOWN_FITS = 3
 QUIET_PV_W = 20.0
-SHORTEST_PERIOD_READINGS = 3
+FEWEST_GAPS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What looking came to; `meter_period_s` is 0 where the meter has a new value with every look."""
+    """What looking came to; `meter_period_s` is 0 where the meter has a new value with every look.
+
+    `knows_amperes`: the meter's watts could be held against its volts and amperes.
+    """
 
     findings: list[Finding]
     meter_period_s: float
+    knows_amperes: bool
 
 
 async def look_around(bench: Bench, config: Config, devices: Devices) -> Seen:
@@ -52,12 +63,12 @@ async def look_around(bench: Bench, config: Config, devices: Devices) -> Seen:
             findings.append(await _why_silent(entry, link, bench.trouble[entry.id]))
     meters, batteries, quiet = await _watch(bench, config, answering)
     if meters:
-        findings += meter_findings(config.meter.id, [one for _, one in meters], quiet)
+        findings += meter_findings(config.meter.id, [one for _, one in meters], config.phases, quiet)
     for index, readings in batteries.items():
         findings += battery_findings(config.dispatch.batteries[index], readings)
     for entry in answering:
         findings += timing_findings(entry.id, bench.took_s[entry.id], config.cycle_s)
-    return Seen(findings, _period_s(meters))
+    return Seen(findings, _period_s(meters), knows_amperes([one for _, one in meters]))
 
 
 async def _answers_at_last(bench: Bench, config: Config, entry: DeviceEntry) -> bool:
@@ -121,8 +132,10 @@ async def _watch(
     meters: list[tuple[float, MeterReading]] = []
     batteries: dict[int, list[BatteryReading]] = {}
     quiet = bool(config.pvs) and len(answering) == len(config.devices) - len(config.switches)
-    until_s = loop.time() + LOOK_S
-    while loop.time() < until_s:
+    began_s = loop.time()
+    while loop.time() < began_s + LOOK_S or (
+        meters and len(_changes_s(meters)) < FEW_CHANGES and loop.time() < began_s + LONGER_S
+    ):
         next_s = loop.time() + EVERY_S
         for entry in answering:
             reading = await _read(bench, config, entry)
@@ -138,13 +151,19 @@ async def _watch(
 
 
 def _period_s(meters: list[tuple[float, MeterReading]]) -> float:
-    """How often the meter had a new value, from the times between changes; 0 when with about every look."""
-    changes_s = [
-        at_s
-        for (_, one), (at_s, other) in pairwise(meters)
-        if (one.pcc_import_w, one.phase_import_w) != (other.pcc_import_w, other.phase_import_w)
-    ]
-    gaps_s = [later - earlier for earlier, later in pairwise(changes_s)]
-    if len(gaps_s) < SHORTEST_PERIOD_READINGS or median(gaps_s) < 2 * EVERY_S:
+    """How often the meter has a new value; 0 when with about every look, or too seldom to tell."""
+    gaps_s = [later - earlier for earlier, later in pairwise(_changes_s(meters))]
+    if len(gaps_s) < FEWEST_GAPS or median(gaps_s) < 2 * EVERY_S:
         return 0.0
-    return median(gaps_s)
+    if max(gaps_s) - min(gaps_s) > 2 * EVERY_S:  # the load changes now and then, not the meter
+        return 0.0
+    return round(sum(gaps_s) / len(gaps_s), 1)
+
+
+def _changes_s(meters: list[tuple[float, MeterReading]]) -> list[float]:
+    """When the meter had a new value; counters are often read at a pace of their own."""
+
+    def shown(reading: MeterReading) -> MeterReading:
+        return replace(reading, taken_at_s=0.0, import_wh=None, export_wh=None)
+
+    return [at_s for (_, one), (at_s, other) in pairwise(meters) if shown(one) != shown(other)]

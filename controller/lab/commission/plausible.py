@@ -16,7 +16,7 @@ SUPPLIES_V = (120.0, 230.0)
 BAND_SHARE = 0.2
 FREQUENCIES_HZ = (50.0, 60.0)
 FREQUENCY_BAND_HZ = 3.0
-CURRENT_A, LOADED_A = 1.0, 4.0
+CURRENT_A, LOADED_A = 0.3, 4.0
 """Below the first, power and current say nothing about each other; above the second, not even reactive
 power explains a tenth."""
 SCALES = (10.0, 0.1, 100.0, 0.01, 1000.0, 0.001)
@@ -26,21 +26,31 @@ PHASE_SUM_W, PHASE_SUM_SHARE = 100.0, 0.1
 RESTING_EXPORT_W = 80.0
 
 
-def meter_findings(device: str, readings: Sequence[MeterReading], rests_without_pv: bool) -> list[Finding]:
-    """What is odd about a meter; nothing if nothing is. `rests_without_pv`: nothing on site feeds in."""
+def meter_findings(
+    device: str, readings: Sequence[MeterReading], phases: int, rests_without_pv: bool
+) -> list[Finding]:
+    """What is odd about a meter, or that nothing is. `rests_without_pv`: nothing on site feeds in."""
     found = [
-        *_voltages(device, readings),
+        *_voltages(device, readings, phases),
         *_frequencies(device, readings),
         *_watts_and_amperes(device, readings),
         *_sums(device, readings),
     ]
     if rests_without_pv and not found:
         found += _exporting_phases(device, readings)
-    return found
+    return found or [Finding("good", device, "plausible", f"makes sense: {_shown(readings[-1], phases)}")]
 
 
-def _voltages(device: str, readings: Sequence[MeterReading]) -> list[Finding]:
-    for phase in range(max((len(one.phase_voltage_v) for one in readings), default=0)):
+def _shown(reading: MeterReading, phases: int) -> str:
+    """The newest reading in short."""
+    volts = ", ".join(f"{one:.0f} V" for one in reading.phase_voltage_v[:phases])
+    hertz = "" if reading.frequency_hz is None else f"{reading.frequency_hz:.2f} Hz"
+    return ", ".join(part for part in (f"{reading.pcc_import_w:.0f} W", volts, hertz) if part)
+
+
+def _voltages(device: str, readings: Sequence[MeterReading], phases: int) -> list[Finding]:
+    shown = max((len(one.phase_voltage_v) for one in readings), default=0)
+    for phase in range(min(shown, phases)):
         shown_v = median(one.phase_voltage_v[phase] for one in readings if len(one.phase_voltage_v) > phase)
         wrong = _off(shown_v, SUPPLIES_V, lambda nominal_v: BAND_SHARE * nominal_v)
         if wrong:
@@ -75,6 +85,11 @@ def factor(ratio: float) -> str:
         return f"{ratio:.0f} times"
     parts = {10: "a tenth of", 100: "a hundredth of", 1000: "a thousandth of"}
     return parts.get(round(1.0 / ratio), f"{ratio:.2g} times")
+
+
+def knows_amperes(readings: Sequence[MeterReading]) -> bool:
+    """Whether there is enough current to hold the watts against."""
+    return any(abs(one) > CURRENT_A for reading in readings for one in reading.phase_current_a)
 
 
 def _watts_and_amperes(device: str, readings: Sequence[MeterReading]) -> list[Finding]:
@@ -129,7 +144,7 @@ def _exporting_phases(device: str, readings: Sequence[MeterReading]) -> list[Fin
 
 
 def battery_findings(settings: BatterySettings, readings: Sequence[BatteryReading]) -> list[Finding]:
-    """What is odd about a battery; nothing if nothing is."""
+    """What is odd about a battery, or that nothing is."""
     found = []
     newest = readings[-1]
     if newest.soc_pct is not None and not 0.0 <= newest.soc_pct <= 100.0:
@@ -154,7 +169,11 @@ def battery_findings(settings: BatterySettings, readings: Sequence[BatteryReadin
         found.append(Finding("stop", settings.id, "plausible", "reports a fault; mend that first"))
     if newest.grid_present is False:
         found.append(Finding("stop", settings.id, "plausible", "says that the grid is gone"))
-    return found
+    if found:
+        return found
+    soc = "" if newest.soc_pct is None else f", {newest.soc_pct:.0f} %"
+    text = f"makes sense: {newest.battery_discharge_w:.0f} W{soc}"
+    return [Finding("good", settings.id, "plausible", text)]
 
 
 def timing_findings(device: str, took_s: Sequence[float], cycle_s: float) -> list[Finding]:

@@ -10,14 +10,21 @@ from controller.devices import open_devices
 from controller.lab.commission.bench import Bench, CutShort, Sample, narrowed
 from controller.lab.commission.curtail import cap_findings
 from controller.lab.commission.evidence import Named, goes_beyond, phase_of, verdicts
-from controller.lab.commission.findings import Finding, Terms
+from controller.lab.commission.findings import Finding, Kind, Terms
 from controller.lab.commission.identify import Response, meter_lag_s, response
 from controller.lab.commission.leases import PART, lease_findings, smallest_held_w
 from controller.lab.commission.looking import look_around
 from controller.lab.commission.steps import Stepped, stepped
-from drivers.modbus.signoff import TEXT
 
 PATIENT_MS = 3000
+FEWEST_STEPS = 4
+CHANGED = ("foreign", "reverted")
+"""Outcomes that need no second look: somebody else changed the registers that we had written."""
+SAID = {
+    "foreign": "another controller orders this device too; end that one, or leave the device to it",
+    "reverted": "goes back to its own program in the middle of an order; is remote control switched on?",
+    "ignored": "acknowledges orders and does not hold them; is remote control switched on at the device?",
+}
 NOTICEABLE_S = 0.3
 
 
@@ -32,6 +39,8 @@ class Report:
     smallest_w: dict[str, float] = field(default_factory=dict)
     meter_period_s: float = 0.0
     meter_delay_s: float = 0.0
+    knows_amperes: bool = False
+    """Whether the meter's watts were held against its volts and amperes, and found right."""
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     orders_at: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
     not_released: list[str] = field(default_factory=list)
@@ -63,7 +72,7 @@ async def commission(config: Config, terms: Terms, watcher: Watcher, report: Rep
     try:
         watcher.doing("looking: identity, plausibility, speed")
         seen = await look_around(bench, config, devices)
-        report.meter_period_s = seen.meter_period_s
+        report.meter_period_s, report.knows_amperes = seen.meter_period_s, seen.knows_amperes
         note(*seen.findings)
         if report.stops(config.meter.id):
             note(*(_untouched(one, config.meter.id) for one in config.batteries))
@@ -104,7 +113,7 @@ async def _battery(
     found = await stepped(bench, index, report.meter_period_s, doing)
     report.orders_at[entry.id] = found.orders_at
     try:
-        note(*_conclusions(bench, index, found))
+        note(*_conclusions(bench, index, found, report.knows_amperes))
         if report.stops(entry.id) or report.stops(bench.config.meter.id) or found.cut_short:
             return
         _measure(bench, index, report, found)
@@ -124,18 +133,21 @@ async def _battery(
         note(Finding("unsure", entry.id, "orders", f"was cut short: {reason}"))
 
 
-def _conclusions(bench: Bench, index: int, found: Stepped) -> list[Finding]:
+def _conclusions(bench: Bench, index: int, found: Stepped, knows_amperes: bool) -> list[Finding]:
     """What the steps say."""
     entry, config = bench.config.batteries[index], bench.config
     settings = config.dispatch.batteries[index]
-    if found.dispute:
-        return [
-            Finding("stop", entry.id, "orders", f"{TEXT[found.dispute]}: nobody else may order it meanwhile")
-        ]
-    if found.cut_short and len(found.all) < 2:
-        kind = "unsure" if "room" in found.cut_short else "stop"
-        return [Finding("stop" if kind == "stop" else "unsure", entry.id, "orders", found.cut_short)]
-    knows_amperes = any(one.meter.phase_current_a for one in bench.samples[entry.id])
+    samples = bench.samples[entry.id]
+    changed = [one.outcome for one in samples if one.order_w is not None and one.outcome in CHANGED]
+    dispute = found.dispute or next(iter(changed), "")
+    if dispute:
+        return [Finding("stop", entry.id, "orders", SAID[dispute])]
+    cut_short = []
+    if found.cut_short:
+        kind: Kind = "stop" if found.is_wrong else "unsure"
+        cut_short.append(Finding(kind, entry.id, "orders", found.cut_short))
+    if len(found.all) < FEWEST_STEPS:
+        return cut_short
     steps = found.first if goes_beyond(found.first) else found.steps or found.first
     named = Named(entry.id, config.meter.id, settings.phase, knows_amperes)
     conclusions = verdicts(named, steps)
@@ -143,9 +155,7 @@ def _conclusions(bench: Bench, index: int, found: Stepped) -> list[Finding]:
     if phase is not None and settings.phase is None and config.phases == 3:
         text = f"is a single-phase inverter on L{phase}: write phase = {phase} into its table"
         conclusions.append(Finding("warn", entry.id, "phase", text))
-    if found.cut_short:
-        conclusions.append(Finding("unsure", entry.id, "orders", found.cut_short))
-    return conclusions
+    return [*conclusions, *cut_short]
 
 
 def _measure(bench: Bench, index: int, report: Report, found: Stepped) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from controller.lab.commission.bench import Bench, CutShort, NoRoom, Sample
+from controller.lab.commission.bench import Bench, Beyond, CutShort, Lost, NoRoom, Sample
 from controller.lab.commission.evidence import Transition, goes_beyond, is_enough, of_meter
 
 FIRST_PART = 0.1
@@ -22,6 +22,8 @@ STEADY_S, STEADY_SHARE, STEADY_W = 2.0, 0.05, 15.0
 UNMOVED_S, LONGEST_S = 15.0, 90.0
 """A battery that has not moved by then does not; one that still moves gets the longer time."""
 WINDOW_S = 3.0
+LATEST_S = 15.0
+SEEN = 0.5
 WAIT_FOR_ROOM_S, ROOM_TRIES = 5.0, 6
 REFUSED_TIMES = 3
 DISPUTES = ("ignored", "reverted", "foreign")
@@ -36,6 +38,8 @@ class Stepped:
     orders_at: list[tuple[float, float, float]] = field(default_factory=list)
     """Each order: when it was given, what it was, and what the battery did just before."""
     cut_short: str = ""
+    is_wrong: bool = False
+    """Whether what cut it short has to be mended, rather than waited for."""
     dispute: str = ""
     """The outcome by which the driver saw that orders are not held; empty if they are."""
 
@@ -64,9 +68,14 @@ async def stepped(bench: Bench, index: int, meter_period_s: float, told: Callabl
         if goes_beyond(found.first) or found.dispute:
             return found
         told("steps of charging and discharging")
+        await walk.up_and_down(found.steps, FIRST_STEPS, bench.terms.consent_w, lambda steps: False)
+        if not (of_meter(found.steps).is_sure and abs(of_meter(found.steps).value) > SEEN):
+            told("steps again, slower: the load is restless, or the meter late")
+            found.steps.clear()
+            walk.slow_down()
         await walk.up_and_down(found.steps, MOST_STEPS, bench.terms.consent_w, is_enough)
     except CutShort as reason:
-        found.cut_short = str(reason)
+        found.cut_short, found.is_wrong = str(reason), isinstance(reason, Beyond | Lost)
     return found
 
 
@@ -81,6 +90,13 @@ class _Walk:
         self._window_s = max(WINDOW_S, 2.0 * period_s)
         self._at: _Plateau | None = None
         self._disputes = 0
+
+    def slow_down(self) -> None:
+        """Give the meter as much time as the latest of them needs."""
+        self._meter_lag_s, self._window_s = (
+            max(self._meter_lag_s, LATEST_S),
+            max(self._window_s, 2 * WINDOW_S),
+        )
 
     async def up_and_down(
         self,
