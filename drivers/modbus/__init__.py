@@ -164,6 +164,13 @@ class ModbusBattery:
             # Only what is read once is a nameplate; what moves is the BMS' word for now.
             own = values.get(point.name) if point is not None and point.every == "once" else None
             known = [w for w in (own, site_w) if isinstance(w, float | int)]
+            lease = self._poller.profile.lease
+            if site_w is None and (lease is None or lease.seconds is None):
+                # What stays on when we fall silent is the owner's to say.
+                raise DeviceError(
+                    f"{self._poller.device_id}: the device never forgets an order by itself, so say in the "
+                    f"site file with {field} how much may stay on"
+                )
             if not known:
                 raise DeviceError(
                     f"{self._poller.device_id}: the device does not say its {field}; give it in the site file"

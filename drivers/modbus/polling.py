@@ -90,6 +90,7 @@ class Poller:
         self._third = [one for one in polled if one.block.every == "third"]
         self._slow = [one for one in polled if one.block.every == "slow"]
         self._once = [one for one in polled if one.block.every == "once"]
+        self._quiet = profile.quiet
         self._identity_points = [profile.gives[name] for name in IDENTITY if name in profile.gives]
 
     async def poll(self, deadline_s: float) -> tuple[float, dict[str, Value]]:
@@ -246,7 +247,7 @@ class Poller:
         for point in one.signs:
             values[point.name] = signed(point, values[point.name], values)
         if one.sums:
-            with_sums(values, one.sums)
+            with_sums(values, one.sums, self._quiet)
         for name, low, high in one.ranged:
             value = values[name]
             if isinstance(value, float) and not low <= value <= high:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,3 +19,19 @@ def on_ports(folder: Path, first_port: int, mqtt: bool = False) -> Path:
     path = folder / "site.toml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def fleet_site(folder: Path, ports: Sequence[int], batteries: int) -> Path:
+    """A meter and so many batteries, dealt out over these ports: a link each, with several units on it."""
+    devices = [f'[[meter]]\nid = "grid"\nprofile = "eastron-sdm630"\n{_at(ports[0], 1)}']
+    for number in range(1, batteries + 1):
+        at = _at(ports[number % len(ports)], 1 + number)
+        about = f'id = "bat{number}"\nprofile = "sunspec-hybrid"\ncapacity_wh = 10_000'
+        devices.append(f"[[battery]]\n{about}\n{at}")
+    path = folder / "fleet.toml"
+    path.write_text('site = "fleet"\n' + "\n".join(devices), encoding="utf-8")
+    return path
+
+
+def _at(port: int, unit: int) -> str:
+    return f'connection = "tcp://127.0.0.1:{port}"\nunit = {unit}\n'
