@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from controller.schedule import WindowTable
 from controller.site_mqtt import Mqtt
+from controller.site_response import InverterResponse, MeterResponse
 
 Watts = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
@@ -50,6 +51,7 @@ class Meter(DeviceTable):
     """`[[meter]]`: the meter at the point of common coupling (PCC)."""
 
     role: Literal["pcc"] = Field("pcc", description='"pcc": where the site meets the grid')
+    response: MeterResponse | None = Field(None, description="[meter.response], as commissioning measured it")
 
 
 class Battery(DeviceTable):
@@ -76,10 +78,13 @@ class Battery(DeviceTable):
         default_factory=list, description="points [SoC %, share of the rating] of a curve"
     )
     discharge_by_soc: list[tuple[float, float]] = Field(default_factory=list, description="as charge_by_soc")
+    response: InverterResponse | None = Field(None, description="[battery.response], as it was measured")
 
 
 class Pv(DeviceTable):
     """`[[pv]]`: a PV inverter that can be read and curtailed."""
+
+    response: InverterResponse | None = Field(None, description="[pv.response], as it was measured")
 
 
 class Switch(DeviceTable):

@@ -1,4 +1,4 @@
-"""An installation that differs from its site file in one planted fault, commissioned in virtual time on loopback."""
+"""An installation that differs from its site file in one planted fault, commissioned in virtual time."""
 
 from __future__ import annotations
 
@@ -170,7 +170,9 @@ def _house(config: Config, really: Installation) -> House:
     )
 
 
-def scaled(profile: DeviceProfile, factor: float, *fields: str, points: tuple[str, ...] = ()) -> DeviceProfile:
+def scaled(
+    profile: DeviceProfile, factor: float, *fields: str, points: tuple[str, ...] = ()
+) -> DeviceProfile:
     """A device that shows these fields of a reading, and keeps these points, `factor` times as great."""
     names = {point.name for name, point in profile.gives.items() if name in fields} | set(points)
     changed = {

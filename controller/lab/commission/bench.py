@@ -27,6 +27,8 @@ ORDER_WITHIN_S = 2.0
 REPEAT_S = 1.0
 """Orders are said again this often, as the controller does; the driver writes what is needed."""
 SILENT_S = 8.0
+SPARE_W = 150.0
+"""Kept from every limit of the connection: the load changes faster than a battery gives way."""
 RELEASE_WITHIN_S, RELEASE_TRIES, RELEASE_PAUSE_S = 3.0, 4, 1.0
 BEYOND_SHARE, BEYOND_W = 1.15, 50.0
 """Inverters overshoot a little; measured beyond that is more than was consented to."""
@@ -195,7 +197,8 @@ class Bench:
         charge_w, discharge_w = self._rooms_w(sample.meter)
         # What the battery does already is in what the meter shows.
         does_w = battery.battery_discharge_w
-        charge_w, discharge_w = charge_w - min(does_w, 0.0), discharge_w + max(does_w, 0.0)
+        charge_w = charge_w - min(does_w, 0.0) - SPARE_W
+        discharge_w = discharge_w + max(does_w, 0.0) - SPARE_W
         for limit_w in (self.terms.consent_w, battery.max_charge_w, settings.max_charge_w):
             charge_w = charge_w if limit_w is None else min(charge_w, limit_w)
         for limit_w in (self.terms.consent_w, battery.max_discharge_w, settings.max_discharge_w):

@@ -30,7 +30,7 @@ def commission_site(
     console = Console(stderr=True)
     terms = Terms(_consent_w(config, consent_w, yes, console), curtail_pv, lease_wait_s)
     report = Report(config, terms)
-    ended = asyncio.run(_with_signals(config, terms, report, console))
+    ended = asyncio.run(commission_with_signals(config, terms, report, console))
     if page is not None:
         page.write_text(page_of(report), encoding="utf-8")
         console.print(f"written: {page}")
@@ -72,7 +72,7 @@ def _consent_w(config: Config, consent_w: float | None, yes: bool, console: Cons
     return consent_w
 
 
-async def _with_signals(config: Config, terms: Terms, report: Report, console: Console) -> bool:
+async def commission_with_signals(config: Config, terms: Terms, report: Report, console: Console) -> bool:
     """False when SIGINT or SIGTERM ended it: then everything is released all the same."""
     loop = asyncio.get_running_loop()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())

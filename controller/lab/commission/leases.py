@@ -16,22 +16,22 @@ LADDER_W = (400.0, 200.0, 100.0, 50.0, 25.0)
 HELD_SHARE, HELD_W = 0.35, 12.0
 
 
-async def lease_findings(bench: Bench, index: int, size_w: float) -> list[Finding]:
+async def lease_finding(bench: Bench, index: int, size_w: float) -> Finding:
     """Order this, fall silent, and wait; the battery has forgotten us afterwards, or was found not to."""
     facts = bench.batteries[index].facts
     lease_s = facts.lease_s
     if lease_s is None:
         text = f"never forgets an order ({facts.lease_fallback}): if the controller dies, the last one stays"
-        return [Finding("warn", facts.id, "lease", text)]
+        return Finding("warn", facts.id, "lease", text)
     if lease_s > bench.terms.lease_wait_s:
         text = f"not tried whether it forgets an order: give --lease-wait {lease_s:.0f}, that long it takes"
-        return [Finding("warn", facts.id, "lease", text)]
+        return Finding("warn", facts.id, "lease", text)
     began_s = _now_s()
     await bench.order(index, size_w)
     held = await _samples(bench, index, SETTLE_S)
     if not _holds(held[-1], size_w):
         text = "not tried whether it forgets an order: it did not take one just now"
-        return [Finding("unsure", facts.id, "lease", text)]
+        return Finding("unsure", facts.id, "lease", text)
     says_so = held[-1].battery.setpoint_w is not None
     bench.say_no_more()
     silent_s = _now_s()
@@ -42,12 +42,12 @@ async def lease_findings(bench: Bench, index: int, size_w: float) -> list[Findin
         sample = await bench.look(index)
         gone = gone + 1 if _forgot(sample, size_w, says_so) else 0
         if gone >= GONE_READINGS:
-            return [_gone(facts.id, sample.at_s - began_s, sample.at_s - silent_s, lease_s)]
+            return _gone(facts.id, sample.at_s - began_s, sample.at_s - silent_s, lease_s)
     text = (
         f"does not forget an order: {_now_s() - silent_s:.0f} s after the last one it still does "
         f"{size_w:.0f} W, its profile says {lease_s:.0f} s; if the controller dies, it goes on for ever"
     )
-    return [Finding("stop", facts.id, "lease", text)]
+    return Finding("stop", facts.id, "lease", text)
 
 
 def _gone(device: str, since_first_s: float, since_last_s: float, lease_s: float) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -39,36 +40,37 @@ FEWEST_GAPS = 2
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What looking came to; `meter_period_s` is 0 where the meter has a new value with every look.
+    """What is known of the meter; `period_s` is 0 where it has a new value with every look.
 
-    `knows_amperes`: the meter's watts could be held against its volts and amperes.
+    `knows_amperes`: its watts could be held against its volts and amperes.
     """
 
-    findings: list[Finding]
-    meter_period_s: float
+    period_s: float
     knows_amperes: bool
 
 
-async def look_around(bench: Bench, config: Config, devices: Devices) -> Seen:
+async def look_around(
+    bench: Bench, config: Config, devices: Devices, note: Callable[[Sequence[Finding]], None]
+) -> Seen:
     """Read everything for a while and judge it; a device that does not answer is looked into."""
-    findings: list[Finding] = []
     links = {parse_connection(link.connection): link for link in devices.links}
     answering: list[DeviceEntry] = []
     for entry in (config.meter, *config.batteries, *config.pvs):
         link = links[parse_connection(entry.connection)]
         if await _answers_at_last(bench, config, entry):
             answering.append(entry)
-            findings.append(Finding("good", entry.id, "answers", await _who(entry, link)))
+            note([Finding("good", entry.id, "answers", await _who(entry, link))])
         else:
-            findings.append(await _why_silent(entry, link, bench.trouble[entry.id]))
+            note([await _why_silent(entry, link, bench.trouble[entry.id])])
     meters, batteries, quiet = await _watch(bench, config, answering)
-    if meters:
-        findings += meter_findings(config.meter.id, [one for _, one in meters], config.phases, quiet)
-    for index, readings in batteries.items():
-        findings += battery_findings(config.dispatch.batteries[index], readings)
+    readings = [one for _, one in meters]
+    if readings:
+        note(meter_findings(config.meter.id, readings, config.phases, quiet))
+    for index, shown in batteries.items():
+        note(battery_findings(config.dispatch.batteries[index], shown))
     for entry in answering:
-        findings += timing_findings(entry.id, bench.took_s[entry.id], config.cycle_s)
-    return Seen(findings, _period_s(meters), knows_amperes([one for _, one in meters]))
+        note(timing_findings(entry.id, bench.took_s[entry.id], config.cycle_s))
+    return Seen(_period_s(meters), knows_amperes(readings))
 
 
 async def _answers_at_last(bench: Bench, config: Config, entry: DeviceEntry) -> bool:
@@ -133,7 +135,7 @@ async def _watch(
     batteries: dict[int, list[BatteryReading]] = {}
     quiet = bool(config.pvs) and len(answering) == len(config.devices) - len(config.switches)
     began_s = loop.time()
-    while loop.time() < began_s + LOOK_S or (
+    while (answering and loop.time() < began_s + LOOK_S) or (
         meters and len(_changes_s(meters)) < FEW_CHANGES and loop.time() < began_s + LONGER_S
     ):
         next_s = loop.time() + EVERY_S

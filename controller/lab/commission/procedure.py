@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from controller.config import Config, DeviceEntry
@@ -12,7 +12,7 @@ from controller.lab.commission.curtail import cap_findings
 from controller.lab.commission.evidence import Named, goes_beyond, phase_of, verdicts
 from controller.lab.commission.findings import Finding, Kind, Terms
 from controller.lab.commission.identify import Response, meter_lag_s, response
-from controller.lab.commission.leases import PART, lease_findings, smallest_held_w
+from controller.lab.commission.leases import PART, lease_finding, smallest_held_w
 from controller.lab.commission.looking import look_around
 from controller.lab.commission.steps import Stepped, stepped
 
@@ -64,22 +64,21 @@ async def commission(config: Config, terms: Terms, watcher: Watcher, report: Rep
     bench = Bench(config, devices, terms)
     report.samples = bench.samples
 
-    def note(*findings: Finding) -> None:
+    def note(findings: Sequence[Finding]) -> None:
         for one in findings:
             report.findings.append(one)
             watcher.found(one)
 
     try:
         watcher.doing("looking: identity, plausibility, speed")
-        seen = await look_around(bench, config, devices)
-        report.meter_period_s, report.knows_amperes = seen.meter_period_s, seen.knows_amperes
-        note(*seen.findings)
+        seen = await look_around(bench, config, devices, note)
+        report.meter_period_s, report.knows_amperes = seen.period_s, seen.knows_amperes
         if report.stops(config.meter.id):
-            note(*(_untouched(one, config.meter.id) for one in config.batteries))
+            note([_untouched(one, config.meter.id) for one in config.batteries])
         else:
             for index, entry in enumerate(config.batteries):
                 if report.stops(entry.id):
-                    note(_untouched(entry, entry.id))
+                    note([_untouched(entry, entry.id)])
                     continue
                 await _battery(bench, index, report, watcher, note)
                 if report.stops(config.meter.id):
@@ -87,12 +86,12 @@ async def commission(config: Config, terms: Terms, watcher: Watcher, report: Rep
         for index, entry in enumerate(config.pvs):
             if terms.curtail_pv and not report.stops(entry.id):
                 watcher.doing(f"{entry.id}: curtailing it for half a minute")
-                note(await cap_findings(bench, index))
+                note([await cap_findings(bench, index)])
     finally:
         watcher.doing("releasing")
         report.not_released = await bench.release()
         for why in report.not_released:
-            note(Finding("stop", why.partition(":")[0], "release", why.partition(": ")[2]))
+            note([Finding("stop", why.partition(":")[0], "release", why.partition(": ")[2])])
         await devices.close()
 
 
@@ -102,7 +101,7 @@ def _untouched(entry: DeviceEntry, because_of: str) -> Finding:
 
 
 async def _battery(
-    bench: Bench, index: int, report: Report, watcher: Watcher, note: Callable[..., None]
+    bench: Bench, index: int, report: Report, watcher: Watcher, note: Callable[[Sequence[Finding]], None]
 ) -> None:
     """Everything about one battery."""
     entry = bench.config.batteries[index]
@@ -113,7 +112,7 @@ async def _battery(
     found = await stepped(bench, index, report.meter_period_s, doing)
     report.orders_at[entry.id] = found.orders_at
     try:
-        note(*_conclusions(bench, index, found, report.knows_amperes))
+        note(_conclusions(bench, index, found, report.knows_amperes))
         if report.stops(entry.id) or report.stops(bench.config.meter.id) or found.cut_short:
             return
         _measure(bench, index, report, found)
@@ -124,13 +123,13 @@ async def _battery(
         smallest_w = await smallest_held_w(bench, index, charges, most_w)
         if smallest_w is not None:
             report.smallest_w[entry.id] = smallest_w
-            note(Finding("good", entry.id, "least power", f"holds {smallest_w:.0f} W"))
+            note([Finding("good", entry.id, "least power", f"holds {smallest_w:.0f} W")])
         size_w = PART * most_w
         doing("falling silent: does it forget an order?")
-        note(*await lease_findings(bench, index, -size_w if charges else size_w))
+        note([await lease_finding(bench, index, -size_w if charges else size_w)])
         await bench.order(index, 0.0)
     except CutShort as reason:
-        note(Finding("unsure", entry.id, "orders", f"was cut short: {reason}"))
+        note([Finding("unsure", entry.id, "orders", f"was cut short: {reason}")])
 
 
 def _conclusions(bench: Bench, index: int, found: Stepped, knows_amperes: bool) -> list[Finding]:
