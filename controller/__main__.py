@@ -261,11 +261,12 @@ def _schema(what: SchemaName) -> dict[str, Any]:
         from controller.lab.rig_messages import rig_schema
 
         return rig_schema()
-    from controller.messages import DeviceMessage, StateMessage
+    from controller.commands import COMMANDS
+    from controller.messages import MESSAGES
 
     return {
-        "state": StateMessage.model_json_schema(mode="serialization"),
-        "device": DeviceMessage.model_json_schema(mode="serialization"),
+        **{topic: model.model_json_schema(mode="serialization") for topic, model in MESSAGES.items()},
+        **{f"command/{name}": model.model_json_schema() for name, model in COMMANDS.items()},
     }
 
 

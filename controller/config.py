@@ -12,7 +12,11 @@ from controller.clock import zone
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatchable import dispatch_config, fuse_w
 from controller.site_mqtt import MqttConfig, mqtt_config, mqtt_conflicts
+<<<<<<< HEAD
 from controller.site_response import responding
+=======
+from controller.site_state import StateConfig, state_config
+>>>>>>> main
 from drivers.address import parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
 from drivers.profile import DeviceProfile, ProfileError, load_profile
@@ -86,6 +90,7 @@ class Config:
     dispatch: DispatchConfig
     mqtt: MqttConfig | None
     simulation: SimulationConfig
+    state: StateConfig
     switches: tuple[SwitchEntry, ...] = ()
 
     @property
@@ -250,6 +255,7 @@ def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfi
         timezone=site.timezone,
         mqtt=None if site.mqtt is None else mqtt_config(path.parent, site.mqtt),
         simulation=simulation,
+        state=state_config(path, site.site, site.state, site.journal),
         switches=tuple(
             SwitchEntry(
                 entry(one, "switch"),

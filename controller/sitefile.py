@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from controller.schedule import WindowTable
 from controller.site_mqtt import Mqtt
 from controller.site_response import InverterResponse, MeterResponse
+from controller.site_state import JournalTable, StateTable
 
 Watts = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
@@ -180,4 +181,6 @@ class SiteFile(Table):
     demand: Demand | None = None
     island: Island = Island()
     mqtt: Mqtt | None = None
+    state: StateTable = StateTable()
+    journal: JournalTable = JournalTable()
     simulation: Simulation = Simulation()

@@ -19,12 +19,14 @@ from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.limits import HYSTERESIS_PCT
 from controller.dispatch.modes import Mode
 from controller.dispatch.orders import NO_ORDERS, LocalTime, Orders, Plan, Prices
+from controller.dispatch.policies.economic import AHEAD_PCT
 from controller.dispatch.running import ASKING
 from controller.dispatch.settings import BatterySettings
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
 from controller.lab.house import build_house
 from controller.lab.judge import LimitJudge, Verdict
+from controller.loop import Teller, Told
 from simulators.site import Energies, House
 from simulators.traces import Trace
 
@@ -50,12 +52,16 @@ class World:
     orders: Orders
     prices: tuple[Trace, Trace] | None
     plan: Plan | None
+    teller: Teller | None = None
 
-    def prices_at(self, now_s: float) -> Prices | None:
-        """Import and export price of this instant."""
-        if self.prices is None:
-            return None
-        return Prices(self.prices[0].at(now_s), self.prices[1].at(now_s))
+    def told(self, now_s: float, local: LocalTime | None) -> Told:
+        """Orders, prices and plan of this instant."""
+        if self.teller is not None:
+            return self.teller(now_s, local)
+        prices = None
+        if self.prices is not None:
+            prices = Prices(self.prices[0].at(now_s), self.prices[1].at(now_s))
+        return Told(self.orders, prices, self.plan)
 
 
 def _from_s(change: tuple[float, float]) -> float:
@@ -132,13 +138,14 @@ def simulate(
     orders: Orders = NO_ORDERS,
     prices: tuple[Trace, Trace] | None = None,
     plan: Plan | None = None,
+    teller: Teller | None = None,
     watcher: Watcher | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Run the site for `duration_s` with a decision at least every `step_s`.
 
-    `prices` are of import and export, per kWh. `watcher` is shown every snapshot and decision, `progress`
-    the seconds done now and again.
+    `prices` are of import and export, per kWh; a `teller` takes the place of orders, prices and plan.
+    `watcher` is shown every snapshot and decision, `progress` the seconds done now and again.
     """
     with _without_collector():
         return _simulated(
@@ -146,7 +153,7 @@ def simulate(
             (load, sun, sun_peak_w, trace_begin_s),
             duration_s,
             step_s,
-            World(wall, orders, prices, plan),
+            World(wall, orders, prices, plan, teller),
             watcher,
             progress,
         )
@@ -212,9 +219,10 @@ class _Site:
         self._world = world
         self._house = house
         self._marks_wh = [
-            _marks_wh(settings, self._config.policy.reserve_pct, battery.cells.params.capacity_wh)
+            _marks_wh(settings, self._config.policy.reserve_pct, battery.cells.capacity_wh)
             for settings, battery in zip(self._config.batteries, house.batteries, strict=True)
         ]
+        self._capacity_wh = sum(one.capacity_wh for one in self._config.batteries)
         self._caps_before_w: tuple[float | None, ...] = ()
         self._meter = house.meter()
         self._batteries = [house.battery(index) for index in range(len(config.batteries))]
@@ -224,6 +232,7 @@ class _Site:
         """Read everything at `now_s`, decide, and order it."""
         world = self._world
         local = None if world.wall is None else world.wall.at(now_s)
+        told = world.told(now_s, local)
         snapshot = Snapshot(
             now_s,
             self._meter.reading(now_s),
@@ -231,9 +240,9 @@ class _Site:
             tuple([one.reading(now_s) for one in self._pvs]),
             utc_s=None if local is None else local.utc_s,
             local=local,
-            orders=world.orders,
-            prices=world.prices_at(now_s),
-            plan=world.plan,
+            orders=told.orders,
+            prices=told.prices,
+            plan=told.plan,
         )
         self._caps_before_w = self._memory.pv_caps_w
         self._memory, decision = step(self._config, self._memory, snapshot)
@@ -264,7 +273,11 @@ class _Site:
             return 0.0
         if decision.pv_caps_w != self._caps_before_w:
             return 0.0
-        return self._house.time_to_limit_s(now_s, self._marks_wh)
+        unchanged_s = self._house.time_to_limit_s(now_s, self._marks_wh)
+        if decision.policy == "economic" and decision.setpoint_w:
+            # Water values change with the SoC: it may move by as much as `economic` looks ahead.
+            unchanged_s = min(unchanged_s, self._capacity_wh * 36.0 * AHEAD_PCT / abs(decision.setpoint_w))
+        return unchanged_s
 
 
 def _marks_wh(settings: BatterySettings, reserve_pct: float, capacity_wh: float) -> list[float]:

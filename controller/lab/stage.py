@@ -97,7 +97,7 @@ class Stage:
             found[f"{entry.id}.soc_pct"] = battery.cells.soc_pct
             discharge_w += battery.power_w
             stored_wh += battery.cells.stored_wh
-            capacity_wh += battery.cells.params.capacity_wh
+            capacity_wh += battery.cells.capacity_wh
         for entry, pv in zip(self.config.pvs, house.pvs, strict=False):
             found[f"{entry.id}.generation_w"] = pv.power_w
         for number, power_w in enumerate(house.phase_import_w(), start=1):

@@ -30,12 +30,13 @@ class Orders:
         if lease is not None and lease.repeat_s is not None:
             self._refresh_s = lease.repeat_s
         self._sign_off = SignOff(control, profile.response, profile.role)
-        self._budgets = {
+        self.budgets = {
             point.address: Guard(0.0, 0.0, point.writes_per_day)
             for one in (profile, *profile.variants.values())
             for point in one.points.values()
             if point.writes_per_day is not None
         }
+        """The write budget of each register that wears out, by its address."""
         self._taken_over_on: int | None = None
         self._released_on: int | None = None
         self._newest: tuple[Write, ...] = ()
@@ -257,7 +258,7 @@ class Orders:
         known = self._known(self._poller.values(_now_s()))
         due = tuple(write for write in writes if not self._stands(write, known))
         for name in (name for write in due for name in write.points):
-            budget = self._budgets.get(self._profile.points[name].address)
+            budget = self.budgets.get(self._profile.points[name].address)
             if budget is not None:
                 try:
                     budget.spend_write(_now_s(), to_rest=to_rest)
