@@ -12,11 +12,8 @@ from controller.clock import zone
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatchable import dispatch_config, fuse_w
 from controller.site_mqtt import MqttConfig, mqtt_config, mqtt_conflicts
-<<<<<<< HEAD
 from controller.site_response import responding
-=======
 from controller.site_state import StateConfig, state_config
->>>>>>> main
 from drivers.address import parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
 from drivers.profile import DeviceProfile, ProfileError, load_profile
