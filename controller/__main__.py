@@ -9,7 +9,7 @@ import sys
 from collections.abc import Coroutine
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -43,6 +43,7 @@ class SchemaName(StrEnum):
     profile = "profile"
     messages = "messages"
     rig = "rig"
+    scenario = "scenario"
 
 
 @app.callback(invoke_without_command=True)
@@ -236,9 +237,51 @@ def rig(
 
 
 @app.command()
+def hil(
+    scenarios: Annotated[
+        list[Path] | None, typer.Argument(help="Scenario files (TOML).", metavar="SCENARIO...")
+    ] = None,
+    real_time: Annotated[
+        bool, typer.Option("--real-time", help="In real time, on real sockets, instead of virtual time.")
+    ] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Only the decisions, without shell and sockets.")
+    ] = False,
+    site: Annotated[
+        Path | None,
+        typer.Option(help="A site file with real devices: what is not on this host is not emulated."),
+    ] = None,
+    repeat: Annotated[
+        Path | None, typer.Option(help="Run again what this report (.html) was made of, and compare.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for junit.xml and each scenario's .html and .json.")
+    ] = None,
+) -> None:
+    """Run scenarios: faults, claims, verdicts.
+
+    A scenario says what site there is, what happens to it, and what has to hold (docs/scenarios.md).
+    Without an option the whole shell runs against emulated devices in virtual time: a minute in a moment.
+    Exit code 1 when a claim did not hold, 78 when a file is wrong.
+    """
+    from controller.lab.hil_command import repeat as run_again
+    from controller.lab.hil_command import run_all
+
+    if (not scenarios) is (repeat is None) or (fast and real_time):
+        raise typer.BadParameter(
+            "give scenario files or --repeat REPORT, and not both --fast and --real-time"
+        )
+    logging.basicConfig(level=logging.CRITICAL)
+    how: Literal["fast", "virtual", "real"] = "real" if real_time else "fast" if fast else "virtual"
+    held = run_again(repeat) if repeat is not None else run_all(scenarios or [], how, site, report)
+    if not held:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
 def schema(
     what: Annotated[
-        SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages|rig]")
+        SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages|rig|scenario]")
     ] = (SchemaName.site),
 ) -> None:
     """Print a JSON Schema.
@@ -253,6 +296,10 @@ def _schema(what: SchemaName) -> dict[str, Any]:
         from controller.sitefile import SiteFile
 
         return SiteFile.model_json_schema()
+    if what is SchemaName.scenario:
+        from controller.lab.scenariofile import ScenarioFile
+
+        return ScenarioFile.model_json_schema()
     if what is SchemaName.profile:
         from drivers.profile import profile_schema
 
