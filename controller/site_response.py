@@ -1,4 +1,4 @@
-"""`[meter.response]`, `[battery.response]` and `[pv.response]`: how fast this very device was measured to be.
+"""`[battery.response]` and `[pv.response]`: how fast this very device was measured to be.
 
 What is written here goes before the profile's; `penstock commission` measures it and prints the lines.
 """
@@ -15,19 +15,10 @@ from drivers.profile import DeviceProfile
 Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
 
 
-class _Response(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class MeterResponse(_Response):
-    """`[meter.response]`: how late a meter is."""
-
-    period_s: Seconds | None = Field(None, description="how often it has a new value, s")
-    delay_s: Seconds | None = Field(None, description="how old a value is when it can first be read, s")
-
-
-class InverterResponse(_Response):
+class InverterResponse(BaseModel):
     """`[battery.response]` or `[pv.response]`: how measured power follows an order."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     dead_time_s: Seconds | None = Field(None, description="nothing happens for so long after an order, s")
     time_constant_s: Seconds | None = Field(None, description="of the lag that follows, s")
@@ -36,7 +27,7 @@ class InverterResponse(_Response):
     )
 
 
-def responding(profile: DeviceProfile, measured: MeterResponse | InverterResponse | None) -> DeviceProfile:
+def responding(profile: DeviceProfile, measured: InverterResponse | None) -> DeviceProfile:
     """The profile with what was measured in place of what it says itself."""
     said = {} if measured is None else measured.model_dump(exclude_none=True)
     return replace(profile, response=replace(profile.response, **said)) if said else profile

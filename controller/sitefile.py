@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from controller.schedule import WindowTable
 from controller.site_mqtt import Mqtt
-from controller.site_response import InverterResponse, MeterResponse
+from controller.site_response import InverterResponse
 from controller.site_state import JournalTable, StateTable
 
 Watts = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -54,7 +54,6 @@ class Meter(DeviceTable):
     """`[[meter]]`: the meter at the point of common coupling (PCC)."""
 
     role: Literal["pcc"] = Field("pcc", description='"pcc": where the site meets the grid')
-    response: MeterResponse | None = Field(None, description="[meter.response], as commissioning measured it")
     period_s: float | None = Field(
         None, ge=0, le=60, description="how often it has a new value, s; else as its profile says"
     )
@@ -86,7 +85,6 @@ class Battery(DeviceTable):
     charge_by_soc: list[Point] = Field(
         default_factory=list, description="points [SoC %, share of the rating] of a curve"
     )
-    discharge_by_soc: list[tuple[float, float]] = Field(default_factory=list, description="as charge_by_soc")
     response: InverterResponse | None = Field(None, description="[battery.response], as it was measured")
     discharge_by_soc: list[Point] = Field(default_factory=list, description="as charge_by_soc")
 

@@ -13,7 +13,7 @@ from controller.lab.commission.findings import Terms
 from controller.lab.commission.leases import LADDER_W, PART
 from controller.lab.commission.looking import LONGER_S, LOOK_S
 from controller.lab.commission.steps import FIRST_PART, FIRST_STEPS, MOST_STEPS
-from controller.site_response import InverterResponse, MeterResponse
+from controller.site_response import InverterResponse
 from tests.penstock import PATIENCE_S, free_ports, penstock, result_of, wait_for_port
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commissioning.md").read_text(encoding="utf-8")
@@ -34,14 +34,11 @@ def site(tmp_path: Path) -> Path:
 
 def test_the_lines_of_the_page_go_before_the_profiles(site: Path) -> None:
     config = load_config(site)
-    meter, battery = config.meter.profile.response, config.batteries[0].profile.response
+    meter, battery = config.dispatch.meter, config.batteries[0].profile.response
     assert (meter.period_s, meter.delay_s) == (1.0, 0.5)
     assert (battery.dead_time_s, battery.time_constant_s, battery.ramp_w_per_s) == (0.5, 0.3, 1000.0)
-    assert config.dispatch.meter.delay_s == 0.5
     assert config.dispatch.batteries[0].min_power_w == 100.0
-    assert [
-        name for name in (*MeterResponse.model_fields, *InverterResponse.model_fields) if name not in PAGE
-    ] == []
+    assert [name for name in InverterResponse.model_fields if name not in PAGE] == []
 
 
 def test_the_page_knows_every_option_and_what_is_done() -> None:

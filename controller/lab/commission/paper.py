@@ -49,7 +49,7 @@ def printed(report: Report, console: Console) -> None:
     console.print(table)
     lines = snippet(report)
     if lines:
-        console.print("\nMeasured; for the site file, below the table of each device:\n", style="bold")
+        console.print("\nMeasured; for the table of each device in the site file:\n", style="bold")
         console.print("\n".join(lines), markup=False, highlight=False)
     text, good = verdict(report)
     console.print()
@@ -61,7 +61,7 @@ def snippet(report: Report) -> list[str]:
     lines: list[str] = []
     meter = [("period_s", report.meter_period_s), ("delay_s", report.meter_delay_s)]
     if any(value > 0 for _, value in meter):
-        lines += [f"# {report.config.meter.id}", "[meter.response]"]
+        lines.append(f"# {report.config.meter.id}: in the table [[meter]] itself")
         lines += [f"{name} = {value:g}" for name, value in meter if value > 0]
     for device, found in report.responses.items():
         smallest_w = report.smallest_w.get(device, 0.0)

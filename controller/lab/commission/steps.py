@@ -84,9 +84,9 @@ class _Walk:
         self._bench = bench
         self._index = index
         self._found = found
-        facts = bench.meter.facts
-        period_s = max(meter_period_s, facts.period_s)
-        self._meter_lag_s = period_s + max(facts.delay_s, 1.0)
+        meter = bench.config.dispatch.meter
+        period_s = max(meter_period_s, meter.period_s)
+        self._meter_lag_s = period_s + max(meter.delay_s, 1.0)
         self._window_s = max(WINDOW_S, 2.0 * period_s)
         self._at: _Plateau | None = None
         self._disputes = 0
