@@ -11,7 +11,9 @@ from controller.clock import zone
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatchable import dispatch_config, fuse_w
 from controller.site_mqtt import MqttConfig, mqtt_config, mqtt_conflicts
+from controller.site_response import responding
 from controller.site_simulation import SimulationConfig, simulation_config, simulation_conflicts
+from controller.site_state import StateConfig, state_config
 from drivers.address import parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
 from drivers.profile import DeviceProfile, ProfileError, load_profile
@@ -70,6 +72,7 @@ class Config:
     dispatch: DispatchConfig
     mqtt: MqttConfig | None
     simulation: SimulationConfig
+    state: StateConfig
     switches: tuple[SwitchEntry, ...] = ()
 
     @property
@@ -102,7 +105,7 @@ def config_of(path: Path, text: str, tables: dict[str, Any]) -> Config:
         except ProfileError as error:
             conflicts.append(((*where, "profile"), str(error)))
             continue
-        profiles[table.id] = profile
+        profiles[table.id] = responding(profile, getattr(table, "response", None))
         if profile.role != role:
             conflicts.append(
                 ((*where, "profile"), f'"{table.profile}" describes a {profile.role}, not a {role}')
@@ -234,6 +237,7 @@ def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfi
         timezone=site.timezone,
         mqtt=None if site.mqtt is None else mqtt_config(path.parent, site.mqtt),
         simulation=simulation_config(site.simulation),
+        state=state_config(path, site.site, site.state, site.journal),
         switches=tuple(
             SwitchEntry(
                 entry(one, "switch"),

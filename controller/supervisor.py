@@ -9,9 +9,9 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import replace
 
-from controller.broker import embedded_broker
+from controller.black_box import BlackBox, black_box
+from controller.broker import embedded
 from controller.clock import system_clock, zone
 from controller.config import Config
 from controller.devices import open_devices
@@ -19,8 +19,7 @@ from controller.dispatch.modes import Mode
 from controller.loop import ControlLoop, Cycle, Listener
 from controller.mqtt import MqttLink
 from controller.outbox import Outbox
-from controller.reporting import Reporter
-from controller.site_mqtt import MqttConfig
+from controller.outside import Outside, policies_of
 
 log = logging.getLogger("penstock")
 
@@ -39,48 +38,62 @@ async def run_site(
     async with AsyncExitStack() as stack:
         mqtt = config.mqtt
         if mqtt is not None and mqtt.host is None:
-            mqtt = replace(
-                mqtt, host="127.0.0.1", port=await stack.enter_async_context(embedded_broker(mqtt.port))
-            )
+            mqtt = await stack.enter_async_context(embedded(mqtt))
         devices = open_devices(config)
         stack.push_async_callback(devices.close)
-        outbox = Outbox(config.site)
+        clock = system_clock(zone(config.timezone))
+        outside = Outside(
+            config.site,
+            config.dispatch,
+            policies_of(config),
+            clock,
+            insecure=mqtt is not None and mqtt.insecure,
+            folder=config.state.folder,
+        )
+        stack.push_async_callback(outside.close)
+        box = black_box(config, clock, devices)
         control = ControlLoop(
             config.dispatch,
             devices.meter,
             devices.batteries,
             devices.pvs,
             devices.switches,
-            (Reporter(config.dispatch, outbox).report, _Watchdog().fed_by, *listeners),
-            system_clock(zone(config.timezone)),
+            (outside.listen, box.heard, _Watchdog().fed_by, *listeners),
+            clock,
+            outside.told,
         )
+        await box.prepare(control)
+        outside.remember(box.keeper.orders, box.keeper.command_ids, box.keeper.keep_command)
         with _signals(stop.set):
-            await _together(control, _link(config, mqtt, outbox), outbox, stop)
+            link = None if mqtt is None else outside.link(mqtt, tuple(one.id for one in config.devices))
+            await _together(control, link, outside.outbox, box, stop)
 
 
-def _link(config: Config, mqtt: MqttConfig | None, outbox: Outbox) -> MqttLink | None:
-    return None if mqtt is None else MqttLink(config.site, mqtt, outbox)
-
-
-async def _together(control: ControlLoop, link: MqttLink | None, outbox: Outbox, stop: asyncio.Event) -> None:
+async def _together(
+    control: ControlLoop, link: MqttLink | None, outbox: Outbox, box: BlackBox, stop: asyncio.Event
+) -> None:
     """Control until `stop`; the link goes last, so that STOPPED is told before `offline`."""
     control_task = asyncio.create_task(control.run(), name="control")
     link_task = asyncio.create_task(link.run(), name="mqtt") if link is not None else None
     stop_task = asyncio.create_task(stop.wait(), name="stop")
-    watched = {control_task, stop_task} | ({link_task} if link_task is not None else set())
+    box_task = asyncio.create_task(box.run(), name="black box")
+    watched = {control_task, stop_task, box_task} | ({link_task} if link_task is not None else set())
     try:
         await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         if link_task is not None and link_task.done():
             log.error("the MQTT link ended by itself; stopping")
+        if box_task.done():
+            log.error("the black box ended by itself; stopping")
         control.stop()
         await control_task
         if link is not None and link.connected:
             await outbox.emptied(GOODBYE_WITHIN_S)
     finally:
-        rest = [task for task in (link_task, stop_task, control_task) if task is not None]
+        rest = [task for task in (link_task, stop_task, box_task, control_task) if task is not None]
         for task in rest:
             task.cancel()
         ended = await asyncio.gather(*rest, return_exceptions=True)
+        await box.close(orderly=ended[-1] is None)
     for result in ended:
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
             raise result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 
 from drivers.device import DeviceError
 
@@ -75,3 +76,11 @@ class Guard:
                 f"the next is free in {free_in_s / 60:.0f} min"
             )
         self._written_at_s.append(now_s)
+
+    def spent_ago_s(self, now_s: float) -> tuple[float, ...]:
+        """How long ago each write of the last 24 h was, oldest first: worth keeping over a restart."""
+        return tuple(now_s - at_s for at_s in self._written_at_s if now_s - at_s < DAY_S)
+
+    def remember(self, ago_s: Iterable[float], now_s: float) -> None:
+        """Count writes of before the restart; of one said to be in the future, as of now."""
+        self._written_at_s.extend(sorted(now_s - max(one_s, 0.0) for one_s in ago_s if one_s < DAY_S))

@@ -96,11 +96,11 @@ def build_house(
     )
 
 
-def site_meter(config: Config, house: House) -> HouseMeter:
-    """The meter at the PCC, with the weaknesses of `[simulation.meter]`."""
+def site_meter(config: Config, house: House, otherwise: MeterParams | None = None) -> HouseMeter:
+    """The meter at the PCC, with the weaknesses of `[simulation.meter]`; with these when there is none."""
     wanted = config.simulation.meter
     if wanted is None:
-        return house.meter()
+        return house.meter(otherwise)
     meter = house.meter(
         MeterParams(
             wanted.period_s,

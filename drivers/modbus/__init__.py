@@ -124,6 +124,11 @@ class ModbusBattery:
         """How often each register was written since the start, by its address."""
         return dict(self._orders.writes_by_register)
 
+    @property
+    def write_budgets(self) -> Mapping[int, Guard]:
+        """What registers that wear out may still be written, by their address."""
+        return self._orders.budgets
+
     async def order(self, battery_discharge_w: float, deadline_s: float) -> None:
         """DeviceError if it did not get through; GuardError if refused here, with the battery released."""
         connects = await self._poller.ready(deadline_s)
@@ -205,6 +210,11 @@ class ModbusPv:
     def writes_by_register(self) -> Mapping[int, int]:
         """How often each register was written since the start, by its address."""
         return dict(self._orders.writes_by_register)
+
+    @property
+    def write_budgets(self) -> Mapping[int, Guard]:
+        """What registers that wear out may still be written, by their address."""
+        return self._orders.budgets
 
     async def cap(self, pv_cap_w: float | None, deadline_s: float) -> None:
         """DeviceError if it did not get through; GuardError if refused here, with the cap lifted."""
