@@ -15,7 +15,7 @@ from controller.homeassistant import Home, HomeAssistant
 from controller.kept_orders import restore
 from controller.loop import Cycle, Teller, Told, nothing_told
 from controller.mqtt import Hearing, MqttLink
-from controller.orderbook import OrderBook
+from controller.orderbook import Injector, OrderBook
 from controller.outbox import Outbox
 from controller.reception import Keep, Reception
 from controller.reporting import Reporter
@@ -47,13 +47,14 @@ class Outside:
         plan: Teller = nothing_told,
         insecure: bool = False,
         folder: Path | None = None,
+        inject: Injector | None = None,
     ) -> None:
         self._site = site
         self._policies = policies
         self._reserve_pct = config.policy.reserve_pct
         self._plan = plan
         self.outbox = Outbox(site)
-        self._book = OrderBook(config, policies)
+        self._book = OrderBook(config, policies, inject=inject)
         self.reception = Reception(site, self._book, self.outbox, clock)
         self._backlog = None if folder is None else Backlog(folder)
         self._clock = clock

@@ -44,6 +44,7 @@ ASKED: Final[dict[str, dict[str, Any]]] = {
     "stop": {},
     "start": {},
     "clear_fault": {},
+    "inject": {"device": "bat1", "fault": "silent", "valid_for_s": 30},
 }
 
 
