@@ -76,9 +76,12 @@ class Outside:
         orders = self._book.orders(now_s)
         return Told(orders, planned.prices, planned.plan, self._book.clears_fault())
 
-    def link(self, mqtt: MqttConfig, devices: tuple[str, ...]) -> MqttLink:
-        """The connection to the broker that carries it all; `devices` are their ids."""
-        hearings = [Hearing(self.reception.topics, self.reception.hear)]
+    def link(self, mqtt: MqttConfig, devices: tuple[str, ...], others: Sequence[Hearing] = ()) -> MqttLink:
+        """The connection to the broker that carries it all; `devices` are their ids.
+
+        `others` want to hear something too.
+        """
+        hearings = [*others, Hearing(self.reception.topics, self.reception.hear)]
         if mqtt.discovery_prefix:
             home = Home(self._site, devices, self._policies, self._reserve_pct)
             hearings += HomeAssistant(home, mqtt.discovery_prefix, self.outbox).hearings

@@ -33,10 +33,12 @@ class RunningSite:
 
 
 @asynccontextmanager
-async def a_running_site(config: MqttConfig, cycle_s: float = 0.1) -> AsyncIterator[RunningSite]:
+async def a_running_site(
+    config: MqttConfig, cycle_s: float = 0.1, folder: Path | None = None
+) -> AsyncIterator[RunningSite]:
     """Load 700 W, sun 3000 W, a battery of 10 kWh at 50 %."""
     dispatch = replace(CONFIG, cycle_s=cycle_s)
-    outside = Outside("house-7", dispatch, ("self_consumption", "follow", "standby"), no_clock)
+    outside = Outside("house-7", dispatch, ("self_consumption", "follow", "standby"), no_clock, folder=folder)
     house = a_house(constant(700.0), constant(3000.0))
     control = a_loop(house, outside.listen, config=dispatch, told=outside.told)
     link = outside.link(config, ("grid", "bat1", "roof"))
@@ -49,6 +51,7 @@ async def a_running_site(config: MqttConfig, cycle_s: float = 0.1) -> AsyncItera
         await outside.outbox.emptied(2.0)
         tasks[1].cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
+        await outside.close()
     assert isinstance(ended[1], asyncio.CancelledError), ended[1]
 
 
@@ -112,6 +115,16 @@ class Asker:
 
         async with asyncio.timeout(30.0), self._came:
             await self._came.wait_for(is_it)
+
+    async def heard(self, topic: str, number: int) -> list[Any]:
+        """So many messages of one topic, in the order in which they came."""
+
+        def bodies() -> list[Any]:
+            return [body for one, body in self.all if one == topic]
+
+        async with asyncio.timeout(30.0), self._came:
+            await self._came.wait_for(lambda: len(bodies()) >= number)
+        return bodies()
 
     async def asked(self, name: str, id_: str, **fields: Any) -> Any:
         """Send a command and wait for the answer."""

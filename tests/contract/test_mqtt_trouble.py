@@ -12,9 +12,10 @@ from time import thread_time
 import pytest
 
 from controller import mqtt
+from controller.backfill import MinuteFile
 from controller.outbox import MOST_ANSWERS, MOST_EVENTS
 from controller.site_mqtt import MqttConfig
-from tests.contract.running_site import RunningSite, a_running_site, asking
+from tests.contract.running_site import BROKERS, RunningSite, a_broker, a_running_site, asking
 from tests.mosquitto import Mosquitto
 
 STATE = "penstock/house-7/state"
@@ -193,3 +194,19 @@ async def test_what_happened_while_the_broker_was_away_is_told_afterwards(mosqui
             await asker.until(STATE, mode="FAULT")
         # Its log begins with its start: the event of before came to it afterwards.
         assert "'penstock/house-7/event'" in mosquitto.log()
+
+
+@pytest.mark.parametrize("kind", BROKERS)
+async def test_minutes_of_an_outage_come_afterwards_in_their_order_and_once(
+    kind: str, tmp_path: Path
+) -> None:
+    """Fifty minutes that an earlier run could not tell, and has left on the disk."""
+    file = MinuteFile(tmp_path)
+    file.add([(minute, b'{"minute": %d}' % minute) for minute in range(50)])
+    async with (
+        a_broker(kind, tmp_path) as (config, protocol),
+        asking(config.port, protocol) as asker,
+        a_running_site(config, folder=tmp_path),
+    ):
+        told = await asker.heard("penstock/house-7/backfill", 50)
+    assert [body["minute"] for body in told] == list(range(50))
