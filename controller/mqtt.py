@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from controller.backfill import Backlog
@@ -217,9 +218,11 @@ class MqttLink:
             # v5 brokers tell by this option also of a message published just now whether it is retained.
             if self._protocol is V5:
                 options = SubscribeOptions(qos=1, retainAsPublished=True)
-                await client.subscribe(hearing.topics, options=options)
+                granted = await client.subscribe(hearing.topics, options=options)
             else:
-                await client.subscribe(hearing.topics, qos=1)
+                granted = await client.subscribe(hearing.topics, qos=1)
+            if any(_is_refusal(one) for one in granted):
+                log.error("%s does not let us hear %s: see its access list", self._address, hearing.topics)
         async for message in client.messages:
             inbound = _inbound(message)
             heard = [one for one in self._hearings if message.topic.matches(one.topics)]
@@ -241,6 +244,11 @@ class MqttLink:
         if topic != self._availability and topic not in self._outbox.topics:
             log.info("%s is of an earlier site file; removed from the broker", topic)
             self._outbox.put_at(topic, b"")
+
+
+def _is_refusal(granted: int | ReasonCode) -> bool:
+    """What a broker says to a subscription: from 128 on it is a refusal, in v5 and 3.1.1."""
+    return (granted if isinstance(granted, int) else granted.value) >= 128
 
 
 def _inbound(message: aiomqtt.Message) -> Inbound:
