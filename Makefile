@@ -51,6 +51,7 @@ bench: $(DEV) ## speed and size, as a table and as JSON
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 soak: $(DEV) ## the tests with fresh random examples, many of them; SEED=... repeats a run
 	@tests/setup.sh
+	@tests/soak/setup.sh
 	@HYPOTHESIS_PROFILE=soak .venv/bin/python -m pytest -n auto --dist worksteal --hypothesis-seed=$(SEED)
 
 COMPILE = .venv/lock/bin/uv pip compile pyproject.toml --quiet --no-header --universal --fork-strategy fewest \

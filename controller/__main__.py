@@ -9,11 +9,12 @@ import sys
 from collections.abc import Coroutine
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from controller import __version__
+from controller.lab.black_box_commands import incident, replay
 from drivers.doors import DoorError
 
 EXIT_FAILED = 1
@@ -43,6 +44,7 @@ class SchemaName(StrEnum):
     profile = "profile"
     messages = "messages"
     rig = "rig"
+    scenario = "scenario"
 
 
 @app.callback(invoke_without_command=True)
@@ -203,51 +205,55 @@ def rig(
 
 
 @app.command()
-def replay(
-    recordings: Annotated[
-        list[Path],
-        typer.Argument(help="Recordings, packed incidents, or a state folder.", metavar="RECORDING..."),
-    ],
-    site: Annotated[
-        Path | None, typer.Option("--with", help="Decide with the settings of this site file instead.")
+def hil(
+    scenarios: Annotated[
+        list[Path] | None, typer.Argument(help="Scenario files (TOML).", metavar="SCENARIO...")
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a page with plots (HTML).")] = None,
+    real_time: Annotated[
+        bool, typer.Option("--real-time", help="In real time, on real sockets, instead of virtual time.")
+    ] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Only the decisions, without shell and sockets.")
+    ] = False,
+    site: Annotated[
+        Path | None,
+        typer.Option(help="A site file with real devices: what is not on this host is not emulated."),
+    ] = None,
+    repeat: Annotated[
+        Path | None, typer.Option(help="Run again what this report (.html) was made of, and compare.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for junit.xml and each scenario's .html and .json.")
+    ] = None,
 ) -> None:
-    """Decide a recording again, to the bit.
+    """Run scenarios: faults, claims, verdicts.
 
-    Says that every decision is the same, or shows the first that differs, what the controller saw then, and
-    both reasons. --with asks "what if": change a setting in a copy of the site file, and compare. Exit code 1
-    when decisions differ and nothing was changed.
+    A scenario says what site there is, what happens to it, and what has to hold (docs/scenarios.md).
+    Without an option the whole shell runs against emulated devices in virtual time: a minute in a moment.
+    Exit code 1 when a claim did not hold, 78 when a file is wrong.
     """
-    from controller.lab.replay_command import replay_files
+    from controller.lab.hil_command import repeat as run_again
+    from controller.lab.hil_command import run_all
 
-    if not replay_files(recordings, site, report):
+    if (not scenarios) is (repeat is None) or (fast and real_time):
+        raise typer.BadParameter(
+            "give scenario files or --repeat REPORT, and not both --fast and --real-time"
+        )
+    logging.basicConfig(level=logging.CRITICAL)
+    how: Literal["fast", "virtual", "real"] = "real" if real_time else "fast" if fast else "virtual"
+    held = run_again(repeat) if repeat is not None else run_all(scenarios or [], how, site, report)
+    if not held:
         raise typer.Exit(EXIT_FAILED)
 
 
-@app.command()
-def incident(
-    what: Annotated[
-        str, typer.Argument(help="list, latest, now, or a number of the list.", metavar="[list|latest|now|N]")
-    ],
-    site: Annotated[Path, typer.Argument(help="The site file, or the state folder.", metavar="SITE")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Name of the packed file.")] = None,
-) -> None:
-    """Pack what happened into one file to send.
-
-    Whenever readings or the grid were lost, or a fault latched, the minutes around it are kept. `list` shows
-    them, `latest` packs the newest, `now` packs the last hours. No passwords and no addresses are in it.
-    """
-    from controller.lab.incident_command import incident as lines_of
-
-    for line in lines_of(what, site, out):
-        typer.echo(line)
+app.command()(replay)
+app.command()(incident)
 
 
 @app.command()
 def schema(
     what: Annotated[
-        SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages|rig]")
+        SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages|rig|scenario]")
     ] = (SchemaName.site),
 ) -> None:
     """Print a JSON Schema.
@@ -262,6 +268,10 @@ def _schema(what: SchemaName) -> dict[str, Any]:
         from controller.sitefile import SiteFile
 
         return SiteFile.model_json_schema()
+    if what is SchemaName.scenario:
+        from controller.lab.scenariofile import ScenarioFile
+
+        return ScenarioFile.model_json_schema()
     if what is SchemaName.profile:
         from drivers.profile import profile_schema
 
@@ -270,11 +280,12 @@ def _schema(what: SchemaName) -> dict[str, Any]:
         from controller.lab.rig_messages import rig_schema
 
         return rig_schema()
-    from controller.messages import DeviceMessage, StateMessage
+    from controller.commands import COMMANDS
+    from controller.messages import MESSAGES
 
     return {
-        "state": StateMessage.model_json_schema(mode="serialization"),
-        "device": DeviceMessage.model_json_schema(mode="serialization"),
+        **{topic: model.model_json_schema(mode="serialization") for topic, model in MESSAGES.items()},
+        **{f"command/{name}": model.model_json_schema() for name, model in COMMANDS.items()},
     }
 
 

@@ -191,8 +191,11 @@ class MqttLink:
     async def _listen(self, client: aiomqtt.Client) -> None:
         for hearing in self._hearings:
             # v5 brokers tell by this option also of a message published just now whether it is retained.
-            options = SubscribeOptions(qos=1, retainAsPublished=True) if self._protocol is V5 else None
-            await client.subscribe(hearing.topics, 1, options)
+            if self._protocol is V5:
+                options = SubscribeOptions(qos=1, retainAsPublished=True)
+                await client.subscribe(hearing.topics, options=options)
+            else:
+                await client.subscribe(hearing.topics, qos=1)
         async for message in client.messages:
             inbound = _inbound(message)
             heard = [one for one in self._hearings if message.topic.matches(one.topics)]

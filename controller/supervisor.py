@@ -20,8 +20,7 @@ from controller.dispatch.modes import Mode
 from controller.loop import ControlLoop, Cycle, Listener
 from controller.mqtt import MqttLink
 from controller.outbox import Outbox
-from controller.reporting import Reporter
-from controller.site_mqtt import MqttConfig
+from controller.outside import Outside, policies_of
 
 log = logging.getLogger("penstock")
 
@@ -45,8 +44,14 @@ async def run_site(
             )
         devices = open_devices(config)
         stack.push_async_callback(devices.close)
-        outbox = Outbox(config.site)
         clock = system_clock(zone(config.timezone))
+        outside = Outside(
+            config.site,
+            config.dispatch,
+            policies_of(config),
+            clock,
+            insecure=mqtt is not None and mqtt.insecure,
+        )
         box = black_box(config, clock, devices)
         control = ControlLoop(
             config.dispatch,
@@ -54,16 +59,14 @@ async def run_site(
             devices.batteries,
             devices.pvs,
             devices.switches,
-            (Reporter(config.dispatch, outbox).report, box.heard, _Watchdog().fed_by, *listeners),
+            (outside.listen, box.heard, _Watchdog().fed_by, *listeners),
             clock,
+            outside.told,
         )
         await box.prepare(control)
         with _signals(stop.set):
-            await _together(control, _link(config, mqtt, outbox), outbox, box, stop)
-
-
-def _link(config: Config, mqtt: MqttConfig | None, outbox: Outbox) -> MqttLink | None:
-    return None if mqtt is None else MqttLink(config.site, mqtt, outbox)
+            link = None if mqtt is None else outside.link(mqtt, tuple(one.id for one in config.devices))
+            await _together(control, link, outside.outbox, box, stop)
 
 
 async def _together(

@@ -7,7 +7,7 @@ import errno
 import logging
 import signal
 from collections.abc import AsyncIterator, Container
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from controller.config import Config, DeviceEntry, SwitchEntry
 from controller.errors import RunError
@@ -47,12 +47,16 @@ async def emulated(stage: Stage, real: Container[str] = ()) -> AsyncIterator[Non
     RunError when one cannot be bound.
     """
     servers: list[Server] = []
+    keeping = asyncio.create_task(stage.keep(), name="plant")
     try:
         for connection, (units, link) in _units(stage, real).items():
             manners = _manners(stage.config, connection)
             servers.append(await _listen(connection, units, link, manners))
         yield
     finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
         for server in servers:
             await server.stop()
 

@@ -82,6 +82,7 @@ class MbapConnection(TransactionManager):
         self._on_lost = on_lost
         self._why_lost = ""
         self._answered = False
+        self._newest_answered = 0
         self._heard = bytearray()
         self._question: Question | None = None
         self._late: deque[int] = deque(maxlen=LATE_REPLIES_EXPECTED)
@@ -183,20 +184,27 @@ class MbapConnection(TransactionManager):
             self._late.remove(transaction)
             self.discarded += 1
             self._last_wrong = f"a late reply to transaction {transaction} came"
+        elif transaction == self._newest_answered and not self._awaits(transaction):
+            # The same once more: harmless, as the answer to a later question it would not count.
+            self.discarded += 1
         elif question is None or self.response_future.done():
             self._discard(f"a reply to transaction {transaction} came when none was awaited")
         elif transaction != self.request_transaction_id:
             self._discard(f"a reply to transaction {transaction} instead of {self.request_transaction_id}")
         elif (fault := question.fault_in(unit, reply)) is None:
-            self._answered = True
+            self._answered, self._newest_answered = True, transaction
             words = struct.unpack_from(f">{question.words}H", reply, 2)
             self.response_future.set_result(ModbusPDU(unit, transaction, registers=words))
         elif isinstance(fault, Refused):
-            self._answered = True
+            self._answered, self._newest_answered = True, transaction
             self._fail(fault)
         else:
             self._fail(fault)
             self._discard(str(fault))
+
+    def _awaits(self, transaction: int) -> bool:
+        waiting = self._question is not None and not self.response_future.done()
+        return waiting and transaction == self.request_transaction_id
 
     def _discard(self, what: str) -> None:
         self.discarded += 1

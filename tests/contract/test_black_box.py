@@ -1,4 +1,4 @@
-"""`penstock replay` and `penstock incident` as an installer meets them; no secret is ever in what they make."""
+"""`penstock replay` and `penstock incident` as an installer meets them; no secret is in what they make."""
 
 from __future__ import annotations
 
