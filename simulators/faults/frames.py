@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import ClassVar, Literal
 
+from drivers.fact import fact
 from drivers.wire import MBAP
 from simulators.faults.model import AnyReading, Chance, Fault, no_answer, param
 
@@ -19,7 +20,7 @@ READS = (3, 4)
 END = Literal["", "close", "abort"]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Frame:
     """One frame of Modbus TCP, as it is or as it claims to be."""
 
@@ -37,7 +38,7 @@ class Frame:
         return MBAP.pack(self.transaction & 0xFFFF, self.protocol, length, self.unit & 0xFF) + self.pdu
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Sent:
     """Bytes for the client, so long after the reply came, and what becomes of the connection then."""
 

@@ -122,6 +122,11 @@ class Active:
         self._lasting.clear()
         self._tell()
 
+    @property
+    def any(self) -> bool:
+        """Whether there is a fault, now or to come."""
+        return bool(self._lasting)
+
     def at(self, now_s: float) -> Sequence[Fault]:
         """The faults in force, in the order in which they were added."""
         if not self._lasting:

@@ -226,6 +226,8 @@ class FaultyUnit:
 
     async def read_at(self, unit_id: int | None, space: Space, address: int, count: int) -> Sequence[int]:
         """What stands at this unit; None is the device's own."""
+        if not self._active.any:
+            return await self.device.read_at(unit_id, space, address, count)
         faults = await self._met()
         for fault in faults:
             address = fault.address(address)
