@@ -82,7 +82,7 @@ class MbapConnection(TransactionManager):
         self._on_lost = on_lost
         self._why_lost = ""
         self._answered = False
-        self._newest_answered = 0
+        self._newest_answered = -1
         self._heard = bytearray()
         self._question: Question | None = None
         self._late: deque[int] = deque(maxlen=LATE_REPLIES_EXPECTED)
