@@ -246,6 +246,59 @@ def hil(
 
 
 @app.command()
+def inject(
+    device: Annotated[
+        str | None, typer.Argument(help='A device of the site, or "site" for its grid; "all" with clear.')
+    ] = None,
+    fault: Annotated[str | None, typer.Argument(help="A fault by name or ID, or clear.")] = None,
+    parameters: Annotated[list[str] | None, typer.Argument(help="Such as factor=10.")] = None,
+    for_s: Annotated[
+        float | None, typer.Option("--for", help="End by itself after so many seconds.", min=0.001)
+    ] = None,
+    site: Annotated[str | None, typer.Option(help="Which site, when several are emulated here.")] = None,
+) -> None:
+    """Break a device of a running emulator.
+
+    `penstock inject bat1 frozen --for 60` while `penstock emulate` or `penstock demo` runs on this host.
+    Without arguments it lists all faults; `penstock inject all clear` ends them.
+    """
+    from controller.lab.inject_command import inject as send
+    from controller.lab.inject_command import listed
+
+    if device is None or fault is None:
+        typer.echo("\n".join(listed()))
+        return
+    typer.echo(send(site, device, fault, parameters or [], for_s))
+
+
+@app.command()
+def proxy(
+    listen: Annotated[str, typer.Argument(help="Where clients come, such as 127.0.0.1:5502.")],
+    target: Annotated[str, typer.Argument(help="The device or server, such as 192.168.1.20:502.")],
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as silent, or late:by_s=0.4,share=0.1,seed=7. May be given again."),
+    ] = None,
+    for_s: Annotated[float | None, typer.Option("--for", help="Only for so many seconds.", min=0.001)] = None,
+) -> None:
+    """A Modbus TCP proxy that breaks the link.
+
+    Between any client and any server, also other people's: late, doubled, cut, foreign, garbled or missing
+    replies, resets, exceptions. The same seed breaks the same ones. Without --fault it passes all on.
+    `penstock inject` lists the faults; a proxy knows those of links.
+    """
+    from controller.lab.inject_command import link_fault, run_proxy, tcp_address
+
+    try:
+        faults = [link_fault(one) for one in fault or []]
+        ends = tcp_address(listen), tcp_address(target)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    _log_to_stderr(False)
+    _complete(run_proxy(*ends, faults, for_s))
+
+
+@app.command()
 def schema(
     what: Annotated[
         SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages|rig|scenario]")

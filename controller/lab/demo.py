@@ -13,6 +13,7 @@ from rich.console import Console
 
 from controller.config import Config, DeviceEntry, load_config
 from controller.lab.emulate import built, emulated
+from controller.lab.live import injectable
 from controller.lab.view import View
 from controller.supervisor import run_site
 from drivers.address import Address, parse_connection
@@ -25,7 +26,7 @@ async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
         stop = asyncio.Event()
         console = Console()
         stage = built(config, speed)
-        async with emulated(stage):
+        async with emulated(stage), injectable(config.site, stage.board):
             view = View(console, config, stage.house)
             if seconds is not None:
                 asyncio.get_running_loop().call_later(seconds, stop.set)

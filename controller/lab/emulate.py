@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from controller.config import Config, DeviceEntry, SwitchEntry
 from controller.errors import RunError
 from controller.lab.house import resolution_s, synthetic
+from controller.lab.live import injectable
 from controller.lab.stage import Stage
 from drivers.address import Address, SerialAddress, parse_connection
 from drivers.wire import Manners, Server, Unit, serve
@@ -144,8 +145,11 @@ async def emulate_site(config: Config) -> None:
     """Serve until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with emulated(built(config)):
+    stage = built(config)
+    async with emulated(stage), injectable(config.site, stage.board) as where:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
+        if where is not None:
+            log.info("faults: penstock inject --site %s DEVICE FAULT (through %s)", config.site, where)
         log.info("the house is running; Ctrl-C ends it")
         await stop.wait()

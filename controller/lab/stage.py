@@ -10,6 +10,7 @@ from math import inf, pi
 from controller.config import Config
 from controller.lab.house import build_house
 from controller.lab.record import ENERGIES, Record
+from drivers.address import Address, parse_connection
 from simulators.faults import Board
 from simulators.faults.behaviour import FaultyBattery, FaultyMeter, FaultyPv
 from simulators.faults.host import Outage
@@ -68,7 +69,10 @@ class Stage:
             config, load, sun, sun_peak_w, speed=speed, begin_s=begin_s, trace_begin_s=trace_begin_s
         )
         self.begin_s = begin_s
-        self.board = Board({one.id: one.role for one in config.devices} | PLACES)
+        elsewhere = [
+            one.id for one in config.devices if not isinstance(parse_connection(one.connection), Address)
+        ]
+        self.board = Board({one.id: one.role for one in config.devices} | PLACES, elsewhere if wired else ())
         active = self.board.active
         house = self.house
         self.meter = FaultyMeter(house.meter(_meter_params(config)), active(config.meter.id), wired)
@@ -83,8 +87,8 @@ class Stage:
         self.grid: list[GridAt] = []
         """How the grid changes, in the order of time; on the house's clock."""
         self._changed = asyncio.Event()
-        for one in (*self.board.roles,):
-            active(one).watch(self._changed.set)
+        for name in self.board.roles:
+            active(name).watch(self._changed.set)
 
     def record(self) -> Record:
         """An empty record of this site."""

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 
 from drivers.fact import fact
 from drivers.wire import MBAP
-from simulators.faults.model import AnyReading, Chance, Fault, no_answer, param
+from simulators.faults.model import DEVICES, AnyReading, Chance, Fault, no_answer, param
 
 READS = (3, 4)
 END = Literal["", "close", "abort"]
@@ -52,6 +52,7 @@ class LinkFault(Fault):
     """The base of link faults: hits a share of the happenings, `count` in all."""
 
     seam: ClassVar[str] = "link"
+    roles: ClassVar[tuple[str, ...]] = (*DEVICES, "switch")
     unheard: ClassVar[bool] = True
     share: float = field(
         default=1.0, kw_only=True, metadata={"says": "of the happenings that are hit, 0 to 1"}

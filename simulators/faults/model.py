@@ -16,7 +16,6 @@ from typing import Any, ClassVar, TypeVar
 from drivers.device import BatteryReading, DeviceError, MeterReading, PvReading
 
 AnyReading = MeterReading | BatteryReading | PvReading
-ROLES = ("meter", "battery", "pv", "site", "broker", "host")
 DEVICES = ("meter", "battery", "pv")
 T = TypeVar("T")
 
