@@ -59,7 +59,7 @@ class LinkFault(Fault):
     )
     count: int = field(default=0, kw_only=True, metadata={"says": "how many are hit in all; 0: no end"})
     seed: int = field(default=1, kw_only=True, metadata={"says": "which ones, where not all are hit"})
-    _chance: Chance = field(init=False)
+    _chance: Chance = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._chance = Chance(self.share, self.count, self.seed)
@@ -112,7 +112,7 @@ class HalfOpen(LinkFault):
     name: ClassVar[str] = "half_open"
     ids: ClassVar[tuple[str, ...]] = ("A04",)
     unheard: ClassVar[bool] = False
-    _begun_s: float = field(init=False, default=-inf)
+    _begun_s: float = field(init=False, repr=False, compare=False, default=-inf)
 
     def begin(self, now_s: float) -> None:
         self._begun_s = now_s
@@ -319,7 +319,7 @@ class Backlog(LinkFault):
     name: ClassVar[str] = "backlog"
     ids: ClassVar[tuple[str, ...]] = ("A31",)
     behind: int = param(3, "requests late")
-    _waiting: deque[Frame] | None = field(init=False, default=None)
+    _waiting: deque[Frame] | None = field(init=False, repr=False, compare=False, default=None)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         if self._waiting is None:

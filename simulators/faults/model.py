@@ -35,6 +35,10 @@ class Fault:
     roles: ClassVar[tuple[str, ...]] = DEVICES
     seam: ClassVar[str] = "port"
 
+    def __str__(self) -> str:
+        shown = [f"{one.name}={getattr(self, one.name)}" for one in parameters(type(self)) if not one.kw_only]
+        return " ".join((self.name, *shown))
+
     def begin(self, now_s: float) -> None:
         """Called once, when the fault is first met."""
 
@@ -77,7 +81,7 @@ class Chance:
     count: int
     seed: int
     _random: Random = field(init=False, repr=False)
-    _hits: int = field(init=False, default=0)
+    _hits: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
         self._random = Random(self.seed)
