@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from controller import __version__
+from controller.lab.black_box_commands import incident, replay
 from drivers.doors import DoorError
 
 EXIT_FAILED = 1
@@ -180,6 +181,39 @@ def simulate(
 
 
 @app.command()
+def commission(
+    site: Site,
+    consent_w: Annotated[
+        float | None,
+        typer.Option(help="Charge and discharge each battery with at most so many W; asked for if left out."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Consent to it; nobody is asked.")] = False,
+    pv: Annotated[
+        bool, typer.Option("--pv", help="Also curtail each PV inverter for half a minute.")
+    ] = False,
+    lease_wait: Annotated[
+        float,
+        typer.Option(help="Try whether an order is forgotten where that takes at most so many seconds."),
+    ] = 150.0,
+    report: Annotated[Path | None, typer.Option(help="Write a page with plots here (HTML).")] = None,
+) -> None:
+    """Try a new installation in small safe steps.
+
+    Is every device what the site file says, are meter and battery connected the right way round, does each
+    order take effect, and is it forgotten when the controller dies? Prints what it measured for the site
+    file, and why not to go live, if anything is wrong or could not be found out: then the exit code is 1.
+    """
+    from controller.lab.commission.command import commission_site
+
+    try:
+        good = commission_site(site, consent_w, yes, pv, lease_wait, report)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if not good:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
 def rig(
     site: Site,
     listen: Annotated[
@@ -243,6 +277,10 @@ def hil(
     held = run_again(repeat) if repeat is not None else run_all(scenarios or [], how, site, report)
     if not held:
         raise typer.Exit(EXIT_FAILED)
+
+
+app.command()(replay)
+app.command()(incident)
 
 
 @app.command()

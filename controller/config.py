@@ -12,6 +12,7 @@ from controller.clock import zone
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatchable import dispatch_config, fuse_w
 from controller.site_mqtt import MqttConfig, mqtt_config, mqtt_conflicts
+from controller.site_response import responding
 from controller.site_state import StateConfig, state_config
 from drivers.address import parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
@@ -119,7 +120,7 @@ def config_of(path: Path, text: str, tables: dict[str, Any]) -> Config:
         except ProfileError as error:
             conflicts.append(((*where, "profile"), str(error)))
             continue
-        profiles[table.id] = profile
+        profiles[table.id] = responding(profile, getattr(table, "response", None))
         if profile.role != role:
             conflicts.append(
                 ((*where, "profile"), f'"{table.profile}" describes a {profile.role}, not a {role}')

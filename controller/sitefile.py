@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from controller.schedule import WindowTable
 from controller.site_mqtt import Mqtt
+from controller.site_response import InverterResponse
 from controller.site_state import JournalTable, StateTable
 
 Watts = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -84,11 +85,14 @@ class Battery(DeviceTable):
     charge_by_soc: list[Point] = Field(
         default_factory=list, description="points [SoC %, share of the rating] of a curve"
     )
+    response: InverterResponse | None = Field(None, description="[battery.response], as it was measured")
     discharge_by_soc: list[Point] = Field(default_factory=list, description="as charge_by_soc")
 
 
 class Pv(DeviceTable):
     """`[[pv]]`: a PV inverter that can be read and curtailed."""
+
+    response: InverterResponse | None = Field(None, description="[pv.response], as it was measured")
 
 
 class Switch(DeviceTable):

@@ -9,16 +9,16 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import replace
 
 from controller.black_box import BlackBox, black_box
-from controller.broker import embedded_broker
+from controller.broker import embedded
 from controller.clock import system_clock, zone
 from controller.config import Config
 from controller.devices import open_devices
 from controller.dispatch.modes import Mode
 from controller.loop import ControlLoop, Cycle, Listener
 from controller.mqtt import MqttLink
+from controller.orderbook import Injector
 from controller.outbox import Outbox
 from controller.outside import Outside, policies_of
 
@@ -28,9 +28,14 @@ GOODBYE_WITHIN_S = 2.0
 
 
 async def run_site(
-    config: Config, listeners: tuple[Listener, ...] = (), stop: asyncio.Event | None = None
+    config: Config,
+    listeners: tuple[Listener, ...] = (),
+    stop: asyncio.Event | None = None,
+    inject: Injector | None = None,
 ) -> None:
     """Control the site until SIGINT, SIGTERM or `stop`, then release the devices and say goodbye.
+
+    A simulation hands in what `inject` brings faults about with.
 
     Raises BrokerError when an embedded broker is asked for and cannot be had; an error in the core ends
     the program, the orders then expire in the devices, and systemd starts it again.
@@ -39,9 +44,7 @@ async def run_site(
     async with AsyncExitStack() as stack:
         mqtt = config.mqtt
         if mqtt is not None and mqtt.host is None:
-            mqtt = replace(
-                mqtt, host="127.0.0.1", port=await stack.enter_async_context(embedded_broker(mqtt.port))
-            )
+            mqtt = await stack.enter_async_context(embedded(mqtt))
         devices = open_devices(config)
         stack.push_async_callback(devices.close)
         clock = system_clock(zone(config.timezone))
@@ -51,7 +54,10 @@ async def run_site(
             policies_of(config),
             clock,
             insecure=mqtt is not None and mqtt.insecure,
+            folder=config.state.folder,
+            inject=inject,
         )
+        stack.push_async_callback(outside.close)
         box = black_box(config, clock, devices)
         control = ControlLoop(
             config.dispatch,
@@ -64,6 +70,7 @@ async def run_site(
             outside.told,
         )
         await box.prepare(control)
+        outside.remember(box.keeper.orders, box.keeper.command_ids, box.keeper.keep_command)
         with _signals(stop.set):
             link = None if mqtt is None else outside.link(mqtt, tuple(one.id for one in config.devices))
             await _together(control, link, outside.outbox, box, stop)
@@ -93,7 +100,7 @@ async def _together(
         for task in rest:
             task.cancel()
         ended = await asyncio.gather(*rest, return_exceptions=True)
-        await box.close(orderly=ended[-1] is None)
+        await box.close(control, orderly=ended[-1] is None)
     for result in ended:
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
             raise result
