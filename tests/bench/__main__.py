@@ -16,6 +16,7 @@ from tests.bench.core import a_year, shell_in_virtual_time, steps
 from tests.bench.fleet import scan_against_bare, thirty_two_devices
 from tests.bench.hunting import matrix
 from tests.bench.measure import Figure
+from tests.bench.scenarios import shell_on_sockets
 from tests.bench.wires import start_and_size
 
 
@@ -26,7 +27,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with console.status("measuring ..."):
-            figures += [steps(1, 25.0), steps(8, 80.0), shell_in_virtual_time()]
+            figures += [steps(1, 25.0), steps(8, 80.0), shell_in_virtual_time(), shell_on_sockets()]
             figures += [scan_against_bare(folder), thirty_two_devices(folder)]
             figures += start_and_size(folder)
             figures.append(a_year())
