@@ -25,6 +25,7 @@ from controller.lab.lines import Way, moved_to
 from controller.lab.record import Record
 from controller.lab.scenario import Scenario
 from controller.lab.stage import Stage
+from controller.lab.timing import timing_of
 from controller.loop import ControlLoop, Cycle, Told
 from drivers.address import Address, parse_connection
 from drivers.device import Battery, Meter, Pv, Switch
@@ -222,7 +223,7 @@ class _Shell:
     def _note(self, cycle: Cycle) -> None:
         at_s = cycle.snapshot.now_s - self._begin_s
         if at_s < self._scenario.duration_s:
-            self._record.beat(at_s, cycle.decision)
+            self._record.beat(at_s, cycle.decision, timing_of(cycle))
 
     def _told(self, now_s: float, local: LocalTime | None) -> Told:
         return self._scenario.told(now_s - self._begin_s, self._begin_s)

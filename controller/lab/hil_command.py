@@ -42,7 +42,7 @@ def run_all(paths: Sequence[Path], how: How, site: Path | None, folder: Path | N
         if folder is not None:
             (folder / f"{scenario.path.stem}.html").write_text(html(verdict), encoding="utf-8")
             (folder / f"{scenario.path.stem}.json").write_text(trace(verdict), encoding="utf-8")
-    held = sum(one.held for one in verdicts)
+    held = sum(one.held and not one.why_not_certified for one in verdicts)
     if len(verdicts) > 1:
         console.print(f"{held} of {len(verdicts)} scenarios held, in {sum(took):.0f} s", markup=False)
     if folder is not None:
@@ -129,8 +129,10 @@ def _shown(scenario: Scenario) -> Iterator[Progress]:
 
 def _lines(verdict: Verdict, seconds: float) -> Iterator[str]:
     scenario = verdict.scenario
-    word = "ok  " if verdict.held else "FAIL"
+    word = "FAIL" if not verdict.held else "????" if verdict.why_not_certified else "ok  "
     yield f"{word} {scenario.path.stem}: {scenario.title} ({scenario.duration_s:g} s in {seconds:.1f} s)"
+    if verdict.why_not_certified:
+        yield f"     not certified: {verdict.why_not_certified}"
     for name, _, judged in verdict.claims:
         if not judged.held:
             yield f"     {name}: {judged.text}"

@@ -60,22 +60,6 @@ def test_a_scenario_leaves_the_same_trace_over_tcp_and_tls() -> None:
     assert over_tcp.trace_hash == over_tls.trace_hash
 
 
-def test_a_scenario_keeps_its_claims_over_serial_lines_in_real_time() -> None:
-    short = scenario(
-        duration_s=24,
-        step=[],
-        claim=[
-            {"claim": "reaches", "mode": "RUNNING", "after_s": 0, "within_s": 20},
-            {"claim": "stays", "signal": "pcc_import_w", "at_most": 250, "from_s": 22},
-        ],
-    )
-    record = run_scenario(short, "real", way="rtu")
-    broken = [one.text for one in (made.claim.judge(record) for made in short.claims) if not one.held]
-    assert broken == []
-    assert record.writes is not None
-    assert record.writes["bat1"] > 0
-
-
 def test_faults_of_links_are_not_for_serial_lines() -> None:
     silent = scenario(fault=[{"device": "grid", "fault": "silent", "at_s": 5, "for_s": 5}])
     with pytest.raises(RunError, match="faults of links are for tcp and tls"):
