@@ -31,7 +31,7 @@ from controller.messages import OrdersMessage, Result, Value
 FOREVER_S = 1e12
 """The end of what has none: finite, so that a journal can hold it."""
 
-Values = Mapping[str, float | str | bool]
+Values = dict[str, float | str | bool]
 Bound = tuple[str, float, float]
 """A limit by name, and the range it leaves."""
 
@@ -92,6 +92,10 @@ class OrderBook:
         if self._orders is None:
             self._orders = self._collected()
         return self._orders
+
+    def changed(self) -> None:
+        """Somebody else has put orders in: collect them anew."""
+        self._orders = None
 
     def clears_fault(self) -> bool:
         """Whether the fault is to be forgotten at this beat; asked once after `orders`, on every beat."""

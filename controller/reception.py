@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from controller.clock import WallClock
 from controller.commands import COMMANDS, Command, RefusedError, parse
+from controller.kept_orders import NOT_KEPT, kept_orders
 from controller.messages import EventMessage, ReplyMessage, Value
 from controller.mqtt import Inbound
 from controller.orderbook import OrderBook, Verdict
 from controller.outbox import Letter, Outbox
+from controller.state_file import KeptOrder
 from controller.telemetry import iso
 
 log = logging.getLogger("penstock.command")
@@ -31,6 +35,10 @@ TOLD_A_MINUTE = 10
 """Refusals that are told as an event and in the log; all are answered."""
 SUPERSEDED_ANSWERS = 5
 LONGEST_RESPONSE_TOPIC = 256
+KEPT_WITHIN_S = 0.7
+
+Keep = Callable[[Sequence[KeptOrder], str, str, str], Awaitable[bool]]
+"""Orders in force, the id of the command, who gave it, what it was: True once it is on the disk."""
 
 
 @dataclass(slots=True)
@@ -57,11 +65,17 @@ class Answered:
 class Reception:
     """Hears every message on `command/+`."""
 
-    def __init__(self, site: str, book: OrderBook, outbox: Outbox, clock: WallClock) -> None:
+    def __init__(
+        self, site: str, book: OrderBook, outbox: Outbox, clock: WallClock, keep: Keep | None = None
+    ) -> None:
         self._site = site
         self._book = book
         self._outbox = outbox
         self._clock = clock
+        self.keep = keep
+        self._keeping: set[asyncio.Task[None]] = set()
+        self.known_ids: frozenset[str] = frozenset()
+        """Commands that were carried out before the restart."""
         self.answered: OrderedDict[str, Answered] = OrderedDict()
         self.gates: dict[str, Gate] = {name: Gate() for name in (*COMMANDS, "")}
         book.ended = self._ended
@@ -116,15 +130,39 @@ class Reception:
             return
         elif before is not None:
             verdict = Verdict("refused", "its id was already used for another command")
+        elif command.id in self.known_ids:
+            verdict = Verdict("refused", "was already carried out, before a restart")
         else:
             verdict = self._carried_out(gate, command, now_s)
             if verdict.result != "refused":
                 gate.free_at_s = now_s + APPLIED_EVERY_S
-        reply = self._answer(gate, inbound, command.id, verdict)
+        reply = self._judged(gate, inbound, command.id, verdict)
         if before is None and not inbound.retained:
             self.answered[command.id] = Answered(fingerprint, reply)
             while len(self.answered) > MOST_IDS:
                 self.answered.popitem(last=False)
+        if self.keep is None or verdict.result == "refused" or command.name in NOT_KEPT:
+            self._reply(inbound, reply)
+            return
+        keeping = asyncio.create_task(self._kept_then_answered(self.keep, inbound, reply, fingerprint))
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+
+    async def _kept_then_answered(
+        self, keep: Keep, inbound: Inbound, reply: ReplyMessage, fingerprint: str
+    ) -> None:
+        """What is said to be kept is on the disk; one that is slow or refuses does not delay the answer."""
+        orders = kept_orders(self._book, asyncio.get_running_loop().time(), self._clock()[0])
+        what = f"{reply.command} {reply.id}: {reply.result} {json.dumps(reply.in_force)}"
+        try:
+            async with asyncio.timeout(KEPT_WITHIN_S):
+                kept = await keep(orders, reply.id, "mqtt", what)
+        except TimeoutError:
+            kept = False
+        reply = reply.model_copy(update={"kept": kept})
+        if reply.id in self.answered:
+            self.answered[reply.id] = Answered(fingerprint, reply)
+        self._reply(inbound, reply)
 
     def _carried_out(self, gate: Gate, command: Command, now_s: float) -> Verdict:
         utc_s, local = self._clock()
@@ -170,7 +208,10 @@ class Reception:
             command_id, reason = error.id, str(error)
         self._answer(gate, inbound, command_id, Verdict("refused", reason))
 
-    def _answer(self, gate: Gate, inbound: Inbound, command_id: str, verdict: Verdict) -> ReplyMessage:
+    def _answer(self, gate: Gate, inbound: Inbound, command_id: str, verdict: Verdict) -> None:
+        self._reply(inbound, self._judged(gate, inbound, command_id, verdict))
+
+    def _judged(self, gate: Gate, inbound: Inbound, command_id: str, verdict: Verdict) -> ReplyMessage:
         name = inbound.topic.rsplit("/", 1)[-1]
         reply = ReplyMessage(
             at=self._at(),
@@ -181,8 +222,8 @@ class Reception:
             limited_by=verdict.limited_by,
             in_force=dict(verdict.in_force),
             ends_in_s=verdict.ends_in_s,
+            kept=False,
         )
-        self._reply(inbound, reply)
         text = f"{reply.command or 'unknown command'} {reply.id}: {verdict.result}"
         data: dict[str, Value] = {"id": reply.id, "command": reply.command, "result": verdict.result}
         text = f"{text}: {verdict.reason}" if verdict.reason else text

@@ -46,6 +46,7 @@ class Reporter:
         self._outbox.put("energy", energy_message(cycle), every_s=SLOW_EVERY_S)
         state = state_message(self._config, cycle, self._insecure)
         self._outbox.put("state", state)
+        self._outbox.spoken.set()
         self._tell_mode(state)
         self._tell_alarms(state, cycle.snapshot.now_s)
         return state

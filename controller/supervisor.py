@@ -9,10 +9,9 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import replace
 
 from controller.black_box import BlackBox, black_box
-from controller.broker import embedded_broker
+from controller.broker import embedded
 from controller.clock import system_clock, zone
 from controller.config import Config
 from controller.devices import open_devices
@@ -39,9 +38,7 @@ async def run_site(
     async with AsyncExitStack() as stack:
         mqtt = config.mqtt
         if mqtt is not None and mqtt.host is None:
-            mqtt = replace(
-                mqtt, host="127.0.0.1", port=await stack.enter_async_context(embedded_broker(mqtt.port))
-            )
+            mqtt = await stack.enter_async_context(embedded(mqtt))
         devices = open_devices(config)
         stack.push_async_callback(devices.close)
         clock = system_clock(zone(config.timezone))
@@ -51,7 +48,9 @@ async def run_site(
             policies_of(config),
             clock,
             insecure=mqtt is not None and mqtt.insecure,
+            folder=config.state.folder,
         )
+        stack.push_async_callback(outside.close)
         box = black_box(config, clock, devices)
         control = ControlLoop(
             config.dispatch,
@@ -64,6 +63,7 @@ async def run_site(
             outside.told,
         )
         await box.prepare(control)
+        outside.remember(box.keeper.orders, box.keeper.command_ids, box.keeper.keep_command)
         with _signals(stop.set):
             link = None if mqtt is None else outside.link(mqtt, tuple(one.id for one in config.devices))
             await _together(control, link, outside.outbox, box, stop)

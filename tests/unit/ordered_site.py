@@ -33,7 +33,7 @@ class OrderedSite:
         self.outside = Outside("house-7", config, ("self_consumption", "follow", "standby"), clock)
         house = a_house(constant(LOAD_W), constant(0.0), soc_pct)
         self.control: ControlLoop = a_loop(
-            house, self.outside.listen, self.cycles.append, config=config, told=self.outside.told
+            house, self.outside.listen, self.cycles.append, config=config, told=self.outside.told, clock=clock
         )
 
     def hear(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.clock import WallClock, no_clock
 from controller.dispatch.settings import BatterySettings, DispatchConfig, PvSettings
 from controller.loop import ControlLoop, Listener, Teller, nothing_told
 from drivers.device import DeviceFacts
@@ -31,7 +32,11 @@ def a_house(load: Trace, sun: Trace, soc_pct: float = 50.0) -> House:
 
 
 def a_loop(
-    house: House, *listeners: Listener, config: DispatchConfig = CONFIG, told: Teller = nothing_told
+    house: House,
+    *listeners: Listener,
+    config: DispatchConfig = CONFIG,
+    told: Teller = nothing_told,
+    clock: WallClock = no_clock,
 ) -> ControlLoop:
     facts = [DeviceFacts(name, "simulated", lease_s=30.0) for name in ("grid", "bat1", "roof")]
     return ControlLoop(
@@ -41,4 +46,5 @@ def a_loop(
         [SimulatedPv(facts[2], house.pv(0))],
         listeners=listeners,
         told=told,
+        clock=clock,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -218,3 +219,15 @@ def test_its_own_document_coming_back_from_the_broker_changes_nothing() -> None:
 )
 def test_a_document_that_is_none_changes_nothing(payload: bytes) -> None:
     assert len(published(Inbound(TOPIC, payload, retained=True))) == 1
+
+
+def test_the_example_dashboard_shows_entities_that_there_are() -> None:
+    """Home Assistant makes an entity's id of the device's and the entity's name."""
+    text = (Path(__file__).parents[2] / "deploy/home-assistant/dashboard.yaml").read_text(encoding="utf-8")
+    shown = set(re.findall(r"\b([a-z_]+\.penstock_house_7_[a-z_]+)", text))
+    there = {
+        f"{one['platform']}.penstock_house_7_{re.sub(r'[^a-z0-9]+', '_', one['name'].lower())}"
+        for one in components(HOME).values()
+    }
+    assert len(shown) > 15
+    assert shown <= there
