@@ -93,7 +93,7 @@ async def _together(
         for task in rest:
             task.cancel()
         ended = await asyncio.gather(*rest, return_exceptions=True)
-        await box.close(orderly=ended[-1] is None)
+        await box.close(control, orderly=ended[-1] is None)
     for result in ended:
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
             raise result
