@@ -137,7 +137,8 @@ class Store:
     def entries(self) -> list[Entry]:
         """The audit trail, oldest first."""
         try:
-            return [Entry(*row) for row in self._db.execute("SELECT * FROM audit ORDER BY seq")]
+            rows = self._db.execute("SELECT seq, utc_s, who, what, hash FROM audit ORDER BY seq")
+            return [Entry(*row) for row in rows]
         except _REFUSALS as error:
             raise _named(error, self._path) from None
 
