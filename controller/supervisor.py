@@ -18,6 +18,7 @@ from controller.devices import open_devices
 from controller.dispatch.modes import Mode
 from controller.loop import ControlLoop, Cycle, Listener
 from controller.mqtt import MqttLink
+from controller.orderbook import Injector
 from controller.outbox import Outbox
 from controller.outside import Outside, policies_of
 
@@ -27,9 +28,14 @@ GOODBYE_WITHIN_S = 2.0
 
 
 async def run_site(
-    config: Config, listeners: tuple[Listener, ...] = (), stop: asyncio.Event | None = None
+    config: Config,
+    listeners: tuple[Listener, ...] = (),
+    stop: asyncio.Event | None = None,
+    inject: Injector | None = None,
 ) -> None:
     """Control the site until SIGINT, SIGTERM or `stop`, then release the devices and say goodbye.
+
+    A simulation hands in what `inject` brings faults about with.
 
     Raises BrokerError when an embedded broker is asked for and cannot be had; an error in the core ends
     the program, the orders then expire in the devices, and systemd starts it again.
@@ -49,6 +55,7 @@ async def run_site(
             clock,
             insecure=mqtt is not None and mqtt.insecure,
             folder=config.state.folder,
+            inject=inject,
         )
         stack.push_async_callback(outside.close)
         box = black_box(config, clock, devices)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from controller.config import Config, DeviceEntry, load_config
 from controller.lab.emulate import built, emulated
+from controller.lab.inject import injector
 from controller.lab.view import View
 from controller.supervisor import run_site
 from drivers.address import Address, parse_connection
@@ -30,7 +31,7 @@ async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
             if seconds is not None:
                 asyncio.get_running_loop().call_later(seconds, stop.set)
             with view:
-                await run_site(config, (view.show,), stop)
+                await run_site(config, (view.show,), stop, injector(stage))
         view.summary()
 
 
