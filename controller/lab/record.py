@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import nan
 
 from controller.dispatch.decision import Decision
+from controller.lab.timing import BeatTiming
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Beat:
 
     at_s: float
     decision: Decision
+    timing: BeatTiming | None = None
+    """None where the bare step ran."""
 
 
 @dataclass(slots=True, repr=False)  # asyncio writes out what its tasks return
@@ -53,9 +56,9 @@ class Record:
         self._books = tuple(self.energies.values())
         self._decided = (nan,) * (2 + len(self.batteries) + len(self.pvs))
 
-    def beat(self, at_s: float, decision: Decision) -> None:
+    def beat(self, at_s: float, decision: Decision, timing: BeatTiming | None = None) -> None:
         """Keep a decision."""
-        self.beats.append(Beat(at_s, decision))
+        self.beats.append(Beat(at_s, decision, timing))
         self._beat_times_s.append(at_s)
         self._decided = (
             decision.setpoint_w,

@@ -17,6 +17,7 @@ from tests.bench.fleet import scan_against_bare, thirty_two_devices
 from tests.bench.hunting import matrix
 from tests.bench.measure import Figure
 from tests.bench.plant import plant_step
+from tests.bench.replays import replay_of_a_day
 from tests.bench.scenarios import shell_on_sockets
 from tests.bench.wires import start_and_size
 
@@ -33,6 +34,7 @@ def main() -> int:
             figures += [scan_against_bare(folder), thirty_two_devices(folder)]
             figures += start_and_size(folder)
             figures.append(a_year())
+            figures += replay_of_a_day(folder)
             hunting, table = matrix()
             figures.append(hunting)
     Console().print(table)
