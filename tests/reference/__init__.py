@@ -1,0 +1,1 @@
+"""Our own models against those of others, live: `make reference`. One module a subject."""
