@@ -199,7 +199,7 @@ def _schema(what: SchemaName) -> dict[str, Any]:
         from drivers.profile import profile_schema
 
         return profile_schema()
-    from controller.telemetry import DeviceMessage, StateMessage
+    from controller.messages import DeviceMessage, StateMessage
 
     return {
         "state": StateMessage.model_json_schema(mode="serialization"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from controller import sitefile
 from controller.clock import zone
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatchable import dispatch_config, fuse_w
+from controller.site_mqtt import MqttConfig, mqtt_config, mqtt_conflicts
 from drivers.address import parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
 from drivers.profile import DeviceProfile, ProfileError, load_profile
@@ -41,21 +41,6 @@ class DeviceEntry:
     connection: str
     unit: int
     self_describing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MqttConfig:
-    """The broker; `host` is None for the embedded one, which listens on 127.0.0.1.
-
-    `only_v311` is for a broker that is known not to speak MQTT v5.
-    """
-
-    host: str | None
-    port: int
-    tls: bool = False
-    username: str | None = None
-    password_file: Path | None = None
-    only_v311: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +99,7 @@ def load_config(path: Path) -> Config:
         site = validate(path, text, sitefile.SiteFile, tables)
     except DoorError as error:
         raise ConfigError(str(error)) from None
-    conflicts = _conflicts(site)
+    conflicts = _conflicts(site, path.parent)
     profiles: dict[str, DeviceProfile] = {}
     for where, table, role in _tables(site):
         try:
@@ -148,7 +133,7 @@ def _tables(site: sitefile.SiteFile) -> list[tuple[tuple[str | int, ...], sitefi
     return found
 
 
-def _conflicts(site: sitefile.SiteFile) -> list[Conflict]:
+def _conflicts(site: sitefile.SiteFile, folder: Path) -> list[Conflict]:
     """Everything that is wrong between keys that are right by themselves."""
     found = _device_conflicts(site)
     found += _limit_conflicts(site)
@@ -156,8 +141,8 @@ def _conflicts(site: sitefile.SiteFile) -> list[Conflict]:
         zone(site.timezone)
     except ValueError as error:
         found.append((("timezone",), str(error)))
-    if site.mqtt is not None and (wrong := _bad_broker(site.mqtt)):
-        found.append((("mqtt", "url"), wrong))
+    if site.mqtt is not None:
+        found += mqtt_conflicts(folder, site.mqtt)
     return found
 
 
@@ -237,20 +222,6 @@ def _limit_conflicts(site: sitefile.SiteFile) -> list[Conflict]:
     return found
 
 
-def _bad_broker(mqtt: sitefile.Mqtt) -> str:
-    if mqtt.url == "embedded":
-        return ""
-    usage = 'give "mqtt://host:1883", "mqtts://host:8883" or "embedded"'
-    try:
-        parts = urlsplit(mqtt.url)
-        port = parts.port
-    except ValueError:
-        return f'"{mqtt.url}": the port is a number from 1 to 65535; {usage}'
-    if not parts.hostname or port == 0 or parts.path.strip("/") or parts.query or "@" in parts.netloc:
-        return f'"{mqtt.url}" is not just a host and a port from 1 to 65535; {usage}'
-    return ""
-
-
 def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) -> Config:
     def entry(table: sitefile.DeviceTable, role: str) -> DeviceEntry:
         walked = table.profile == SUNSPEC
@@ -267,7 +238,7 @@ def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfi
         pvs=tuple(entry(table, "pv") for table in site.pv),
         dispatch=dispatch_config(site, profiles),
         timezone=site.timezone,
-        mqtt=_mqtt(path, site.mqtt),
+        mqtt=None if site.mqtt is None else mqtt_config(path.parent, site.mqtt),
         simulation=simulation,
         switches=tuple(
             SwitchEntry(
@@ -279,20 +250,4 @@ def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfi
             )
             for one in site.switch
         ),
-    )
-
-
-def _mqtt(path: Path, mqtt: sitefile.Mqtt | None) -> MqttConfig | None:
-    if mqtt is None:
-        return None
-    if mqtt.url == "embedded":
-        return MqttConfig(None, mqtt.port, only_v311=True)
-    parts = urlsplit(mqtt.url)
-    tls = parts.scheme == "mqtts"
-    return MqttConfig(
-        parts.hostname,
-        parts.port or (8883 if tls else 1883),
-        tls,
-        mqtt.username,
-        None if mqtt.password_file is None else path.parent / mqtt.password_file,
     )

@@ -14,6 +14,7 @@ from controller.dispatch.orders import NO_ORDERS, LocalTime, Orders, Plan, Price
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
+from controller.energy import NOTHING_COUNTED, Books, Totals, count
 from controller.station import BatteryStation, MeterStation, PvStation, SwitchStation
 from drivers.device import Battery, Meter, Pv, Switch
 
@@ -55,6 +56,9 @@ class Cycle:
     batteries: tuple[BatteryStation, ...]
     pvs: tuple[PvStation, ...]
     switches: tuple[SwitchStation, ...] = ()
+    books: Books = NOTHING_COUNTED
+    energy: Totals = NOTHING_COUNTED.totals
+    """What may be published of the books: they are kept, so that no restart can take it back."""
 
     @property
     def stations(self) -> tuple[AnyStation, ...]:
@@ -101,6 +105,8 @@ class ControlLoop:
     told: Teller = nothing_told
     memory: Memory = field(default_factory=Memory)
     timing: Timing = field(default_factory=Timing)
+    books: Books = NOTHING_COUNTED
+    publishable: Callable[[Books], Totals] = field(default=lambda books: books.totals)
     stopping: bool = False
     fault: str = ""
     _sleeper: asyncio.Future[None] | None = field(init=False, default=None)
@@ -201,6 +207,7 @@ class ControlLoop:
             pv.order(cap_w, write_by_s)
         for switch, closed in zip(self._switches, decision.loads_closed, strict=False):
             switch.order(closed, write_by_s)
+        self.books = count(self.config, self.books, snapshot)
         self.timing.cycles += 1
         cycle = Cycle(
             self.timing.cycles,
@@ -212,6 +219,8 @@ class ControlLoop:
             self._batteries,
             self._pvs,
             self._switches,
+            self.books,
+            self.publishable(self.books),
         )
         for listener in self.listeners:
             listener(cycle)

@@ -1,7 +1,8 @@
-"""The only aiomqtt file: publishes the newest cycle, and never makes the control loop wait.
+"""The only aiomqtt file: the connection. Publishes what is in the outbox, hands on what comes in.
 
-The loop drops each cycle into a box with one place; a task of its own takes the newest out, as often as
-the broker can take it. MQTT v5 first; a broker that refuses it (the embedded amqtt) is spoken to in 3.1.1.
+Everything goes out with QoS 1, one letter after the other: what the broker has not confirmed within
+`ANSWER_WITHIN_S` ends the session, so a broker that is frozen or drowning is noticed at once, nothing piles
+up, and no task but this one waits. MQTT v5 first; a broker that refuses it is spoken to in 3.1.1.
 """
 
 from __future__ import annotations
@@ -9,77 +10,83 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from controller.config import MqttConfig
-from controller.dispatch.modes import Mode
-from controller.dispatch.settings import DispatchConfig
-from controller.loop import Cycle
-from controller.telemetry import device_messages, state_message
+from controller.mqtt_access import client_context, password_of
+from controller.outbox import Letter, Outbox
+from controller.site_mqtt import MqttConfig
 
 log = logging.getLogger("penstock.mqtt")
 
-STATE_EVERY_S = 1.0
-DEVICES_EVERY_S = 10.0
 KEEPALIVE_S = 15
 ANSWER_WITHIN_S = 5.0
 GOODBYE_WITHIN_S = 1.0
-BACK_OFF_S = (1.0, 30.0)
-"""First and longest wait before connecting again; doubled each time, +-20 % (fault catalogue, D03)."""
+SWEEP_S = 1.0
+"""So long retained messages of an earlier run are looked for after connecting."""
+MOST_INCOMING = 200
+BACK_OFF_S = (1.0, 25.0)
+"""First and longest wait before connecting again, doubled each time, plus up to 20 % (fault catalogue, D03:
+never more than one session a second). With the time to connect, the site is back within 35 s."""
+SETTLED_AFTER_S = 10.0
+"""A session that lasted so long was a good one: the next wait is the shortest again."""
 
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 
 
-class Box:
-    """A box with one place: the newest cycle, and a bell."""
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message that came in. `response_topic` and `correlation` are what a v5 client asked to be answered
+    with; `retained` is how the broker marked it."""
 
-    def __init__(self) -> None:
-        self.newest: Cycle | None = None
-        self.bell = asyncio.Event()
-
-    def put(self, cycle: Cycle) -> None:
-        """Never waits; what was inside and not taken is gone."""
-        self.newest = cycle
-        self.bell.set()
+    topic: str
+    payload: bytes
+    retained: bool = False
+    response_topic: str = ""
+    correlation: bytes | None = None
 
 
-class MqttPublisher:
-    """Publishes `availability`, `state` and `device/<id>` under `penstock/<site>/`."""
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """A topic filter, and who is told what comes there; must not wait for anything."""
 
-    def __init__(self, site: str, config: MqttConfig, dispatch: DispatchConfig, box: Box) -> None:
+    topics: str
+    told: Callable[[Inbound], None]
+
+
+class MqttLink:
+    """The site's one connection to its broker: connects, publishes, listens, and connects again."""
+
+    def __init__(
+        self, site: str, config: MqttConfig, outbox: Outbox, hearings: Sequence[Hearing] = ()
+    ) -> None:
         self._config = config
-        self._dispatch = dispatch
-        self._box = box
-        self._prefix = f"penstock/{site}"
+        self._outbox = outbox
+        self._hearings = hearings
+        self._availability = f"{outbox.prefix}/availability"
         self._identifier = f"penstock-{site}"
         self._protocol = V311 if config.only_v311 else V5
         self._protocol_proven = config.only_v311
-        self._was_connected = False
         self._told: str | None = None
         # Spreads reconnects of many sites after a broker's restart; nothing else depends on it.
         self._jitter = random.Random(site)
-        self._published_seq = 0
-        self._published = asyncio.Event()
+        # paho and aiomqtt warn of each message that a flood makes them drop.
+        self._quiet = logging.getLogger("penstock.mqtt.client")
+        self._quiet.setLevel(logging.CRITICAL)
         self.connected = False
-
-    async def told_newest(self, within_s: float) -> bool:
-        """Wait until the newest cycle has been published; False when that took too long."""
-        try:
-            async with asyncio.timeout(within_s):
-                while self._box.newest is not None and self._published_seq < self._box.newest.seq:
-                    self._published.clear()
-                    await self._published.wait()
-        except TimeoutError:
-            return False
-        return True
 
     async def run(self) -> None:
         """Connect, publish, connect again: until cancelled; says `offline` on the way out."""
+        loop = asyncio.get_running_loop()
         wait_s = BACK_OFF_S[0]
         while True:
-            self._was_connected = False
+            began_s = loop.time()
             try:
                 await self._session()
             except (aiomqtt.MqttError, OSError) as error:
@@ -88,9 +95,9 @@ class MqttPublisher:
                 self._tell(f"no connection to {self._address}: {error}")
             finally:
                 self.connected = False
-            if self._was_connected:
+            if loop.time() - began_s > SETTLED_AFTER_S and self._protocol_proven:
                 wait_s = BACK_OFF_S[0]
-            await asyncio.sleep(wait_s * self._jitter.uniform(0.8, 1.2))
+            await asyncio.sleep(wait_s * self._jitter.uniform(1.0, 1.2))
             wait_s = min(2.0 * wait_s, BACK_OFF_S[1])
 
     @property
@@ -120,58 +127,101 @@ class MqttPublisher:
 
     def _client(self) -> aiomqtt.Client:
         config = self._config
-        password = None
-        if config.password_file is not None:
-            password = config.password_file.read_text(encoding="utf-8").strip()
-        will = aiomqtt.Will(f"{self._prefix}/availability", "offline", qos=1, retain=True)
         return aiomqtt.Client(
             config.host or "127.0.0.1",
             config.port,
             username=config.username,
-            password=password,
+            password=password_of(config),
             identifier=self._identifier,
             protocol=self._protocol,
-            will=will,
+            will=aiomqtt.Will(self._availability, "offline", qos=1, retain=True),
             keepalive=KEEPALIVE_S,
             timeout=ANSWER_WITHIN_S,
-            tls_context=ssl.create_default_context() if config.tls else None,
+            tls_context=client_context(config),
+            logger=self._quiet,
+            max_queued_incoming_messages=MOST_INCOMING,
             max_queued_outgoing_messages=100,
             max_inflight_messages=20,
         )
 
     async def _session(self) -> None:
         async with self._client() as client:
-            self._was_connected = self.connected = self._protocol_proven = True
-            self._told = None
-            log.info("connected to %s, topics %s/#", self._address, self._prefix)
-            availability = f"{self._prefix}/availability"
-            await client.publish(availability, "online", qos=1, retain=True)
+            self._protocol_proven = True
+            await client.publish(self._availability, "online", qos=1, retain=True)
+            self.connected, self._told = True, None
+            log.info("connected to %s, topics %s/#", self._address, self._outbox.prefix)
+            self._outbox.start_over()
             try:
-                await self._publish_newest(client)
+                await self._talk(client)
             except asyncio.CancelledError:
-                async with asyncio.timeout(GOODBYE_WITHIN_S):
-                    await client.publish(availability, "offline", qos=1, retain=True)
+                # A broker that does not take the goodbye tells the last will by itself.
+                with suppress(TimeoutError, aiomqtt.MqttError, OSError):
+                    async with asyncio.timeout(GOODBYE_WITHIN_S):
+                        await client.publish(self._availability, "offline", qos=1, retain=True)
                 raise
 
-    async def _publish_newest(self, client: aiomqtt.Client) -> None:
+    async def _talk(self, client: aiomqtt.Client) -> None:
+        """Publish and listen until the connection ends; raises why."""
+        lost: BaseException | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen(client))
+                tasks.create_task(self._publish(client))
+                tasks.create_task(self._sweep(client))
+        except* (aiomqtt.MqttError, OSError) as group:
+            lost = group.exceptions[0]
+        if lost is not None:
+            raise lost
+
+    async def _publish(self, client: aiomqtt.Client) -> None:
         loop = asyncio.get_running_loop()
-        devices_at_s, health = float("-inf"), ""
         while True:
-            await self._box.bell.wait()
-            self._box.bell.clear()
-            cycle = self._box.newest
-            if cycle is None:
-                continue
-            began_s = loop.time()
-            state = state_message(self._dispatch, cycle)
-            await client.publish(f"{self._prefix}/state", state.model_dump_json(), qos=0, retain=True)
-            self._published_seq = cycle.seq
-            self._published.set()
-            changed = ",".join(f"{one.id}{one.well}{one.error}{one.write_error}" for one in cycle.stations)
-            if began_s - devices_at_s >= DEVICES_EVERY_S or changed != health:
-                devices_at_s, health = began_s, changed
-                for device in device_messages(cycle):
-                    topic = f"{self._prefix}/device/{device.id}"
-                    await client.publish(topic, device.model_dump_json(), qos=0, retain=True)
-            if cycle.decision.mode is not Mode.STOPPED:
-                await asyncio.sleep(max(STATE_EVERY_S * 0.9 - (loop.time() - began_s), 0.0))
+            letter = await self._outbox.next_letter()
+            properties = self._properties(letter)
+            await client.publish(letter.topic, letter.payload, 1, letter.retain, properties)
+            self._outbox.sent(letter, loop.time())
+
+    def _properties(self, letter: Letter) -> Properties | None:
+        if letter.correlation is None or self._protocol is V311:
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho left it out
+        properties.CorrelationData = letter.correlation
+        return properties
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        for hearing in self._hearings:
+            # v5 brokers tell by this option also of a message published just now whether it is retained.
+            options = SubscribeOptions(qos=1, retainAsPublished=True) if self._protocol is V5 else None
+            await client.subscribe(hearing.topics, 1, options)
+        async for message in client.messages:
+            inbound = _inbound(message)
+            heard = [one for one in self._hearings if message.topic.matches(one.topics)]
+            for hearing in heard:
+                hearing.told(inbound)
+            if not heard and inbound.retained and inbound.payload:
+                self._remove_if_old(inbound.topic)
+
+    async def _sweep(self, client: aiomqtt.Client) -> None:
+        """Look for what an earlier run, with another site file, has left retained under our prefix."""
+        await self._outbox.spoken.wait()
+        filters = [f"{self._outbox.prefix}/+", f"{self._outbox.prefix}/device/+"]
+        for one in filters:
+            await client.subscribe(one)
+        await asyncio.sleep(SWEEP_S)
+        await client.unsubscribe(filters)
+
+    def _remove_if_old(self, topic: str) -> None:
+        if topic != self._availability and topic not in self._outbox.topics:
+            log.info("%s is of an earlier site file; removed from the broker", topic)
+            self._outbox.put_at(topic, b"")
+
+
+def _inbound(message: aiomqtt.Message) -> Inbound:
+    properties = message.properties
+    return Inbound(
+        str(message.topic),
+        bytes(message.payload),
+        bool(message.retain),
+        getattr(properties, "ResponseTopic", ""),
+        getattr(properties, "CorrelationData", None),
+    )

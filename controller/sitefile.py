@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from controller.schedule import WindowTable
+from controller.site_mqtt import Mqtt
 
 Watts = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
@@ -141,22 +142,6 @@ class Policy(Table):
     standby_charge_w: Watts | None = Field(None, description="standby: how fast to charge, W")
     window: list[WindowTable] = Field(default_factory=list, description="schedule: [[policy.window]]")
     frequency: Frequency | None = Field(None, description="follow: [policy.frequency]")
-
-
-class Mqtt(Table):
-    """`[mqtt]`: where the state is published."""
-
-    url: str = Field(description='"mqtt://host:1883", "mqtts://host:8883" or "embedded"')
-    username: str | None = None
-    password_file: str | None = Field(None, description="path to a file that holds only the password")
-    port: int = Field(1883, ge=0, le=65535, description='only for "embedded": where it listens on 127.0.0.1')
-
-    @field_validator("url")
-    @classmethod
-    def _known_scheme(cls, url: str) -> str:
-        if url == "embedded" or url.startswith(("mqtt://", "mqtts://")):
-            return url
-        raise ValueError('give "mqtt://host:1883", "mqtts://host:8883" or "embedded"')
 
 
 class Simulation(Table):

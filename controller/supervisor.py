@@ -13,11 +13,14 @@ from dataclasses import replace
 
 from controller.broker import embedded_broker
 from controller.clock import system_clock, zone
-from controller.config import Config, MqttConfig
+from controller.config import Config
 from controller.devices import open_devices
 from controller.dispatch.modes import Mode
 from controller.loop import ControlLoop, Cycle, Listener
-from controller.mqtt import Box, MqttPublisher
+from controller.mqtt import MqttLink
+from controller.outbox import Outbox
+from controller.reporting import Reporter
+from controller.site_mqtt import MqttConfig
 
 log = logging.getLogger("penstock")
 
@@ -41,40 +44,40 @@ async def run_site(
             )
         devices = open_devices(config)
         stack.push_async_callback(devices.close)
-        box = Box()
+        outbox = Outbox(config.site)
         control = ControlLoop(
             config.dispatch,
             devices.meter,
             devices.batteries,
             devices.pvs,
             devices.switches,
-            (box.put, _Watchdog().fed_by, *listeners),
+            (Reporter(config.dispatch, outbox).report, _Watchdog().fed_by, *listeners),
             system_clock(zone(config.timezone)),
         )
         with _signals(stop.set):
-            await _together(control, _publisher(config, mqtt, box), stop)
+            await _together(control, _link(config, mqtt, outbox), outbox, stop)
 
 
-def _publisher(config: Config, mqtt: MqttConfig | None, box: Box) -> MqttPublisher | None:
-    return None if mqtt is None else MqttPublisher(config.site, mqtt, config.dispatch, box)
+def _link(config: Config, mqtt: MqttConfig | None, outbox: Outbox) -> MqttLink | None:
+    return None if mqtt is None else MqttLink(config.site, mqtt, outbox)
 
 
-async def _together(control: ControlLoop, publisher: MqttPublisher | None, stop: asyncio.Event) -> None:
-    """Control until `stop`; the publisher goes last, so that STOPPED is told before `offline`."""
+async def _together(control: ControlLoop, link: MqttLink | None, outbox: Outbox, stop: asyncio.Event) -> None:
+    """Control until `stop`; the link goes last, so that STOPPED is told before `offline`."""
     control_task = asyncio.create_task(control.run(), name="control")
-    publish_task = asyncio.create_task(publisher.run(), name="mqtt") if publisher is not None else None
+    link_task = asyncio.create_task(link.run(), name="mqtt") if link is not None else None
     stop_task = asyncio.create_task(stop.wait(), name="stop")
-    watched = {control_task, stop_task} | ({publish_task} if publish_task is not None else set())
+    watched = {control_task, stop_task} | ({link_task} if link_task is not None else set())
     try:
         await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-        if publish_task is not None and publish_task.done():
-            log.error("publishing ended by itself; stopping")
+        if link_task is not None and link_task.done():
+            log.error("the MQTT link ended by itself; stopping")
         control.stop()
         await control_task
-        if publisher is not None and publisher.connected:
-            await publisher.told_newest(GOODBYE_WITHIN_S)
+        if link is not None and link.connected:
+            await outbox.emptied(GOODBYE_WITHIN_S)
     finally:
-        rest = [task for task in (publish_task, stop_task, control_task) if task is not None]
+        rest = [task for task in (link_task, stop_task, control_task) if task is not None]
         for task in rest:
             task.cancel()
         ended = await asyncio.gather(*rest, return_exceptions=True)

@@ -4,65 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from controller.dispatch.islanding import autonomy_h
-from controller.dispatch.modes import Mode
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.loop import Cycle
+from controller.messages import DemandMessage, DeviceMessage, StateMessage
 from drivers.device import BatteryReading, MeterReading, PvReading, SwitchReading
-
-
-class Message(BaseModel):
-    """A message of the public schema: JSON on MQTT; a later version may add keys, never change them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StateMessage(Message):
-    """`state`: the whole site and the decision of one cycle. Positive power feeds the site."""
-
-    at: str | None = Field(description="UTC, ISO 8601; null while the clock is not known")
-    seq: int = Field(description="cycle number since the start")
-    mode: Mode
-    policy: str
-    pcc_import_w: float | None = Field(description="negative while exporting")
-    load_w: float | None
-    pv_generation_w: float | None
-    battery_discharge_w: float | None = Field(description="all batteries; negative while charging")
-    soc_pct: float | None = Field(description="all batteries, by capacity")
-    setpoint_w: float = Field(description="total battery discharge ordered")
-    wanted_w: float = Field(description="what the policy asked for")
-    limited_by: str = Field(description="the limit that bound; empty when none did")
-    limited_w: float = Field(description="what that limit took from wanted_w")
-    reason: str
-    peak_forecast_w: float | None = Field(description="mean import of this billing window, as things stand")
-    autonomy_h: float | None = Field(description="how long the batteries carry the house without the grid")
-    loads_shed: int = Field(description="how many switched loads are off")
-    age_s: dict[str, float | None] = Field(description="age of each device's reading; null: never read")
-    start_jitter_ms: float
-    read_ms: float
-    decide_ms: float
-    overruns: int
-
-
-class DeviceMessage(Message):
-    """`device/<id>`: one device, what it says and how reading and ordering it goes."""
-
-    id: str
-    profile: str
-    online: bool
-    error: str = Field(description="why it is offline, or why the last order failed; empty when all is well")
-    age_s: float | None
-    readings: dict[str, float | bool | list[float] | None]
-    setpoint_w: float | None = Field(description="our order; null when released, uncapped, or a meter")
-    outcome: str = Field(description="applied, clamped, ignored, reverted, foreign, pending, or empty")
-    reads: int
-    failures: int
-    writes: int
-    write_failures: int
-    lease_s: float | None = Field(description="after this silence the device forgets our order; null: never")
 
 
 def state_message(config: DispatchConfig, cycle: Cycle) -> StateMessage:
@@ -103,6 +50,23 @@ def state_message(config: DispatchConfig, cycle: Cycle) -> StateMessage:
         read_ms=round(timing.read_s * 1e3, 3),
         decide_ms=round(timing.decide_s * 1e3, 3),
         overruns=timing.overruns,
+    )
+
+
+def demand_message(config: DispatchConfig, cycle: Cycle) -> DemandMessage | None:
+    """The billing window as it is counted; None without [demand] or before the first decision in RUNNING."""
+    counted = cycle.memory.demand
+    if config.demand is None or counted is None:
+        return None
+    return DemandMessage(
+        at=_iso(cycle.snapshot.utc_s),
+        window_begin=_iso(counted.window_begin_utc_s),
+        window_s=config.demand.window_s,
+        window_import_wh=round(counted.energy_wh, 1),
+        watched=counted.watched,
+        forecast_w=_watts(cycle.decision.peak_forecast_w),
+        month_peak_w=round(counted.month_peak_w, 1),
+        target_w=config.demand.target_w,
     )
 
 

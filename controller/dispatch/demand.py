@@ -81,13 +81,16 @@ def demand_range(config: DispatchConfig, state: DemandState | None, site: Site) 
 
     The import still allowed is what the window has left, spread evenly over its remaining time: an import
     held there ends exactly at the limit, one held below leaves more for later. Charging is import too, so
-    that recharging is bounded alike. Without a trusted clock no window is known to be the biller's, and
-    nothing saved in one may be spent in the next: then the import never exceeds the limit at all.
+    that recharging is bounded alike. A plan in force sets the limit itself. Without a trusted clock no
+    window is known to be the biller's, and nothing saved in one may be spent in the next: then the import
+    never exceeds the limit at all.
     """
     settings = config.demand
     if settings is None or state is None:
         return None
-    limit_w = _limit_w(settings, state.month_peak_w)
+    limit_w = _planned_w(site)
+    if limit_w is None:
+        limit_w = _limit_w(settings, state.month_peak_w)
     left_wh = limit_w * settings.window_s / 3600.0 - state.energy_wh
     # What is decided now stands for a cycle, also when the window ends before.
     allowed_w = left_wh * 3600.0 / max(_remaining_s(settings, state, site), config.cycle_s)
@@ -105,6 +108,14 @@ def peak_forecast_w(config: DispatchConfig, state: DemandState | None, site: Sit
 
 def _limit_w(settings: DemandSettings, month_peak_w: float) -> float:
     return SPENT_SHARE * max(settings.target_w, month_peak_w)
+
+
+def _planned_w(site: Site) -> float | None:
+    """What the plan sets for this instant: it knows every billed peak, also those still to come."""
+    if site.plan is None or site.local is None:
+        return None
+    target_w = site.plan.import_target_w(site.local.utc_s)
+    return None if target_w is None else SPENT_SHARE * target_w
 
 
 def _clock(state: DemandState, site: Site) -> LocalTime | None:

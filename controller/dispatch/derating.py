@@ -31,11 +31,13 @@ def _lower(one_share: float, other_share: float) -> float:
 
 
 def _share(curve: Curve, reading: float | None) -> float:
-    """The share at this reading; where the curve jumps, the jump comes after its x and not at it."""
     if not curve:
         return 1.0
-    if reading is None:
-        return min(share for _, share in curve)
+    return min(share for _, share in curve) if reading is None else along(curve, reading)
+
+
+def along(curve: Curve, reading: float) -> float:
+    """The share at this reading; where the curve jumps, the jump comes after its x and not at it."""
     left, left_share = curve[0]
     if reading <= left:
         return left_share

@@ -54,18 +54,44 @@ class Prices:
     export_per_kwh: float
 
 
+Points = tuple[tuple[float, float], ...]
+
+LOSSLESS: Points = ((0.0, 1.0),)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Water values: what one more kWh in the battery is worth, over time and SoC.
+    """Water values: what one more kWh in the cells is worth, over time and SoC.
 
     `water_values[slot][level]` in currency per kWh, for slots of `slot_s` from `begin_utc_s` on and levels
-    evenly spaced from 0 to 100 % SoC. After `expires_at_utc_s`, or outside its slots, it is no plan.
+    evenly spaced from `soc_from_pct` to `soc_to_pct`. After `expires_at_utc_s`, or outside its slots, it is
+    no plan. Efficiencies lead from the AC side to the cells and back, as points (W, efficiency) with
+    ascending W; `wear_per_kwh` is paid for each kWh discharged. `import_targets_w`, if any, is for each slot
+    the mean import that it should not exceed.
     """
 
     begin_utc_s: float
     slot_s: float
     water_values: tuple[tuple[float, ...], ...]
     expires_at_utc_s: float
+    soc_from_pct: float = 0.0
+    soc_to_pct: float = 100.0
+    charge_efficiency: Points = LOSSLESS
+    discharge_efficiency: Points = LOSSLESS
+    wear_per_kwh: float = 0.0
+    import_targets_w: tuple[float, ...] = ()
+
+    def slot_of(self, utc_s: float) -> int | None:
+        """The slot of this instant, None when the plan has none for it."""
+        if utc_s >= self.expires_at_utc_s or utc_s < self.begin_utc_s:
+            return None
+        slot = int((utc_s - self.begin_utc_s) // self.slot_s)
+        return slot if slot < len(self.water_values) else None
+
+    def import_target_w(self, utc_s: float) -> float | None:
+        """The mean import that this instant's slot should not exceed."""
+        slot = self.slot_of(utc_s)
+        return None if slot is None or slot >= len(self.import_targets_w) else self.import_targets_w[slot]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from rich.text import Text
 from controller.config import Config
 from controller.dispatch.modes import Mode
 from controller.loop import Cycle
-from controller.telemetry import StateMessage, state_message
+from controller.messages import StateMessage
+from controller.telemetry import state_message
 from simulators.site import House
 
 LINE_EVERY_S = 5.0

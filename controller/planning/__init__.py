@@ -1,4 +1,4 @@
-"""Planning: tariffs, forecasts and water values, pure and beside the loop; numpy is allowed here.
+"""Planning beside the loop: tariffs, forecasts and water values; pure, with numpy.
 
-`tariff.py` says what a kWh costs and when, `bills.py` what a month came to.
+Start at `plan.py`; `tariff.py` says what a kWh costs and when, `bills.py` what a month came to.
 """

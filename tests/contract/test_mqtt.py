@@ -12,8 +12,10 @@ import aiomqtt
 import pytest
 
 from controller.broker import BrokerError, embedded_broker
-from controller.config import MqttConfig
-from controller.mqtt import Box, MqttPublisher
+from controller.mqtt import MqttLink
+from controller.outbox import Outbox
+from controller.reporting import Reporter
+from controller.site_mqtt import MqttConfig
 from tests.mosquitto import Mosquitto
 from tests.unit.sites import CONFIG, a_house, a_loop, constant
 
@@ -21,19 +23,19 @@ V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 
 
 @asynccontextmanager
-async def a_published_site(port: int, only_v311: bool = False) -> AsyncIterator[MqttPublisher]:
+async def a_published_site(port: int, only_v311: bool = False) -> AsyncIterator[MqttLink]:
     """A small site in real time that publishes on a broker of this host."""
-    box = Box()
-    control = a_loop(a_house(constant(700.0), constant(3000.0)), box.put)
+    outbox = Outbox("house-7")
+    control = a_loop(a_house(constant(700.0), constant(3000.0)), Reporter(CONFIG, outbox).report)
     config = MqttConfig("127.0.0.1", port, only_v311=only_v311)
-    publisher = MqttPublisher("house-7", config, CONFIG, box)
-    tasks = [asyncio.create_task(control.run()), asyncio.create_task(publisher.run())]
+    link = MqttLink("house-7", config, outbox)
+    tasks = [asyncio.create_task(control.run()), asyncio.create_task(link.run())]
     try:
-        yield publisher
+        yield link
     finally:
         control.stop()
         await tasks[0]
-        await publisher.told_newest(2.0)
+        await outbox.emptied(2.0)
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -110,9 +112,9 @@ async def test_a_broker_that_dies_is_found_again_when_it_returns(mosquitto: Mosq
 
 
 async def test_without_a_broker_the_site_is_controlled_all_the_same() -> None:
-    async with a_published_site(1) as publisher:
+    async with a_published_site(1) as link:
         await asyncio.sleep(0.5)
-        assert not publisher.connected
+        assert not link.connected
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -127,3 +129,27 @@ async def test_an_embedded_broker_on_a_taken_port_says_which() -> None:
         with pytest.raises(BrokerError, match=f"127.0.0.1:{port}"):
             async with embedded_broker(port):
                 pass
+
+
+async def test_what_an_earlier_site_file_left_retained_is_removed_and_nothing_else(
+    mosquitto: Mosquitto,
+) -> None:
+    kept = {"penstock/house-7/command/stop": "{}", "penstock/house-8/device/old": "{}"}
+    async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+        for topic in (*kept, "penstock/house-7/device/old", "penstock/house-7/plan"):
+            await client.publish(topic, "{}", qos=1, retain=True)
+        await client.subscribe("penstock/house-7/device/old")
+        await client.subscribe("penstock/house-7/plan")
+        async with a_published_site(mosquitto.port), asyncio.timeout(20.0):
+            removed: set[str] = set()
+            async for message in client.messages:
+                if not message.payload:
+                    removed.add(str(message.topic))
+                if len(removed) == 2:
+                    break
+    found = {topic for topic, _, retained in await messages(mosquitto.port, 7) if retained}
+    assert set(kept) < found
+    assert found - set(kept) == {
+        *("penstock/house-7/availability", "penstock/house-7/state"),
+        *(f"penstock/house-7/device/{one}" for one in ("grid", "bat1", "roof")),
+    }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from controller.dispatch.derating import along
 from controller.dispatch.limits import total
 from controller.dispatch.orders import Plan, Prices
 from controller.dispatch.settings import DispatchConfig, PolicySettings
@@ -20,26 +23,20 @@ def economic(config: DispatchConfig, site: Site) -> float | None:
     prices, plan, local, soc_pct = site.prices, site.plan, site.local, site.soc_pct
     if prices is None or plan is None or local is None or soc_pct is None:
         return None
-    levels = _levels(plan, local.utc_s)
-    if not levels:
+    slot = plan.slot_of(local.utc_s)
+    if slot is None or not plan.water_values[slot]:
         return None
-    worth_stored = _water_value(levels, soc_pct + AHEAD_PCT)
-    worth_kept = _water_value(levels, soc_pct - AHEAD_PCT)
-    return _best_w(config.policy, site, prices, worth_stored, worth_kept)
+    levels, wide_pct = plan.water_values[slot], plan.soc_to_pct - plan.soc_from_pct
+    above_pct = soc_pct - plan.soc_from_pct
+    worth_stored = _water_value(levels, above_pct + AHEAD_PCT, wide_pct)
+    worth_kept = _water_value(levels, above_pct - AHEAD_PCT, wide_pct)
+    return _best_w(config.policy, site, _Deal(prices, plan, site.net_load_w, worth_stored, worth_kept))
 
 
-def _levels(plan: Plan, utc_s: float) -> tuple[float, ...]:
-    """The water values over SoC of the slot of this instant, empty when the plan has none."""
-    if utc_s >= plan.expires_at_utc_s or utc_s < plan.begin_utc_s:
-        return ()
-    slot = int((utc_s - plan.begin_utc_s) // plan.slot_s)
-    return plan.water_values[slot] if slot < len(plan.water_values) else ()
-
-
-def _water_value(levels: tuple[float, ...], soc_pct: float) -> float:
+def _water_value(levels: tuple[float, ...], above_pct: float, wide_pct: float) -> float:
     """Currency per kWh, on a straight line between the two nearest levels."""
     last = len(levels) - 1
-    place = soc_pct / 100.0 * last
+    place = above_pct / wide_pct * last if wide_pct > 0.0 else 0.0
     if place <= 0.0:
         return levels[0]
     if place >= last:
@@ -48,35 +45,51 @@ def _water_value(levels: tuple[float, ...], soc_pct: float) -> float:
     return levels[below] + (place - below) * (levels[below + 1] - levels[below])
 
 
-def _best_w(
-    policy: PolicySettings, site: Site, prices: Prices, worth_stored: float, worth_kept: float
-) -> float:
-    """The discharge with the highest gain over resting; a gain is a price difference times a power.
+@dataclass(frozen=True, slots=True)
+class _Deal:
+    """What is offered for a kWh at this instant: prices, and the worth of one stored and of one kept."""
+
+    prices: Prices
+    plan: Plan
+    net_load_w: float
+    worth_stored: float
+    worth_kept: float
+
+    def gain(self, discharge_w: float) -> float:
+        """What this discharge earns over resting: a price difference times a power."""
+        saved = self._bill(self.net_load_w) - self._bill(self.net_load_w - discharge_w)
+        if discharge_w < 0.0:
+            return saved - self.worth_stored * along(self.plan.charge_efficiency, -discharge_w) * discharge_w
+        efficiency = along(self.plan.discharge_efficiency, discharge_w)
+        return saved - (self.plan.wear_per_kwh + self.worth_kept / efficiency) * discharge_w
+
+    def _bill(self, import_w: float) -> float:
+        return import_w * (self.prices.import_per_kwh if import_w > 0.0 else self.prices.export_per_kwh)
+
+
+def _best_w(policy: PolicySettings, site: Site, deal: _Deal) -> float:
+    """The discharge with the highest gain over resting, which wins a tie.
 
     A W of the battery meets one price up to where the PCC passes 0 W, and the other price beyond: charging
     takes surplus that would earn the export price, then power bought at the import price; discharging saves
-    the import price, then earns the export price. Beyond that point it needs leave. Resting wins a tie.
+    the import price, then earns the export price. Beyond that point it needs leave.
     """
     net_load_w = site.net_load_w
-    surplus_w, own_load_w = (-net_load_w, 0.0) if net_load_w < 0.0 else (0.0, net_load_w)
-    best_w = 0.0
-    charge_gain = (worth_stored - prices.export_per_kwh) * surplus_w
-    most = 0.0
-    if charge_gain > most:
-        best_w, most = net_load_w, charge_gain
+    best_w = most = 0.0
+    if net_load_w != 0.0:
+        gain = deal.gain(net_load_w)
+        if gain > most:
+            best_w, most = net_load_w, gain
     if policy.grid_charging:
-        charge_w = total([battery.max_charge_w for battery in site.batteries])
-        if charge_w > surplus_w:
-            charge_gain += (worth_stored - prices.import_per_kwh) * (charge_w - surplus_w)
-            if charge_gain > most:
-                best_w, most = -charge_w, charge_gain
-    discharge_gain = (prices.import_per_kwh - worth_kept) * own_load_w
-    if discharge_gain > most:
-        best_w, most = net_load_w, discharge_gain
+        charge_w = -total([battery.max_charge_w for battery in site.batteries])
+        if charge_w < net_load_w and charge_w < 0.0:
+            gain = deal.gain(charge_w)
+            if gain > most:
+                best_w, most = charge_w, gain
     if policy.battery_export:
         discharge_w = total([battery.max_discharge_w for battery in site.batteries])
-        if discharge_w > own_load_w:
-            discharge_gain += (prices.export_per_kwh - worth_kept) * (discharge_w - own_load_w)
-            if discharge_gain > most:
+        if discharge_w > net_load_w and discharge_w > 0.0:
+            gain = deal.gain(discharge_w)
+            if gain > most:
                 best_w = discharge_w
     return best_w

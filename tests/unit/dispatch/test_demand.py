@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from controller.dispatch.demand import DemandState, demand_range, peak_forecast_w, update
-from controller.dispatch.orders import LocalTime
+from controller.dispatch.orders import LocalTime, Plan
 from controller.dispatch.settings import BatterySettings, DemandSettings, DispatchConfig
 from controller.dispatch.site import Site
 
@@ -345,3 +345,35 @@ class TestForecast:
     def test_without_a_trusted_clock_it_is_of_the_window_that_runs(self) -> None:
         unknown = DemandState(None, 1000.0, None, 0.0, 5600.0, 5000.0)
         assert peak_forecast_w(CONFIG, unknown, at(600.0, 9000.0, trusted=False)) == pytest.approx(7000.0)
+
+
+def planned(*targets_w: float) -> Plan:
+    return Plan(BEGIN_UTC_S, 900.0, ((0.2,), (0.2,)), BEGIN_UTC_S + 9000.0, import_targets_w=targets_w)
+
+
+def test_a_plan_in_force_sets_the_limit_of_each_slot_itself() -> None:
+    # 99 % of 6 kW, although the owner's target is 10 kW and the month had 12 kW.
+    state = begun(month_peak_w=12_000.0)
+    site = replace(at(0.0, 3000.0), plan=planned(6000.0))
+    assert allowed_w(state, site) == pytest.approx(5940.0)
+
+
+def test_a_plan_without_a_target_for_this_slot_leaves_the_import_alone() -> None:
+    found = demand_range(CONFIG, begun(), replace(at(0.0, 3000.0), plan=planned(INFINITE_W)))
+    assert found is not None
+    assert found.lower_w == -INFINITE_W
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        replace(at(0.0, 3000.0), plan=planned()),
+        replace(at(0.0, 3000.0), plan=replace(planned(6000.0), expires_at_utc_s=BEGIN_UTC_S)),
+        replace(at(900.0, 3000.0), plan=planned(6000.0)),
+        replace(at(0.0, 3000.0, trusted=False), plan=planned(6000.0)),
+    ],
+    ids=["no targets", "expired", "beyond its targets", "clock not trusted"],
+)
+def test_without_a_planned_target_the_owners_holds(site: Site) -> None:
+    state = begun() if site.now_s < 5900.0 else begun(window_begin_utc_s=BEGIN_UTC_S + 900.0)
+    assert allowed_w(state, site) == pytest.approx(9900.0)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.dispatch.orders import LocalTime, Plan, Prices
 from controller.dispatch.policies.economic import economic
-from controller.dispatch.site import Site
+from controller.dispatch.site import BatterySite, Site
 from tests.unit.dispatch.policy_sites import TWO_BATTERIES, a_policy, a_site
 
 AT = LocalTime(1500.0, 3600.0)
@@ -179,6 +181,61 @@ def test_where_price_and_water_value_meet_the_battery_comes_to_rest_and_does_not
     assert set(powers_w) == {busy_w, 0.0}
     assert powers_w == sorted(powers_w, key=lambda power_w: power_w == 0.0)
     assert soc_pct == pytest.approx(rests_at_pct, abs=0.1)
+
+
+# 90 % in, 80 % out, 2 ct wear a kWh out; import 0.30, export 0.05. Worth it, per kWh in the cells:
+# sun from 0.05 / 0.9 = 0.0556 on, grid from 0.30 / 0.9 = 0.3333 on; given to the load
+# below 0.8 x (0.30 - 0.02) = 0.224, to the grid below 0.8 x (0.05 - 0.02) = 0.024.
+@pytest.mark.parametrize(
+    ("net_load_w", "worth", "wanted_w"),
+    [
+        (-2000.0, 0.055, 0.0),
+        (-2000.0, 0.056, -2000.0),
+        (-2000.0, 0.332, -2000.0),
+        (-2000.0, 0.334, -5000.0),
+        (1000.0, 0.334, -5000.0),
+        (1000.0, 0.332, 0.0),
+        (1000.0, 0.225, 0.0),
+        (1000.0, 0.223, 1000.0),
+        (1000.0, 0.025, 1000.0),
+        (1000.0, 0.023, 4000.0),
+    ],
+)
+def test_losses_and_wear_widen_the_band_in_which_the_battery_rests(
+    net_load_w: float, worth: float, wanted_w: float
+) -> None:
+    plan = replace(
+        a_plan(worth),
+        charge_efficiency=((0.0, 0.9),),
+        discharge_efficiency=((0.0, 0.8),),
+        wear_per_kwh=0.02,
+    )
+    assert wants(priced(net_load_w, 0.0, plan=plan), "charge and export") == wanted_w
+
+
+def test_a_power_at_which_the_inverter_wastes_too_much_is_not_worth_it() -> None:
+    # 50 % at 100 W, 90 % from 1 kW on: a kWh kept for 0.20 costs 0.40 as 100 W, and 0.22 as 1 kW.
+    plan = replace(a_plan(0.20), discharge_efficiency=((100.0, 0.5), (1000.0, 0.9)))
+    assert wants(priced(100.0, 0.0, plan=plan)) == 0.0
+    assert wants(priced(1000.0, 0.0, plan=plan)) == 1000.0
+
+
+def test_levels_may_span_a_part_of_the_soc_only() -> None:
+    # 0.40 at 20 %, 0.20 at 80 %: at 50 % the middle, below and above the ends; 1 % less or more is 0.0033.
+    plan = replace(a_plan(0.40, 0.20), soc_from_pct=20.0, soc_to_pct=80.0)
+    for soc_pct, kept in ((50.0, 0.3033), (10.0, 0.40), (90.0, 0.20)):
+        for price, wanted_w in ((kept - 0.001, 0.0), (kept + 0.001, 1000.0)):
+            assert wants(priced(1000.0, 0.0, Prices(price, 0.0), plan=plan, soc_pct=soc_pct)) == wanted_w
+
+
+def test_levels_that_span_nothing_count_as_one() -> None:
+    plan = replace(a_plan(0.40, 0.20), soc_from_pct=50.0, soc_to_pct=50.0)
+    assert wants(priced(1000.0, 0.0, plan=plan)) == 0.0
+
+
+def test_a_battery_that_may_neither_charge_nor_discharge_now_rests() -> None:
+    blocked = (BatterySite(0, 0.0, 50.0, max_charge_w=0.0, max_discharge_w=0.0),)
+    assert wants(priced(0.0, 0.40, batteries=blocked), "charge and export") == 0.0
 
 
 def cost(net_load_w: float, discharge_w: float, prices: Prices, worth: float) -> float:

@@ -1,1 +1,1 @@
-"""Tests of `controller/planning`."""
+"""Planning: what its tests share is in `sites.py` and `clocks.py`."""

@@ -1,0 +1,49 @@
+"""How the broker is trusted and how we log in: certificates and passwords, read anew for each connection.
+
+A password is never kept: it is read, handed to the connection, and forgotten.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+
+from controller.site_mqtt import CREDENTIAL, MqttConfig
+
+
+def password_of(config: MqttConfig) -> str | None:
+    """From `password_file`, else from the systemd credential `mqtt_password`, else none. Raises OSError."""
+    if config.password_file is not None:
+        return read_password(config.password_file)
+    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    credential = Path(folder) / CREDENTIAL
+    if config.username is not None and folder and credential.exists():
+        return read_password(credential)
+    return None
+
+
+def read_password(path: Path) -> str:
+    """The one line of a password file; OSError when it cannot be read."""
+    return path.read_text(encoding="utf-8").strip()
+
+
+def client_context(config: MqttConfig) -> ssl.SSLContext | None:
+    """What a connection needs to trust the broker, and to be trusted; None without TLS. Raises OSError."""
+    if not config.tls:
+        return None
+    context = ssl.create_default_context(cafile=config.ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if config.cert is not None:
+        context.load_cert_chain(config.cert, config.key)
+    return context
+
+
+def server_context(config: MqttConfig) -> ssl.SSLContext | None:
+    """What the embedded broker shows to its clients; None without a certificate. Raises OSError."""
+    if config.cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(config.cert, config.key)
+    return context

@@ -1,0 +1,152 @@
+"""A plan: water values for the loop, and for people what is expected to come of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.dispatch.orders import Plan
+from controller.planning.demand import peak_targets
+from controller.planning.inputs import Floats, PlanInputs, Storage, check
+from controller.planning.water_values import Values, water_values
+
+GOLDEN = 0.6180339887498949
+"""Multiples of it spread evenly over 0 to 1: draws without chance."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlanTable:
+    """A plan in full: what the loop needs (`orders_plan`), and what people want to see.
+
+    `water_values[slot][level]` in currency per kWh in the cells, levels evenly spaced from `soc_from_pct` to
+    `soc_to_pct`. Prices, SoC (at the end of each slot: low, middle, high) and `battery_discharge_w` are what
+    is expected. `import_target_w` is the mean import that no slot should exceed; inf where there is none.
+    """
+
+    begin_utc_s: float
+    slot_s: float
+    expires_at_utc_s: float
+    soc_from_pct: float
+    soc_to_pct: float
+    water_values: Floats
+    import_per_kwh: Floats
+    export_per_kwh: Floats
+    net_load_w: Floats
+    soc_pct: Floats
+    battery_discharge_w: Floats
+    import_target_w: Floats
+    storage: Storage
+
+    def orders_plan(self) -> Plan:
+        """The part that dispatch acts on."""
+        storage = self.storage
+        return Plan(
+            self.begin_utc_s,
+            self.slot_s,
+            tuple(tuple(row) for row in self.water_values.tolist()),
+            self.expires_at_utc_s,
+            self.soc_from_pct,
+            self.soc_to_pct,
+            _in_w(storage.charge_efficiency, storage.max_charge_w),
+            _in_w(storage.discharge_efficiency, storage.max_discharge_w),
+            storage.wear_per_kwh,
+            tuple(self.import_target_w.tolist()) if np.isfinite(self.import_target_w).any() else (),
+        )
+
+
+def _in_w(curve: tuple[tuple[float, float], ...], rated_w: float) -> tuple[tuple[float, float], ...]:
+    return tuple((share * rated_w, efficiency) for share, efficiency in curve)
+
+
+def make_plan(inputs: PlanInputs) -> PlanTable:
+    """The plan for these inputs; raises `PlanError` when none can be made."""
+    check(inputs)
+    storage, ensemble = inputs.storage, inputs.ensemble
+    target_w, penalty_per_kwh = peak_targets(inputs)
+    values = water_values(inputs, target_w, penalty_per_kwh, _tail(inputs))
+    likely = _likely(inputs)
+    soc_pct, discharge_w = _expected(inputs, values)
+    return PlanTable(
+        inputs.begin_utc_s,
+        inputs.slot_s,
+        inputs.begin_utc_s + inputs.valid_for_s,
+        storage.floor_pct,
+        storage.max_soc_pct,
+        np.einsum("ts,tsl->tl", likely, values.after),
+        _mean(inputs.import_per_kwh, likely),
+        _mean(inputs.export_per_kwh, likely),
+        _mean(ensemble.net_load_w, likely),
+        soc_pct,
+        discharge_w,
+        target_w,
+        storage,
+    )
+
+
+def _tail(inputs: PlanInputs) -> float:
+    """What a kWh is worth at the end: what it saves at the middle price."""
+    efficiency = inputs.storage.discharge_efficiency[-1][1]
+    return max(efficiency * (float(np.median(inputs.import_per_kwh)) - inputs.storage.wear_per_kwh), 0.0)
+
+
+def _likely(inputs: PlanInputs) -> Floats:
+    """Slots x states: how likely each state is in each slot."""
+    ensemble = inputs.ensemble
+    likely = np.tile(ensemble.weights, (inputs.slots, 1))
+    if ensemble.transition is not None:
+        for slot in range(1, inputs.slots):
+            likely[slot] = likely[slot - 1] @ ensemble.transition
+    return likely
+
+
+def _mean(values: Floats, likely: Floats) -> Floats:
+    return values if values.ndim == 1 else np.einsum("st,ts->t", values, likely)
+
+
+def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats]:
+    """SoC at the end of each slot (low, middle, high) and mean discharge, over drawn courses."""
+    ensemble, rungs = inputs.ensemble, values.ladder
+    slots, states, levels = values.after.shape
+    meets = _meets(values.after, rungs.price)
+    reach = np.cumsum(np.tile(ensemble.weights, (states, 1)), axis=1)
+    follow = reach if ensemble.transition is None else np.cumsum(ensemble.transition, axis=1)
+    follow[:, -1] = reach[:, -1] = 1.0
+    storage = inputs.storage
+    usable_pct = max(storage.max_soc_pct - storage.floor_pct, 1e-9)
+    level = (inputs.soc_pct - storage.floor_pct) / usable_pct * (levels - 1)
+    at = np.full(states, min(max(level, 0.0), levels - 1.0))
+    first = (np.arange(states) + 0.5) / states
+    state = (reach < first[:, None]).sum(axis=1)
+    found = np.empty((slots, states))
+    moved = np.empty((slots, states))
+    for slot in range(slots):
+        shift, meet = rungs.shift[:, slot, state], meets[:, slot, state]
+        reached = at + shift[-1]
+        for end in range(len(shift) - 2, -1, -1):
+            reached = np.minimum(at + shift[end], np.maximum(meet[end], reached))
+        reached = np.clip(reached, 0.0, levels - 1.0)
+        moved[slot] = reached - at
+        found[slot] = at = reached
+        drawn = (first + slot * GOLDEN) % 1.0
+        state = (follow[state] < drawn[:, None]).sum(axis=1)
+    soc_pct = storage.floor_pct + found / (levels - 1) * usable_pct
+    cells_w = moved * values.level_kwh * 3.6e6 / inputs.slot_s
+    into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
+    discharge_w = np.where(moved > 0.0, -cells_w / into, -cells_w * out).mean(axis=1)
+    return np.quantile(soc_pct, (0.1, 0.5, 0.9), axis=1).T, discharge_w
+
+
+def _meets(after: Floats, price: Floats) -> Floats:
+    """Where the water value falls to each rung's price: `[rung, slot, state]` in levels of SoC."""
+    levels = after.shape[-1]
+    found = np.empty(price.shape)
+    for rung, prices in enumerate(price):
+        dearer = (after > prices[..., None]).sum(axis=-1)
+        low = np.clip(dearer - 1, 0, levels - 2)[..., None]
+        above, below = (np.take_along_axis(after, low + one, axis=-1)[..., 0] for one in (0, 1))
+        part = np.divide(above - prices, above - below, out=np.ones_like(above), where=above > below)
+        found[rung] = np.where(
+            dearer == 0, 0.0, np.minimum(low[..., 0] + np.clip(part, 0.0, 1.0), levels - 1)
+        )
+    return found
