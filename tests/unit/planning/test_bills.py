@@ -153,7 +153,9 @@ def test_the_belgian_capacity_tariff_is_the_mean_of_twelve_months_of_at_least_2_
     capacity = DemandCharge("capacity", ((Tier(1.0),),) * 12, minimum_kw=2.5, mean_months=12)
     assert billed_kw(capacity, peaks_kw, tuple(range(12)))[-1] == pytest.approx(53.472 / 12.0)
     # A thirteenth month replaces the first, and the peak of 9.2 kW stays for a year.
-    assert billed_kw(capacity, (*peaks_kw, 14.5), tuple(range(13)))[-1] == pytest.approx((53.472 - 2.5 + 14.5) / 12.0)
+    assert billed_kw(capacity, (*peaks_kw, 14.5), tuple(range(13)))[-1] == pytest.approx(
+        (53.472 - 2.5 + 14.5) / 12.0
+    )
 
 
 def test_a_ratchet_bills_a_share_of_the_highest_month_before_as_long_as_it_looks_back() -> None:
