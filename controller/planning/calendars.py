@@ -19,7 +19,7 @@ OffsetAt = Callable[[float], float]
 DAY_S = 86_400
 QUARTER_S = 900
 QUARTERS = 96
-NO_PERIOD = 255
+NOTHING = 255
 _SHAPE = (12, 7, QUARTERS)
 _THURSDAY = 3  # 1 January 1970
 
@@ -123,7 +123,7 @@ class Calendar:
     table: bytes
 
     def at(self, steps: LocalSteps) -> NDArray[np.int64]:
-        """The period of each step; NO_PERIOD where there is none."""
+        """The period of each step; NOTHING where there is none."""
         table = np.frombuffer(self.table, dtype=np.uint8).reshape(_SHAPE)
         return table[steps.month, steps.weekday, steps.quarter].astype(np.int64)
 
@@ -133,11 +133,11 @@ class Calendar:
 
 
 class CalendarError(ValueError):
-    """Periods that overlap or leave hours out; `period` is the place of the one to mend, if it is one."""
+    """Periods that overlap or leave hours out; `index` is the place of the one to mend, if it is one."""
 
-    def __init__(self, text: str, period: int | None = None) -> None:
+    def __init__(self, text: str, index: int | None = None) -> None:
         super().__init__(text)
-        self.period = period
+        self.index = index
 
 
 def calendar_of(periods: Iterable[Iterable[Hours]], complete: bool = True) -> Calendar:
@@ -146,7 +146,7 @@ def calendar_of(periods: Iterable[Iterable[Hours]], complete: bool = True) -> Ca
     A period without hours takes all that the others leave. CalendarError when two overlap or, if the
     calendar has to be complete, when hours are left out.
     """
-    table = np.full(_SHAPE, NO_PERIOD, dtype=np.uint8)
+    table = np.full(_SHAPE, NOTHING, dtype=np.uint8)
     rest: int | None = None
     for index, hours in enumerate(periods):
         masks = [one.mask() for one in hours]
@@ -156,15 +156,15 @@ def calendar_of(periods: Iterable[Iterable[Hours]], complete: bool = True) -> Ca
             rest = index
             continue
         mask = np.logical_or.reduce(masks)
-        taken = mask & (table != NO_PERIOD)
+        taken = mask & (table != NOTHING)
         if taken.any():
             where = tuple(int(one[0]) for one in np.nonzero(taken))
             other = int(table[where])
             raise CalendarError(f"overlaps period {other + 1} on {instant(*where)}", index)
         table[mask] = index
     if rest is not None:
-        table[table == NO_PERIOD] = rest
-    missing = np.nonzero(table == NO_PERIOD)
+        table[table == NOTHING] = rest
+    missing = np.nonzero(table == NOTHING)
     if complete and len(missing[0]):
         raise CalendarError(f"no period holds on {instant(*(int(one[0]) for one in missing))}")
     return Calendar(table.tobytes())

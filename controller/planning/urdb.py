@@ -163,9 +163,9 @@ def _tou_demand(rate: Mapping[str, Any], unread: list[str]) -> tuple[DemandCharg
     return tuple(charges)
 
 
-def hours_of(calendar: Calendar, period: int) -> tuple[Hours, ...]:
+def hours_of(calendar: Calendar, index: int) -> tuple[Hours, ...]:
     """The hours of a period, as few entries as months and weekdays that are alike allow."""
-    table = calendar.quarters() == period
+    table = calendar.quarters() == index
     alike: dict[bytes, dict[frozenset[int], set[int]]] = {}
     for month in range(12):
         by_day: dict[bytes, set[int]] = {}
