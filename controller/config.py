@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from controller import sitefile
 from controller.clock import zone
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatchable import dispatch_config, fuse_w
 from controller.site_mqtt import MqttConfig, mqtt_config, mqtt_conflicts
+from controller.site_planning import PlanningConfig, planning_config
 from drivers.address import parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
 from drivers.profile import DeviceProfile, ProfileError, load_profile
+
+if TYPE_CHECKING:  # numpy is not for sites without a tariff
+    from controller.tariff_door import TariffConfig
 
 SUNSPEC = "sunspec"
 """The profile of a device that says itself, in its SunSpec models, what it is."""
@@ -85,6 +90,8 @@ class Config:
     mqtt: MqttConfig | None
     simulation: SimulationConfig
     switches: tuple[SwitchEntry, ...] = ()
+    tariff: TariffConfig | None = None
+    planning: PlanningConfig = field(default_factory=PlanningConfig)
 
     @property
     def devices(self) -> tuple[DeviceEntry, ...]:
@@ -114,9 +121,11 @@ def load_config(path: Path) -> Config:
                 ((*where, "profile"), f'"{table.profile}" describes a {profile.role}, not a {role}')
             )
     conflicts += _shared_ends(site, profiles)
+    tariff, wrong = _tariff(site, path.parent)
+    conflicts += wrong
     if conflicts:
         raise ConfigError("\n".join(_placed(path, text, where, what) for where, what in conflicts))
-    return _frozen(path, site, profiles)
+    return _frozen(path, site, profiles, tariff)
 
 
 def _placed(path: Path, text: str, where: Where, what: str) -> str:
@@ -222,7 +231,21 @@ def _limit_conflicts(site: sitefile.SiteFile) -> list[Conflict]:
     return found
 
 
-def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) -> Config:
+def _tariff(site: sitefile.SiteFile, folder: Path) -> tuple[TariffConfig | None, list[Conflict]]:
+    """The tariff, if there is one, and what is wrong with it."""
+    if site.tariff is None:
+        lacking = "economic" in (site.policy.name, site.policy.fallback)
+        needs = "economic needs prices; describe them in [tariff]"
+        return None, [(("policy", "name"), needs)] if lacking else []
+    from controller.tariff_door import tariff_config, tariff_conflicts
+
+    tariff, found = tariff_config(folder, site.tariff)
+    return tariff, [*found, *tariff_conflicts(site, tariff)]
+
+
+def _frozen(
+    path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfile], tariff: TariffConfig | None
+) -> Config:
     def entry(table: sitefile.DeviceTable, role: str) -> DeviceEntry:
         walked = table.profile == SUNSPEC
         return DeviceEntry(table.id, role, profiles[table.id], table.connection, table.unit, walked)
@@ -236,7 +259,7 @@ def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfi
         meter=entry(site.meter[0], "meter"),
         batteries=tuple(entry(table, "battery") for table in site.battery),
         pvs=tuple(entry(table, "pv") for table in site.pv),
-        dispatch=dispatch_config(site, profiles),
+        dispatch=dispatch_config(site, profiles, None if tariff is None else tariff.demand),
         timezone=site.timezone,
         mqtt=None if site.mqtt is None else mqtt_config(path.parent, site.mqtt),
         simulation=simulation,
@@ -250,4 +273,6 @@ def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfi
             )
             for one in site.switch
         ),
+        tariff=tariff,
+        planning=planning_config(path, site.site, site.planning),
     )

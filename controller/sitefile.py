@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from controller.schedule import WindowTable
 from controller.site_mqtt import Mqtt
+from controller.site_planning import Planning
+from controller.site_tariff import TariffTable
 
 Watts = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
@@ -175,4 +177,6 @@ class SiteFile(Table):
     demand: Demand | None = None
     island: Island = Island()
     mqtt: Mqtt | None = None
+    tariff: TariffTable | None = None
+    planning: Planning = Planning()
     simulation: Simulation = Simulation()

@@ -75,10 +75,6 @@ class EnergyPrice:
         """Whether it follows a market."""
         return self.rates is None
 
-    def of(self, per_kwh: float) -> float:
-        """With fees and taxes."""
-        return self.factor * per_kwh + self.offset_per_kwh
-
 
 @dataclass(frozen=True, slots=True)
 class DemandCharge:
