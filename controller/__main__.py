@@ -42,6 +42,7 @@ class SchemaName(StrEnum):
     site = "site"
     profile = "profile"
     messages = "messages"
+    rig = "rig"
 
 
 @app.callback(invoke_without_command=True)
@@ -178,14 +179,38 @@ def simulate(
 
 
 @app.command()
+def rig(
+    site: Site,
+    listen: Annotated[
+        str, typer.Option(help="Where to wait for rigs, HOST:PORT.", metavar="HOST:PORT")
+    ] = "127.0.0.1:5900",
+    quiet: Quiet = False,
+) -> None:
+    """Let a rig own the clock: lock-step over TCP.
+
+    The rig is the plant behind the devices of the site file. It says how much time has passed and what
+    the devices show, one JSON object a line; one scan of the controller runs, and the orders go back.
+    Between ticks the clock stands still. docs/hil.md has the protocol; `penstock schema rig` its schema.
+    """
+    from controller.config import load_config
+    from controller.lab.rig_server import serve_rigs
+
+    host, colon, port = listen.rpartition(":")
+    if not (colon and host and port.isdecimal() and int(port) <= 65535):
+        raise typer.BadParameter(f"{listen!r}: give HOST:PORT, such as 127.0.0.1:5900", param_hint="--listen")
+    _log_to_stderr(quiet)
+    _complete(serve_rigs(load_config(site), host.strip("[]"), int(port)))
+
+
+@app.command()
 def schema(
-    what: Annotated[SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages]")] = (
-        SchemaName.site
-    ),
+    what: Annotated[
+        SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages|rig]")
+    ] = (SchemaName.site),
 ) -> None:
     """Print a JSON Schema.
 
-    Of site files, device profiles or MQTT messages.
+    Of site files, device profiles, MQTT messages, or what a rig says in lock-step.
     """
     typer.echo(json.dumps(_schema(what), indent=2))
 
@@ -199,6 +224,10 @@ def _schema(what: SchemaName) -> dict[str, Any]:
         from drivers.profile import profile_schema
 
         return profile_schema()
+    if what is SchemaName.rig:
+        from controller.lab.rig_messages import rig_schema
+
+        return rig_schema()
     from controller.messages import DeviceMessage, StateMessage
 
     return {

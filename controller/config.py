@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from controller import sitefile
 from controller.clock import zone
@@ -103,6 +103,14 @@ def load_config(path: Path) -> Config:
     """The site of a file; ConfigError lists everything that is wrong with it."""
     try:
         text, tables = read_toml(path)
+    except DoorError as error:
+        raise ConfigError(str(error)) from None
+    return config_of(path, text, tables)
+
+
+def config_of(path: Path, text: str, tables: dict[str, Any]) -> Config:
+    """The site of tables that stand in this text; ConfigError lists everything that is wrong with it."""
+    try:
         site = validate(path, text, sitefile.SiteFile, tables)
     except DoorError as error:
         raise ConfigError(str(error)) from None

@@ -40,7 +40,7 @@ def open_devices(config: Config) -> Devices:
     def link(entry: DeviceEntry) -> Link:
         bus = parse_connection(entry.connection)
         if bus not in links:
-            links[bus] = open_link(entry.connection, timings[bus])
+            links[bus] = open_link(entry.connection, timings[bus], f"{config.site} {entry.id}")
         return links[bus]
 
     meter = _meter(config.meter, link(config.meter))

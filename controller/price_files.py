@@ -17,6 +17,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from controller.planning.market import STEPS_S, Market, Point, PriceError, gaps, market_of
 
 MOST_BYTES = 8_000_000
@@ -201,3 +203,22 @@ def _scale(unit: object, per_mwh: bool) -> float:
     if said.endswith(("/kwh", "per_kwh")):
         return 1.0
     return PER_MWH if per_mwh else 1.0
+
+
+def to_keep(market: Market) -> bytes:
+    """What is known of a market as bytes for `kept_prices`."""
+    known = np.flatnonzero(~np.isnan(market.per_kwh))
+    kept = {"quarters": (market.first + known).tolist(), "per_kwh": market.per_kwh[known].tolist()}
+    return json.dumps(kept).encode()
+
+
+def kept_prices(payload: bytes, where: str) -> Market:
+    """A market that was kept; PriceFileError when the file was damaged."""
+    try:
+        loaded = json.loads(payload)
+        pairs = zip(loaded["quarters"], loaded["per_kwh"], strict=True)
+        return market_of([Point(_number(where, at) * 900.0, 900.0, _number(where, one)) for at, one in pairs])
+    except PriceError as error:
+        raise PriceFileError(f"{where}: {error}") from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise PriceFileError(f"{where}: is damaged; the prices are asked for again") from None

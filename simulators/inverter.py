@@ -82,6 +82,7 @@ class BatteryInverter:
         "_discharge_gain",
         "_expires_s",
         "_gain",
+        "_imposed_w",
         "_jumps",
         "_now_s",
         "_orders",
@@ -128,6 +129,7 @@ class BatteryInverter:
         self._gain = 0.0  # Wh stored for each Wh into the AC terminals
         self._arrive_w: float | None = None  # `_u_w` at `until_s`, free of rounding
         self._arrive_wh: float | None = None  # contents at `until_s`, free of rounding
+        self._imposed_w: float | None = None
         self._plan()
 
     def order(self, battery_discharge_w: float, expires_at_s: float) -> None:
@@ -144,6 +146,19 @@ class BatteryInverter:
         self.held_w = None
         self._expires_s = inf
         self._heading(0.0)
+
+    def impose(self, power_w: float | None) -> None:
+        """Let the bus say what flows, as when forming a grid (or at 0: without one), whatever was ordered.
+
+        The caller keeps it between the limits at every event. None: the newest order counts again, and the
+        output goes there from where it is.
+        """
+        if power_w is None and self._imposed_w is None:
+            return
+        self._imposed_w = power_w
+        if power_w is not None:
+            self._u_w = self.power_w = power_w
+        self._plan()
 
     @property
     def max_charge_w(self) -> float:
@@ -163,6 +178,8 @@ class BatteryInverter:
         `marks_wh` ascend. Dead time and lag are left out: the true time is up to about their sum off.
         """
         heading_w = self._orders[-1][1] if self._orders else self._target_w
+        if self._imposed_w is not None:
+            heading_w = self._imposed_w
         power_w = min(max(heading_w, -self.max_charge_w), self.max_discharge_w)
         if abs(power_w) < REST_W:
             return inf
@@ -188,7 +205,7 @@ class BatteryInverter:
         seconds = now_s - self._now_s
         self._now_s = now_s
         arrived = now_s >= self.until_s
-        if self._u_w == self._target_w:
+        if self._u_w == self._target_w or self._imposed_w is not None:
             energy_wh = self.power_w * seconds * self._wh_per_ws
         else:
             u_w = self._arrive_w if arrived and self._arrive_w is not None else self._u_after_w(seconds)
@@ -241,6 +258,12 @@ class BatteryInverter:
         """Find the law that holds from now, and until when."""
         self._obey()
         self._arrive_w = self._arrive_wh = None
+        if self._imposed_w is not None:
+            self.moving = False
+            self._gain = 0.0
+            if self._imposed_w:
+                self._plan_flow(self._imposed_w)
+            return
         u_w, target_w = self._u_w, self._target_w
         # A limit is looked up only where the output is, or goes, to its side of 0.
         low_w = -self.max_charge_w if u_w < 0 or target_w < 0 else 0.0
@@ -258,6 +281,10 @@ class BatteryInverter:
             self.power_w = 0.0 - self.params.standby_w
             return
         self.power_w = self._u_w if self.moving else power_w
+        self._plan_flow(power_w)
+
+    def _plan_flow(self, power_w: float) -> None:
+        """Plan what the contents do at a power of this sign."""
         if power_w < 0:
             self._gain = self._charge_gain
             self._plan_limit(self.cells.next_step_wh())

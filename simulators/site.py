@@ -11,30 +11,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from drivers.device import BatteryReading, MeterReading, PvReading
-from drivers.simulated import BatteryPort, MeterPort, PvPort
+from drivers.simulated import BatteryPort, PvPort
 from simulators.battery import Lithium, LithiumParams
+from simulators.grid import Grid
 from simulators.inverter import BatteryInverter, InverterParams, crossing_s
+from simulators.island import IslandParams, Supply, Transfer
+from simulators.meters import HouseMeter, MeterParams, SlowMeter
+from simulators.ports import HouseBattery, HousePv
 from simulators.pv import PvInverter
 from simulators.traces import Trace
-
-NOMINAL_V = 230.0
-SOURCE_OHM = 0.25
-"""Resistance of mains and house lead, a phase: the reference impedance of IEC 60725 is 0.24 + j0.15 ohm."""
-BAND_V = 23.0
-"""Ten percent: what EN 50160 allows the voltage of a supply to be off."""
-FREQUENCY_HZ = 50.0
-CELL_TEMPERATURE_C = 25.0
 
 
 @dataclass(frozen=True, slots=True)
 class BatteryUnit:
-    """A battery with its inverter; `phase` 1 to 3, or None for an equal part on each."""
+    """A battery with its inverter; `phase` 1 to 3, or None for an equal part on each.
+
+    One that `forms_grid` carries the house when the grid is gone; one that does not rests then.
+    """
 
     cells: LithiumParams
     inverter: InverterParams
     soc_pct: float = 50.0
     phase: int | None = None
+    forms_grid: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +52,12 @@ class Energies:
 
     import + pv + discharged = load + export + charged
     stored = stored at the start + charged - discharged - lost
+
+    `load_wh` is what was served; `unserved_wh` was wanted too, while the house was dark.
     """
 
     load_wh: float
+    unserved_wh: float
     pv_wh: float
     curtailed_wh: float
     import_wh: float
@@ -85,6 +87,7 @@ class House:
         speed: float = 1.0,
         begin_s: float = 0.0,
         trace_begin_s: float = 0.0,
+        island: IslandParams | None = None,
     ) -> None:
         if phases not in (1, 3):
             raise ValueError(f"phases is {phases}; give 1 or 3")
@@ -99,6 +102,9 @@ class House:
         )
         self.pvs = tuple(PvInverter(unit.rated_w, unit.dead_time_s) for unit in pvs)
         self.begin_s = begin_s
+        self.grid = Grid()
+        formers = [one for one, unit in zip(self.batteries, batteries, strict=True) if unit.forms_grid]
+        self._transfer = Transfer(island or IslandParams(), self.grid, self.batteries, formers, self.pvs)
         self._trace_begin_s = trace_begin_s
         self._load = load
         self._wanted_w = self._shed_w = 0.0
@@ -109,6 +115,10 @@ class House:
         phases_named = (load_phase, *(unit.phase for unit in batteries), *(unit.phase for unit in pvs))
         self._is_even = all(phase is None for phase in phases_named)
         self.import_wh = self.export_wh = self._load_wh = self._pv_wh = self.available_wh = 0.0
+        self._unserved_wh = 0.0
+        self._phases_wh = [0.0] * phases  # imported minus exported by each, kept while they differ
+        self._meters: list[SlowMeter] = []
+        self._sample_s = inf  # when the first of them measures next
         self.load_w = self.pv_generation_w = self.available_w = 0.0
         self._load_edge_s = trace_begin_s  # the traces' next edges, in their own time
         self._sun_edges_s = [trace_begin_s] * len(pvs)
@@ -125,6 +135,8 @@ class House:
             raise ValueError(f"the house is at {self.now_s} s and cannot go back to {now_s} s")
         while self.now_s < now_s:
             until_s = self._change_s if self._change_s < now_s else now_s
+            if self._sample_s < until_s:
+                until_s = self._sample_s
             moving = False
             for battery in self.batteries:
                 if battery.until_s < until_s:
@@ -136,6 +148,8 @@ class House:
     @property
     def pcc_import_w(self) -> float:
         """The true power from the grid now; negative while exporting."""
+        if not self._transfer.connected:
+            return 0.0
         import_w = self.load_w - self.pv_generation_w
         for battery in self.batteries:
             import_w -= battery.power_w
@@ -145,6 +159,7 @@ class House:
     def energies(self) -> Energies:
         return Energies(
             load_wh=self._load_wh,
+            unserved_wh=self._unserved_wh,
             pv_wh=self._pv_wh,
             curtailed_wh=self.available_wh - self._pv_wh,
             import_wh=self.import_wh,
@@ -166,15 +181,20 @@ class House:
             soonest_s = min(soonest_s, battery.time_to_limit_s(marks_wh[index] if marks_wh else ()))
         return soonest_s
 
-    def meter(self) -> MeterPort:
-        """The meter at the PCC."""
-        return _Meter(self)
+    def meter(self, params: MeterParams | None = None) -> HouseMeter:
+        """A meter at the PCC: one that shows the truth, or one with these weaknesses."""
+        return HouseMeter(self) if params is None else SlowMeter(self, params)
+
+    def sampled_by(self, meter: SlowMeter) -> None:
+        """Stop at each of this meter's instants from now on."""
+        self._meters.append(meter)
+        self._sample_s = min(self._sample_s, meter.next_s)
 
     def battery(self, index: int) -> BatteryPort:
-        return _Battery(self, self.batteries[index])
+        return HouseBattery(self, self.batteries[index])
 
     def pv(self, index: int) -> PvPort:
-        return _Pv(self, self.pvs[index])
+        return HousePv(self, self.pvs[index])
 
     def cap(self, pv: PvInverter, pv_cap_w: float | None, expires_at_s: float) -> None:
         """Curtail a PV inverter of this house now, or lift its cap with None."""
@@ -184,16 +204,42 @@ class House:
             pv.release(self.now_s)
         else:
             pv.cap(self.now_s, pv_cap_w, expires_at_s)
-        self._sum_pv()
+        self._settle()
 
     def shed(self, more_w: float) -> None:
         """Take this much more out of the load now; a negative number gives it back."""
         self._shed_w += more_w
-        self.load_w = max(0.0, self._wanted_w - self._shed_w)
+        self._settle()
+
+    def set_grid(
+        self,
+        *,
+        present: bool | None = None,
+        frequency_hz: float | None = None,
+        voltage_v: float | None = None,
+    ) -> None:
+        """Let the grid go, come back, or change its frequency or no-load voltage, now."""
+        was_present = self.grid.present
+        self.grid.change(present, frequency_hz, voltage_v)
+        if was_present and not self.grid.present:
+            self._transfer.grid_went(self.now_s)
+        elif self.grid.present and not was_present:
+            self._transfer.grid_came(self.now_s)
+        self._settle()
+
+    @property
+    def supply(self) -> Supply:
+        """Where the house has its power from now."""
+        return self._transfer.supply
+
+    @property
+    def demand_w(self) -> float:
+        """What the loads want that are not shed."""
+        return max(0.0, self._wanted_w - self._shed_w) if self._shed_w else self._wanted_w
 
     def phase_import_w(self) -> tuple[float, ...]:
         """The true power from the grid on each phase now."""
-        if self._is_even:
+        if self._is_even or not self._transfer.connected:
             return (self.pcc_import_w / self.phases,) * self.phases
         totals_w = [self.load_w * share for share in self._load_shares]
         for unit, shares in zip(self.pvs, self._pv_shares, strict=True):
@@ -201,6 +247,12 @@ class House:
         for battery, shares in zip(self.batteries, self._battery_shares, strict=True):
             totals_w = [w - battery.power_w * share for w, share in zip(totals_w, shares, strict=True)]
         return tuple(totals_w)
+
+    def phase_wh(self) -> tuple[float, ...]:
+        """What each phase has imported minus exported since the start."""
+        if self._is_even:
+            return ((self.import_wh - self.export_wh) / self.phases,) * self.phases
+        return tuple(self._phases_wh)
 
     def _shares(self, phase: int | None) -> tuple[float, ...]:
         if phase is not None and not 1 <= phase <= self.phases:
@@ -215,8 +267,14 @@ class House:
         load_wh = self.load_w * hours
         pv_wh = self.pv_generation_w * hours
         import_wh = load_wh - pv_wh
-        for battery in self.batteries:
-            import_wh -= battery.move_to(until_s)
+        if self._is_even:
+            for battery in self.batteries:
+                import_wh -= battery.move_to(until_s)
+        else:
+            import_wh -= self._move_phases(until_s, hours, load_wh)
+        if not self._transfer.connected:
+            self._unserved_wh += (self.demand_w - self.load_w) * hours
+            import_wh = 0.0  # what is left of it is rounding
         self._load_wh += load_wh
         self._pv_wh += pv_wh
         self.available_wh += self.available_w * hours
@@ -231,7 +289,36 @@ class House:
             if until_s >= self._edge_s:
                 self._follow_traces()
             else:
-                self._sum_pv()
+                self._settle()
+        elif self._transfer.supply is Supply.ISLAND:
+            self._settle()
+        if until_s >= self._sample_s:
+            self._sample(until_s)
+
+    def _move_phases(self, until_s: float, hours: float, load_wh: float) -> float:
+        """Move the batteries and count each phase by itself; gives what the batteries discharged, Wh."""
+        phases_wh = [load_wh * share for share in self._load_shares]
+        for pv, shares in zip(self.pvs, self._pv_shares, strict=True):
+            for phase, share in enumerate(shares):
+                phases_wh[phase] -= pv.power_w * hours * share
+        discharged_wh = 0.0
+        for battery, shares in zip(self.batteries, self._battery_shares, strict=True):
+            energy_wh = battery.move_to(until_s)
+            discharged_wh += energy_wh
+            for phase, share in enumerate(shares):
+                phases_wh[phase] -= energy_wh * share
+        if self._transfer.connected:
+            for phase, energy_wh in enumerate(phases_wh):
+                self._phases_wh[phase] += energy_wh
+        return discharged_wh
+
+    def _sample(self, now_s: float) -> None:
+        self._sample_s = inf
+        for meter in self._meters:
+            if meter.next_s <= now_s:
+                meter.sample(now_s)
+            if meter.next_s < self._sample_s:
+                self._sample_s = meter.next_s
 
     def _grid_turns_s(self, until_s: float) -> float:
         """The instant up to `until_s` where import turns to export or back; `until_s` if it does not.
@@ -261,7 +348,6 @@ class House:
         edge_s = self._trace_edge_s
         if self._load_edge_s <= edge_s:
             self._wanted_w = self._load.at(edge_s)
-            self.load_w = max(0.0, self._wanted_w - self._shed_w) if self._shed_w else self._wanted_w
             self._load_edge_s = self._load.next_edge_s(edge_s)
         next_edge_s = self._load_edge_s
         for index, sun in enumerate(self._suns):
@@ -272,12 +358,16 @@ class House:
                 next_edge_s = self._sun_edges_s[index]
         self._trace_edge_s = next_edge_s
         self._edge_s = self.begin_s + (next_edge_s - self._trace_begin_s) / self.speed
-        self._sum_pv()
+        self._settle()
 
-    def _sum_pv(self) -> None:
-        """Take over what the PV inverters give and when that next changes."""
+    def _settle(self) -> None:
+        """Take over what loads and PV do from now on, and when that next changes by itself."""
+        transfer, demand_w = self._transfer, self.demand_w
+        if transfer.supply is not Supply.GRID:
+            transfer.settle(self.now_s, demand_w)
+        self.load_w = 0.0 if transfer.supply is Supply.DARK else demand_w
         self.pv_generation_w = self.available_w = 0.0
-        self._change_s = self._edge_s
+        self._change_s = self._edge_s if self._edge_s < transfer.turn_s else transfer.turn_s
         for pv in self.pvs:
             self.pv_generation_w += pv.power_w
             self.available_w += pv.available_w
@@ -291,83 +381,3 @@ def _total(values: Iterable[float]) -> float:
     for value in values:
         total += value
     return total
-
-
-def _voltage_v(phase_import_w: float) -> float:
-    """What a phase has left at this power; a connection for more is stiffer, and stays inside the band."""
-    drop_v = SOURCE_OHM * phase_import_w / NOMINAL_V
-    return NOMINAL_V - max(-BAND_V, min(BAND_V, drop_v))
-
-
-class _Meter:
-    def __init__(self, house: House) -> None:
-        self._house = house
-
-    def reading(self, now_s: float) -> MeterReading:
-        house = self._house
-        house.advance(now_s)
-        phase_import_w = house.phase_import_w()
-        voltages_v = tuple([_voltage_v(power_w) for power_w in phase_import_w])
-        return MeterReading(
-            taken_at_s=now_s,
-            pcc_import_w=house.pcc_import_w,
-            phase_import_w=phase_import_w,
-            phase_voltage_v=voltages_v,
-            phase_current_a=tuple([abs(w) / v for w, v in zip(phase_import_w, voltages_v, strict=True)]),
-            frequency_hz=FREQUENCY_HZ,
-            import_wh=house.import_wh,
-            export_wh=house.export_wh,
-        )
-
-
-class _Battery:
-    def __init__(self, house: House, unit: BatteryInverter) -> None:
-        self._house = house
-        self._unit = unit
-
-    def reading(self, now_s: float) -> BatteryReading:
-        self._house.advance(now_s)
-        unit = self._unit
-        return BatteryReading(
-            taken_at_s=now_s,
-            battery_discharge_w=unit.power_w,
-            soc_pct=unit.cells.soc_pct,
-            max_discharge_w=unit.max_discharge_w,
-            max_charge_w=unit.max_charge_w,
-            capacity_wh=unit.cells.params.capacity_wh,
-            temperature_c=CELL_TEMPERATURE_C,
-            grid_present=True,
-            fault=False,
-            setpoint_w=unit.held_w,
-        )
-
-    def order(self, now_s: float, battery_discharge_w: float, expires_at_s: float) -> None:
-        self._house.advance(now_s)
-        self._unit.order(battery_discharge_w, expires_at_s)
-
-    def release(self, now_s: float) -> None:
-        self._house.advance(now_s)
-        self._unit.release()
-
-
-class _Pv:
-    def __init__(self, house: House, unit: PvInverter) -> None:
-        self._house = house
-        self._unit = unit
-
-    def reading(self, now_s: float) -> PvReading:
-        self._house.advance(now_s)
-        return PvReading(
-            taken_at_s=now_s,
-            pv_generation_w=self._unit.power_w,
-            rated_w=self._unit.rated_w,
-            cap_w=self._unit.cap_w,
-        )
-
-    def cap(self, now_s: float, pv_cap_w: float, expires_at_s: float) -> None:
-        self._house.advance(now_s)
-        self._house.cap(self._unit, pv_cap_w, expires_at_s)
-
-    def release(self, now_s: float) -> None:
-        self._house.advance(now_s)
-        self._house.cap(self._unit, None, inf)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from controller.dispatch.care import CareState
 from controller.dispatch.demand import DemandState
 from controller.dispatch.islanding import IslandState
@@ -11,9 +9,10 @@ from controller.dispatch.limits import Latches
 from controller.dispatch.modes import Mode
 from controller.dispatch.plausible import NO_DOUBT, Doubt
 from controller.dispatch.response import NOTHING_HEARD, Response
+from drivers.fact import fact
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Memory:
     """All that the controller remembers from one cycle to the next.
 
@@ -40,7 +39,7 @@ class Memory:
     island: IslandState | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Heard:
     """What one snapshot leaves to be remembered in every mode."""
 
@@ -51,7 +50,7 @@ class Heard:
     island: IslandState | None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Decision:
     """What the devices shall do now, and why.
 

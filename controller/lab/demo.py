@@ -10,7 +10,7 @@ from importlib.resources import as_file, files
 from rich.console import Console
 
 from controller.config import Config, DeviceEntry, load_config
-from controller.lab.emulate import emulated
+from controller.lab.emulate import built, emulated
 from controller.lab.view import View
 from controller.supervisor import run_site
 from drivers.address import Address, parse_connection
@@ -21,8 +21,9 @@ async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
     config = _demo_config(mqtt_port)
     stop = asyncio.Event()
     console = Console()
-    async with emulated(config, speed) as house:
-        view = View(console, config, house)
+    stage = built(config, speed)
+    async with emulated(stage):
+        view = View(console, config, stage.house)
         if seconds is not None:
             asyncio.get_running_loop().call_later(seconds, stop.set)
         with view:

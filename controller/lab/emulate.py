@@ -6,76 +6,105 @@ import asyncio
 import errno
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
 
 from controller.config import Config, DeviceEntry, SwitchEntry
 from controller.errors import RunError
-from controller.lab.house import build_house, resolution_s, synthetic
-from drivers.address import SerialAddress, parse_connection
+from controller.lab.house import resolution_s, synthetic
+from controller.lab.stage import Stage
+from drivers.address import Address, SerialAddress, parse_connection
 from drivers.wire import Server, Unit, serve
-from simulators.emulator import EmulatedUnit, Rating, emulated_unit, emulated_units
+from simulators.emulator import EmulatedUnit, Port, Rating, emulated_unit
+from simulators.faults import Active
+from simulators.faults.link import FaultyLink, FaultyServer
+from simulators.faults.registers import FaultyUnit
 from simulators.relays import EmulatedRelays, SharedUnit, SwitchedLoad
-from simulators.site import House
 
 log = logging.getLogger("penstock")
 
 
-@asynccontextmanager
-async def emulated(config: Config, speed: float | None = None) -> AsyncIterator[House]:
-    """The site's devices listening on their addresses; RunError when one cannot be bound."""
+def built(config: Config, speed: float | None = None) -> Stage:
+    """The plant that `[simulation]` describes, beginning now."""
     speed = config.simulation.speed if speed is None else speed
     traces = synthetic(config, resolution_s(speed))
-    house = build_house(
+    return Stage(
         config,
         traces.load,
         traces.pv,
         config.simulation.pv_peak_w,
+        wired=True,
         speed=speed,
         begin_s=asyncio.get_running_loop().time(),
         trace_begin_s=config.simulation.start_hour * 3600.0,
     )
+
+
+@asynccontextmanager
+async def emulated(stage: Stage, real: Container[str] = ()) -> AsyncIterator[None]:
+    """The site's devices listening on their addresses, but for those (by id) that are real.
+
+    RunError when one cannot be bound.
+    """
     servers: list[Server] = []
     try:
-        for connection, units in _units(config, house).items():
-            servers.append(await _listen(connection, units))
-        yield house
+        for connection, (units, link) in _units(stage, real).items():
+            servers.append(await _listen(connection, units, link))
+        yield
     finally:
         for server in servers:
             await server.stop()
 
 
-def _units(config: Config, house: House) -> dict[str, dict[int, Unit]]:
-    """Emulated units by connection and unit id."""
+def _units(stage: Stage, real: Container[str]) -> dict[str, tuple[dict[int, Unit], FaultyLink]]:
+    """Emulated units by connection and unit id, and the faults of their links."""
     found: dict[str, dict[int, Unit]] = {}
+    actives: dict[str, list[tuple[frozenset[int] | None, Active]]] = {}
+    config, board = stage.config, stage.board
 
-    def add(entry: DeviceEntry, device: Unit) -> None:
+    def add(entry: DeviceEntry, parts: dict[int, Unit]) -> None:
         units = found.setdefault(entry.connection, {})
-        parts = (
-            emulated_units(entry.unit, device) if isinstance(device, EmulatedUnit) else {entry.unit: device}
-        )
         for unit_id, unit in parts.items():
             units[unit_id] = SharedUnit(units[unit_id], unit) if unit_id in units else unit
+        actives.setdefault(entry.connection, []).append((frozenset(parts), board.active(entry.id)))
 
-    add(config.meter, emulated_unit(config.meter.profile, house.meter(), serial=config.meter.id))
-    for index, entry in enumerate(config.batteries):
-        params = house.batteries[index].params
-        rating = Rating(params.rated_charge_w, params.rated_discharge_w)
-        add(entry, emulated_unit(entry.profile, house.battery(index), serial=entry.id, rating=rating))
-    for index, entry in enumerate(config.pvs):
-        add(entry, emulated_unit(entry.profile, house.pv(index), serial=entry.id))
-    modules: dict[tuple[str, int], list[SwitchEntry]] = {}
-    for switch in config.switches:
-        modules.setdefault((switch.device.connection, switch.device.unit), []).append(switch)
+    def device(entry: DeviceEntry, port: Port, rating: Rating | None = None) -> None:
+        if entry.id in real:
+            return
+
+        def make(serial: str | None) -> EmulatedUnit:
+            return emulated_unit(entry.profile, port, serial=serial or entry.id, rating=rating)
+
+        add(entry, FaultyUnit(make, board.active(entry.id)).parts(entry.unit))
+
+    device(config.meter, stage.meter)
+    for entry, battery, inverter in zip(
+        config.batteries, stage.batteries, stage.house.batteries, strict=True
+    ):
+        params = inverter.params
+        device(entry, battery, Rating(params.rated_charge_w, params.rated_discharge_w))
+    for entry, pv in zip(config.pvs, stage.pvs, strict=True):
+        device(entry, pv)
+    modules: dict[tuple[str, int], list[tuple[SwitchEntry, SwitchedLoad]]] = {}
+    for switch, load in zip(config.switches, stage.loads, strict=True):
+        if switch.device.id not in real:
+            modules.setdefault((switch.device.connection, switch.device.unit), []).append((switch, load))
     for switches in modules.values():
-        loads = {one.channel: SwitchedLoad(house, one.sheds_w) for one in switches}
-        add(switches[0].device, EmulatedRelays(switches[0].device.profile, loads))
-    return found
+        first = switches[0][0].device
+        relays = EmulatedRelays(first.profile, {one.channel: load for one, load in switches})
+        add(first, {first.unit: relays})
+    return {connection: (units, FaultyLink(actives[connection])) for connection, units in found.items()}
 
 
-async def _listen(connection: str, units: dict[int, Unit]) -> Server:
+async def _listen(connection: str, units: dict[int, Unit], link: FaultyLink) -> Server:
+    address = parse_connection(connection)
     try:
-        server = await serve(connection, units)
+        if isinstance(address, Address):
+            faulty = FaultyServer(units, link)
+            await faulty.start(address.host, address.port)
+            server: Server = faulty
+        else:
+            server = await serve(connection, units)
     except OSError as error:
         raise RunError(f"{connection}: {_why_not(error, connection)}") from None
     log.info("%s: emulating unit %s", connection, ", ".join(str(unit) for unit in sorted(units)))
@@ -101,7 +130,7 @@ async def emulate_site(config: Config) -> None:
     """Serve until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with emulated(config):
+    async with emulated(built(config)):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         log.info("the house is running; Ctrl-C ends it")

@@ -93,9 +93,12 @@ class LinkTiming:
         )
 
 
-def open_link(connection: str, timing: LinkTiming) -> Link:
-    """A link to this address, not connected before its first use; ValueError for what is no address."""
-    return Link(connection, parse_connection(connection), timing)
+def open_link(connection: str, timing: LinkTiming, name: str = "") -> Link:
+    """A link to this address, not connected before its first use; ValueError for what is no address.
+
+    Links with different names wait differently long before they try again; without one the address counts.
+    """
+    return Link(connection, parse_connection(connection), timing, name or connection)
 
 
 class Link:
@@ -105,12 +108,12 @@ class Link:
     `close`. `connects` counts how often it came about: a device may have forgotten its orders since.
     """
 
-    def __init__(self, connection: str, address: AnyAddress, timing: LinkTiming) -> None:
+    def __init__(self, connection: str, address: AnyAddress, timing: LinkTiming, name: str) -> None:
         self.connection = connection
         self.connects = 0
         self._address = address
         self._timing = timing
-        self._random = random.Random(connection)  # so that links do not try in step, yet a run repeats
+        self._random = random.Random(name)  # so that links do not try in step, yet a run repeats
         self._turns = Turns()
         # TCP may hold back a reply for as long as it likes; a new connection is certain to be without it.
         self._patience = Patience(1 if isinstance(address, RtuTcpAddress) else TRIES, self._random)

@@ -53,7 +53,7 @@ class ModbusMeter:
     """A meter read over Modbus."""
 
     def __init__(self, profile: DeviceProfile, link: Link, unit: int, device_id: str) -> None:
-        self.facts = _facts(device_id, profile)
+        self.facts = facts_of(device_id, profile)
         self._poller = Poller(device_id, profile, link, unit)
 
     async def read(self, deadline_s: float) -> MeterReading:
@@ -87,7 +87,7 @@ class ModbusBattery:
         max_discharge_w: float | None,
         battery_w: Callable[[Mapping[str, Value]], float | None] | None,
     ) -> None:
-        self.facts = _facts(device_id, profile)
+        self.facts = facts_of(device_id, profile)
         self._poller = Poller(device_id, profile, link, unit)
         self._battery_w = battery_w
         self._site_w = {"max_charge_w": max_charge_w, "max_discharge_w": max_discharge_w}
@@ -176,7 +176,7 @@ class ModbusPv:
     """A PV inverter curtailed over Modbus."""
 
     def __init__(self, profile: DeviceProfile, link: Link, unit: int, device_id: str) -> None:
-        self.facts = _facts(device_id, profile)
+        self.facts = facts_of(device_id, profile)
         self._poller = Poller(device_id, profile, link, unit)
         self._orders = _orders(self._poller)
         self._guard = Guard(0.0, 0.0, writes_per_day=None)  # a PV inverter is capped, never ordered
@@ -231,7 +231,8 @@ def _orders(poller: Poller) -> Orders:
     return Orders(poller, control)
 
 
-def _facts(device_id: str, profile: DeviceProfile) -> DeviceFacts:
+def facts_of(device_id: str, profile: DeviceProfile) -> DeviceFacts:
+    """What is known of a device of this profile before it is asked."""
     lease, response = profile.lease, profile.response
     return DeviceFacts(
         id=device_id,

@@ -1,0 +1,107 @@
+"""What a run left behind: samples of the plant, beats of the controller, orders at the devices, one hash.
+
+Samples are the truth at the plant, not what a meter said of it; with real devices in the loop they are
+what these said. Times are seconds since the scenario began.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import nan
+
+from controller.dispatch.decision import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One decision, and when it was taken."""
+
+    at_s: float
+    decision: Decision
+
+
+@dataclass(slots=True)
+class Record:
+    """One run. `signals` has a value for each of `times_s`; nan where nothing was to be seen."""
+
+    batteries: tuple[str, ...]
+    pvs: tuple[str, ...]
+    phases: int
+    times_s: list[float] = field(default_factory=list)
+    signals: dict[str, list[float]] = field(default_factory=dict)
+    beats: list[Beat] = field(default_factory=list)
+    orders: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """By device: when an order came to it, W."""
+    writes: dict[str, int] | None = None
+    """Registers written, by device; None where there is no wire."""
+    energies: dict[str, list[float]] = field(default_factory=dict)
+    """Wh since the start, for each of `times_s`."""
+    imbalance_wh: float = 0.0
+    duration_s: float = 0.0
+    _beat_times_s: list[float] = field(default_factory=list)
+
+    def beat(self, at_s: float, decision: Decision) -> None:
+        """Keep a decision."""
+        self.beats.append(Beat(at_s, decision))
+        self._beat_times_s.append(at_s)
+
+    def sample(self, at_s: float, values: dict[str, float]) -> None:
+        """Keep what is to be seen at this instant; the newest decision is part of it."""
+        if self.times_s and at_s <= self.times_s[-1]:
+            return
+        self.times_s.append(at_s)
+        for name, value in (values | self._decided()).items():
+            self.signals.setdefault(name, [nan] * (len(self.times_s) - 1)).append(value)
+
+    def _decided(self) -> dict[str, float]:
+        if not self.beats:
+            return {}
+        decision = self.beats[-1].decision
+        found = {"setpoint_w": decision.setpoint_w, "wanted_w": decision.wanted_w}
+        for name, setpoint_w in zip(self.batteries, decision.battery_setpoints_w, strict=False):
+            found[f"{name}.setpoint_w"] = nan if setpoint_w is None else setpoint_w
+        for name, cap_w in zip(self.pvs, decision.pv_caps_w, strict=False):
+            found[f"{name}.cap_w"] = nan if cap_w is None else cap_w
+        return found
+
+    def between(self, name: str, from_s: float, to_s: float) -> Iterator[tuple[float, float]]:
+        """The samples of a signal from one instant to another, both included."""
+        values = self.signals.get(name, [])
+        first, last = bisect_left(self.times_s, from_s), bisect_right(self.times_s, to_s)
+        yield from zip(self.times_s[first:last], values[first:last], strict=False)
+
+    def beats_between(self, from_s: float, to_s: float) -> Sequence[Beat]:
+        """The decisions from one instant to another, both included."""
+        first, last = bisect_left(self._beat_times_s, from_s), bisect_right(self._beat_times_s, to_s)
+        return self.beats[first:last]
+
+    def energy_wh(self, what: str, from_s: float, to_s: float) -> float:
+        """What flowed between the samples nearest to two instants."""
+        counted = self.energies[what]
+        first = min(bisect_left(self.times_s, from_s), len(counted) - 1)
+        last = max(bisect_right(self.times_s, to_s) - 1, 0)
+        return counted[last] - counted[first]
+
+    @property
+    def trace_hash(self) -> str:
+        """SHA-256 over all decisions with their times: equal for equal runs, on any Python."""
+        digest = hashlib.sha256()
+        for one in self.beats:
+            digest.update(f"{one.at_s!r} {one.decision!r}\n".encode())
+        return digest.hexdigest()
+
+
+def signal_names(batteries: Sequence[str], pvs: Sequence[str], phases: int) -> list[str]:
+    """Every signal that a record of such a site has."""
+    names = ["pcc_import_w", "load_w", "pv_generation_w", "battery_discharge_w", "soc_pct", "grid_present"]
+    names += [f"phase{number}_import_w" for number in range(1, phases + 1)]
+    names += ["setpoint_w", "wanted_w"]
+    names += [f"{name}.{what}" for name in batteries for what in ("discharge_w", "soc_pct", "setpoint_w")]
+    return names + [f"{name}.{what}" for name in pvs for what in ("generation_w", "cap_w")]
+
+
+ENERGIES = ("load", "pv", "curtailed", "import", "export", "charged", "discharged", "lost")
+"""What is counted, in Wh."""
