@@ -9,6 +9,7 @@ from controller.dispatch.limits import Latches
 from controller.dispatch.modes import Mode
 from controller.dispatch.plausible import NO_DOUBT, Doubt
 from controller.dispatch.response import NOTHING_HEARD, Response
+from controller.dispatch.soc import Charges
 from drivers.fact import fact
 
 
@@ -37,6 +38,7 @@ class Memory:
     demand: DemandState | None = None
     care: tuple[CareState, ...] = ()
     island: IslandState | None = None
+    charges: Charges = ()
 
 
 @fact
@@ -48,6 +50,7 @@ class Heard:
     response: Response
     doubt: Doubt
     island: IslandState | None
+    charges: Charges
 
 
 @fact
@@ -57,7 +60,7 @@ class Decision:
     `battery_setpoints_w` and `pv_caps_w` follow the order of the config. A battery setpoint of None
     means: release it to its own program; a PV cap of None: no cap. `loads_closed` is for the switches.
     `limited_w` is what the limit named by `limited_by` took from `wanted_w`; `missing` says which reading
-    was lost, or which fault latched; `note` what care or a question to the meter added.
+    was lost, or which fault latched; `note` what care, a question to the meter or a SoC in doubt added.
     """
 
     mode: Mode

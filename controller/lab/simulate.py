@@ -258,7 +258,7 @@ class _Site:
         response = self._memory.response
         seen_w = 0.0 if response.value is None else response.value.pcc_import_w + response.samples[-1][1]
         unsure = abs(seen_w - response.net_load_w) > self._config.policy.deadband_w
-        if unsure or response.unconfirmed or decision.note == ASKING:
+        if unsure or response.unconfirmed or ASKING in decision.note:
             return 0.0
         if decision.mode is not Mode.RUNNING or self._memory.soft_start or decision.limited_by == "ramp":
             return 0.0

@@ -16,6 +16,7 @@ from controller.dispatch.orders import LocalTime, Order, Orders
 from controller.dispatch.response import Response
 from controller.dispatch.settings import CareSettings, DemandSettings, DispatchConfig, LoadSettings
 from controller.dispatch.site import Snapshot
+from controller.dispatch.soc import Charge
 from controller.dispatch.step import step
 from drivers.device import BatteryReading, MeterReading
 from tests.unit.dispatch.cared import BIWEEKLY, MONTHLY, NOW_UTC_S, full_days_ago
@@ -54,6 +55,7 @@ def test_a_cycle_remembers_all_that_it_decided() -> None:
         ((0.0, 10.0), (-2000.0, 10.0)),
         (2500.0,),
         (Latches(full=True), NO_LATCHES),
+        charges=(Charge(10.0, 100.0, 100.0), Charge(10.0, 50.0, 50.0)),
     )
     assert after.response.net_load_w == 500.0, "with PV that says what it gives, all of the load"
 
