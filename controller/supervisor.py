@@ -7,31 +7,52 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from controller.broker import embedded_broker
-from controller.clock import system_clock, zone
+from controller.clock import WallClock, system_clock, zone
 from controller.config import Config
 from controller.devices import open_devices
 from controller.dispatch.modes import Mode
 from controller.loop import ControlLoop, Cycle, Listener
-from controller.mqtt import MqttLink
+from controller.mqtt import Hearing, MqttLink
 from controller.outbox import Outbox
 from controller.reporting import Reporter
 from controller.site_mqtt import MqttConfig
+
+if TYPE_CHECKING:
+    from controller.history import History
+    from controller.planner import Planner
 
 log = logging.getLogger("penstock")
 
 GOODBYE_WITHIN_S = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A clock of its own, such as one that passes faster, and the past of a site that has none.
+
+    `gap_s` is how long a reading may stand for, on that clock.
+    """
+
+    clock: WallClock
+    past: History
+    gap_s: float
+
+
 async def run_site(
-    config: Config, listeners: tuple[Listener, ...] = (), stop: asyncio.Event | None = None
+    config: Config,
+    listeners: tuple[Listener, ...] = (),
+    stop: asyncio.Event | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> None:
     """Control the site until SIGINT, SIGTERM or `stop`, then release the devices and say goodbye.
 
+    A `rehearsal` brings its own clock and past in place of the host's.
     Raises BrokerError when an embedded broker is asked for and cannot be had; an error in the core ends
     the program, the orders then expire in the devices, and systemd starts it again.
     """
@@ -45,6 +66,8 @@ async def run_site(
         devices = open_devices(config)
         stack.push_async_callback(devices.close)
         outbox = Outbox(config.site)
+        clock = system_clock(zone(config.timezone)) if rehearsal is None else rehearsal.clock
+        planner = _planner(config, clock, outbox, rehearsal)
         control = ControlLoop(
             config.dispatch,
             devices.meter,
@@ -52,14 +75,50 @@ async def run_site(
             devices.pvs,
             devices.switches,
             (Reporter(config.dispatch, outbox).report, _Watchdog().fed_by, *listeners),
-            system_clock(zone(config.timezone)),
+            clock,
         )
+        hearings: tuple[Hearing, ...] = ()
+        if planner is not None:
+            control.listeners = (*control.listeners, planner.heard)
+            control.told = planner.over(control.told)
+            hearings = planner.hearings
+            await stack.enter_async_context(_beside(planner))
         with _signals(stop.set):
-            await _together(control, _link(config, mqtt, outbox), outbox, stop)
+            await _together(control, _link(config, mqtt, outbox, hearings), outbox, stop)
 
 
-def _link(config: Config, mqtt: MqttConfig | None, outbox: Outbox) -> MqttLink | None:
-    return None if mqtt is None else MqttLink(config.site, mqtt, outbox)
+def _link(
+    config: Config, mqtt: MqttConfig | None, outbox: Outbox, hearings: tuple[Hearing, ...]
+) -> MqttLink | None:
+    return None if mqtt is None else MqttLink(config.site, mqtt, outbox, hearings)
+
+
+def _planner(config: Config, clock: WallClock, outbox: Outbox, rehearsal: Rehearsal | None) -> Planner | None:
+    """Only where there is a tariff: numpy and what stands on it are not loaded for other sites."""
+    if config.tariff is None:
+        return None
+    from controller.planner import Planner
+
+    if rehearsal is None:
+        return Planner(config, config.tariff, clock, outbox)
+    return Planner(config, config.tariff, clock, outbox, past=rehearsal.past, gap_s=rehearsal.gap_s)
+
+
+@asynccontextmanager
+async def _beside(planner: Planner) -> AsyncIterator[None]:
+    """Its task beside the loop: an error in it ends planning, which is logged, and never the control."""
+    task = asyncio.create_task(planner.run(), name="planner")
+    task.add_done_callback(_ended)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("planning ended; the policy's fallback decides from now on", exc_info=error)
 
 
 async def _together(control: ControlLoop, link: MqttLink | None, outbox: Outbox, stop: asyncio.Event) -> None:
