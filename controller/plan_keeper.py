@@ -108,6 +108,8 @@ class PlanKeeper:
     def due(self, utc_s: float) -> str:
         """Why a plan is due; empty when none is."""
         standing, asked_utc_s = self.standing, self._asked_utc_s
+        if self._snapshot is None:
+            return ""
         if asked_utc_s is None or standing is None:
             return FIRST if asked_utc_s is None or utc_s - asked_utc_s >= SURPRISE_AFTER_S else ""
         if self._prices_are_new:

@@ -49,6 +49,7 @@ class Planner:
         process: PlannerProcess | None = None,
         past: History | None = None,
         gap_s: float = 30.0,
+        told: Callable[[str], None] = log.debug,
     ) -> None:
         planning = config.planning
         self._planning = planning
@@ -74,6 +75,7 @@ class Planner:
         self._wait_until_s = 0.0
         self._pause_s = BACK_OFF_S[0]
         self._said = ""
+        self._told = told
 
     @property
     def hearings(self) -> tuple[Hearing, ...]:
@@ -141,6 +143,7 @@ class Planner:
             standing.table, standing.known, local.utc_s, reason, self._currency, self._offset_at
         )
         log.info("plan (%s): %s", reason, message.words)
+        self._told(message.words)
         self._outbox.put("plan", message, repeat_s=REPEAT_S)
 
     def _failed(self, utc_s: float, why: str) -> None:
@@ -163,7 +166,9 @@ class Planner:
     def _say_none(self, utc_s: float | None, why: str) -> None:
         if why != self._said:
             self._said = why
-            self._outbox.put("plan", no_plan_message(utc_s, why, self._currency), repeat_s=REPEAT_S)
+            message = no_plan_message(utc_s, why, self._currency)
+            self._told(message.words)
+            self._outbox.put("plan", message, repeat_s=REPEAT_S)
 
     def _local(self) -> LocalTime | None:
         return self._clock()[1]

@@ -36,12 +36,15 @@ GOODBYE_WITHIN_S = 2.0
 class Rehearsal:
     """A clock of its own, such as one that passes faster, and the past of a site that has none.
 
-    `gap_s` is how long a reading may stand for, on that clock.
+    `gap_s` is how long a reading may stand for, on that clock; `prices` are told on the MQTT topic that the
+    site file names for them, and `told` hears each plan in words.
     """
 
     clock: WallClock
     past: History
     gap_s: float
+    prices: bytes
+    told: Callable[[str], None]
 
 
 async def run_site(
@@ -101,7 +104,18 @@ def _planner(config: Config, clock: WallClock, outbox: Outbox, rehearsal: Rehear
 
     if rehearsal is None:
         return Planner(config, config.tariff, clock, outbox)
-    return Planner(config, config.tariff, clock, outbox, past=rehearsal.past, gap_s=rehearsal.gap_s)
+    source = config.tariff.source
+    if source is not None and source.topic is not None:
+        outbox.put_at(source.topic, rehearsal.prices)
+    return Planner(
+        config,
+        config.tariff,
+        clock,
+        outbox,
+        past=rehearsal.past,
+        gap_s=rehearsal.gap_s,
+        told=rehearsal.told,
+    )
 
 
 @asynccontextmanager

@@ -11,9 +11,13 @@ from rich.console import Console
 
 from controller.config import Config, DeviceEntry, load_config
 from controller.lab.emulate import built, emulated
+from controller.lab.rehearsal import day_ahead, house_clock, lived
 from controller.lab.view import View
-from controller.supervisor import run_site
+from controller.supervisor import Rehearsal, run_site
 from drivers.address import Address, parse_connection
+
+LONGEST_GAP_S = 5.0
+"""A reading stands for so long at most, in real time."""
 
 
 async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
@@ -27,7 +31,14 @@ async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
         if seconds is not None:
             asyncio.get_running_loop().call_later(seconds, stop.set)
         with view:
-            await run_site(config, (view.show,), stop)
+            played = Rehearsal(
+                house_clock(config, stage.house),
+                lived(config, config.planning.history_s),
+                LONGEST_GAP_S * speed,
+                day_ahead(config),
+                view.plan,
+            )
+            await run_site(config, (view.show,), stop, played)
     view.summary()
 
 
@@ -42,6 +53,7 @@ def _demo_config(mqtt_port: int) -> Config:
         batteries=tuple(_on_free_port(entry) for entry in config.batteries),
         pvs=tuple(_on_free_port(entry) for entry in config.pvs),
         mqtt=replace(config.mqtt, port=_free_port(mqtt_port)),
+        planning=replace(config.planning, folder=None),
     )
 
 
