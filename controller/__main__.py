@@ -229,10 +229,12 @@ def _schema(what: SchemaName) -> dict[str, Any]:
 
         return rig_schema()
     from controller.messages import DeviceMessage, StateMessage
+    from controller.plan_message import PlanMessage
 
     return {
         "state": StateMessage.model_json_schema(mode="serialization"),
         "device": DeviceMessage.model_json_schema(mode="serialization"),
+        "plan": PlanMessage.model_json_schema(mode="serialization"),
     }
 
 

@@ -7,24 +7,25 @@ prices and the plan in force. What has expired is absent; without both, dispatch
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from controller.dispatch.orders import LocalTime, Plan, Prices, in_force
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
-from controller.history import Collector, History, Quarter
-from controller.planning.calendars import OffsetAt
-from controller.planning.inputs import Leave, Storage
+from controller.past import Collector, Past, Quarter
+from controller.planning.calendars import OffsetAt, local_steps
+from controller.planning.inputs import Floats, Leave, Storage
 from controller.planning.market import Market
 from controller.planning.peaks import peaks_ahead
 from controller.planning.plan import PlanTable
-from controller.planning.request import SLOT_S, PlanRequest
-from controller.planning.tariff import PriceSlots, Tariff, price_slots
+from controller.planning.request import SLOT_S, Course, PlanRequest, Values
+from controller.planning.tariff import Tariff, price_slots
 from controller.site_planning import PlanningConfig
 
-DAY_SLOTS = 96
+LOOK_BACK_S = 28 * 86_400.0
+"""Forecasts look back four weeks."""
 SURPRISE_SOC_PCT = 10.0
 """So far outside the expected band, and a plan is due at once."""
 SURPRISE_SHARE = 0.5
@@ -58,7 +59,7 @@ class PlanKeeper:
         planning: PlanningConfig,
         tariff: Tariff,
         offset_at: OffsetAt,
-        history: History,
+        history: Past,
         gap_s: float = 30.0,
     ) -> None:
         self.tariff = tariff
@@ -130,21 +131,15 @@ class PlanKeeper:
         if storage is None or soc_pct is None:
             return "the batteries' SoC is not known"
         begin_utc_s = utc_s // SLOT_S * SLOT_S
-        slots = int(self._planning.horizon_s // SLOT_S)
-        prices = self._price_slots(begin_utc_s - DAY_SLOTS * SLOT_S, slots + DAY_SLOTS)
-        ahead = PriceSlots(
-            begin_utc_s, SLOT_S, prices.import_per_kwh[DAY_SLOTS:], prices.export_per_kwh[DAY_SLOTS:]
-        )
-        if not ahead.known:
+        ahead = self._course(begin_utc_s, int(self._planning.horizon_s // SLOT_S))
+        if ahead.import_per_kwh[0] is None or ahead.export_per_kwh[0] is None:
             return "the price of now is not known"
         policy = self._config.policy
         return PlanRequest(
             begin_utc_s,
             soc_pct,
-            tuple((one.begin_utc_s, one.load_w, one.pv_w) for one in self.history.quarters),
-            _guessed(prices.import_per_kwh),
-            _guessed(prices.export_per_kwh),
-            ahead.known,
+            self._past(begin_utc_s),
+            ahead,
             storage,
             Leave(
                 policy.grid_charging,
@@ -157,7 +152,7 @@ class PlanKeeper:
                 [(one.begin_utc_s, one.import_w) for one in self.history.quarters],
                 begin_utc_s,
                 SLOT_S,
-                slots,
+                len(ahead.offset_s),
                 self._offset_at,
             ),
             self._planning.valid_s,
@@ -172,13 +167,34 @@ class PlanKeeper:
         if self.history.add(quarter):
             self.news(quarter)
 
-    def _price_slots(self, begin_utc_s: float, slots: int) -> PriceSlots:
-        return price_slots(self.tariff, self.market, begin_utc_s, SLOT_S, slots, self._offset_at)
+    def _course(self, begin_utc_s: float, slots: int) -> Course:
+        steps = local_steps(begin_utc_s, SLOT_S, slots, self._offset_at)
+        found = price_slots(self.tariff, self.market, begin_utc_s, SLOT_S, slots, self._offset_at)
+        return Course(
+            tuple(steps.offset_s.tolist()), _values(found.import_per_kwh), _values(found.export_per_kwh)
+        )
+
+    def _past(self, end_utc_s: float) -> Course:
+        """What was measured before now, no longer ago than forecasts look back; None in its gaps.
+
+        A site without any past has one slot of which nothing is known.
+        """
+        slots = int(min(self._planning.history_s, LOOK_BACK_S) // SLOT_S)
+        quarters = self.history.quarters
+        first_utc_s = quarters[0].begin_utc_s if quarters else end_utc_s
+        slots = max(min(slots, int((end_utc_s - first_utc_s) // SLOT_S)), 1)
+        begin_utc_s = end_utc_s - slots * SLOT_S
+        load_w, pv_w = np.full(slots, np.nan), np.full(slots, np.nan)
+        for one in quarters:
+            place = int((one.begin_utc_s - begin_utc_s) // SLOT_S)
+            if 0 <= place < slots:
+                load_w[place], pv_w[place] = one.load_w, one.pv_w
+        return replace(self._course(begin_utc_s, slots), load_w=_values(load_w), pv_w=_values(pv_w))
 
     def _prices(self, utc_s: float) -> Prices | None:
         slot = int(utc_s // SLOT_S)
         if self._price is None or self._price[0] != slot:
-            one = self._price_slots(slot * SLOT_S, 1)
+            one = price_slots(self.tariff, self.market, slot * SLOT_S, SLOT_S, 1, self._offset_at)
             found = None
             if one.known:
                 found = Prices(float(one.import_per_kwh[0]), float(one.export_per_kwh[0]))
@@ -261,13 +277,5 @@ def _first(owner_w: float | None, device_w: float | None, usual_w: float) -> flo
     return device_w if device_w else usual_w
 
 
-def _guessed(per_kwh: np.ndarray) -> tuple[float, ...]:
-    """The slots after the first day; one not known yet costs what the same time of day cost before."""
-    values = per_kwh.tolist()
-    known = [one for one in values if one == one]
-    middle = float(np.median(known))
-    for place in range(len(values)):
-        if values[place] != values[place]:
-            before = values[place - DAY_SLOTS] if place >= DAY_SLOTS else middle
-            values[place] = before
-    return tuple(values[DAY_SLOTS:])
+def _values(values: Floats) -> Values:
+    return tuple([None if one != one else one for one in values.tolist()])

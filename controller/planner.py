@@ -16,13 +16,13 @@ from functools import partial
 from controller.clock import WallClock, local_time, zone
 from controller.config import Config
 from controller.dispatch.orders import LocalTime
-from controller.history import History, Quarter, append_history, read_history, rewrite_history
 from controller.loop import Cycle, Teller, Told
 from controller.mqtt import Hearing
 from controller.outbox import Outbox
+from controller.past import Past, Quarter, append_past, read_past, rewrite_past
 from controller.plan_keeper import PlanKeeper
-from controller.plan_message import no_plan_message, plan_message
-from controller.planner_process import PlannerProcess, worker_command
+from controller.plan_words import no_plan_message, plan_message
+from controller.planner_process import PlannerProcess
 from controller.planning.calendars import OffsetAt
 from controller.planning.inputs import PlanError
 from controller.price_feed import PriceFeed
@@ -47,7 +47,7 @@ class Planner:
         outbox: Outbox,
         *,
         process: PlannerProcess | None = None,
-        past: History | None = None,
+        past: Past | None = None,
         gap_s: float = 30.0,
         told: Callable[[str], None] = log.debug,
     ) -> None:
@@ -57,14 +57,14 @@ class Planner:
         self._outbox = outbox
         self._offset_at = _offset_at(config.timezone)
         self._currency = tariff.tariff.currency
-        self._process = process or PlannerProcess(worker_command(config.timezone), planning.deadline_s)
+        self._process = process or PlannerProcess(planning.deadline_s)
         self._past_given = past is not None
         self.keeper = PlanKeeper(
             config.dispatch,
             planning,
             tariff.tariff,
             self._offset_at,
-            past or History(planning.history_s),
+            past or Past(planning.history_s),
             gap_s,
         )
         self.keeper.news = self._remember
@@ -187,17 +187,17 @@ class Planner:
             return
         local = self._local()
         keep_s = self._planning.history_s
-        past = await asyncio.to_thread(read_history, folder, keep_s, None if local is None else local.utc_s)
+        past = await asyncio.to_thread(read_past, folder, keep_s, None if local is None else local.utc_s)
         for quarter in self.keeper.history.quarters:
             past.add(quarter)
         self.keeper.history = past
         if past.quarters:
-            await self._disk(partial(rewrite_history, folder, past))
+            await self._disk(partial(rewrite_past, folder, past))
 
     async def _write(self) -> None:
         folder = self._planning.folder
         while folder is not None and self._unwritten:
-            await self._disk(partial(append_history, folder, self._unwritten.pop(0)))
+            await self._disk(partial(append_past, folder, self._unwritten.pop(0)))
 
     async def _disk(self, work: Callable[[], None]) -> None:
         try:

@@ -23,15 +23,14 @@ LOG_BYTES = 2000
 """What is kept of the words with which a process went down."""
 
 
-def worker_command(timezone: str | None) -> tuple[str, ...]:
-    """How the planner is started."""
-    return (sys.executable, "-m", "controller.planner_worker", timezone or "")
+WORKER = (sys.executable, "-m", "controller.planner_worker")
+"""How the planner is started."""
 
 
 class PlannerProcess:
     """One process at a time. `ask` raises PlanError for every kind of failure, after which it is gone."""
 
-    def __init__(self, command: Sequence[str], deadline_s: float) -> None:
+    def __init__(self, deadline_s: float, command: Sequence[str] = WORKER) -> None:
         self._command = command
         self._deadline_s = deadline_s
         self._process: asyncio.subprocess.Process | None = None

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 
-from controller.clock import local_time, zone
 from controller.planner_wire import MOST_BYTES, answer_line, refusal_line, request_of
 from controller.planning.inputs import PlanError
 from controller.planning.request import plan_for
@@ -18,14 +17,13 @@ NICE = 10
 """The loop goes first."""
 
 
-def main(timezone: str | None) -> None:
+def main() -> None:
     """Answer until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the controller's; it closes our input
     os.nice(NICE)
-    where = zone(timezone)
     while line := sys.stdin.buffer.readline(MOST_BYTES):
         try:
-            answer = answer_line(plan_for(request_of(line), lambda utc_s: local_time(utc_s, where).offset_s))
+            answer = answer_line(plan_for(request_of(line)))
         except PlanError as error:
             answer = refusal_line(str(error))
         sys.stdout.buffer.write(answer)
@@ -33,4 +31,4 @@ def main(timezone: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 and sys.argv[1] else None)
+    main()

@@ -37,7 +37,8 @@ LOOK_AT_FILE_S = 60.0
 WAIT_FOR_CLOCK_S = 10.0
 MOST_READS = 600
 """Each waits `ANSWER_WITHIN_S` at most, so a service that drips is left some time."""
-KEEP_PAST_S = 2 * 86_400.0
+KEEP_PAST_S = 29 * 86_400.0
+"""Forecasts learn from the prices of the last four weeks."""
 FILE = "prices.json"
 AGENT = "penstock"
 

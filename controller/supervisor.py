@@ -24,7 +24,7 @@ from controller.reporting import Reporter
 from controller.site_mqtt import MqttConfig
 
 if TYPE_CHECKING:
-    from controller.history import History
+    from controller.past import Past
     from controller.planner import Planner
 
 log = logging.getLogger("penstock")
@@ -41,7 +41,7 @@ class Rehearsal:
     """
 
     clock: WallClock
-    past: History
+    past: Past
     gap_s: float
     prices: bytes
     told: Callable[[str], None]

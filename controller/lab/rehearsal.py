@@ -11,13 +11,12 @@ from random import Random
 from controller.clock import WallClock
 from controller.config import Config
 from controller.dispatch.orders import LocalTime
-from controller.history import QUARTER_S, History, Quarter
+from controller.past import QUARTER_S, Past, Quarter
 from simulators.site import House
 from simulators.traces import SyntheticHouse
 
 DAY_S = 86_400.0
 PAST_DAYS = 14
-PRICE_DAYS = 120
 MEAN_PER_KWH = 0.09
 _NOON, _EVENING = 13, 19
 
@@ -38,7 +37,7 @@ def house_clock(config: Config, house: House) -> WallClock:
     return read
 
 
-def lived(config: Config, keep_s: float) -> History:
+def lived(config: Config, keep_s: float) -> Past:
     """The days before the house's first: what it used and what the sun gave, without a battery."""
     wanted = config.simulation
     traces = SyntheticHouse(
@@ -50,7 +49,7 @@ def lived(config: Config, keep_s: float) -> History:
         resolution_s=int(QUARTER_S),
     )
     midnight_utc_s = midnight(wanted.start).timestamp()
-    history = History(keep_s)
+    history = Past(keep_s)
     end = int(wanted.start_hour * 3600.0 // QUARTER_S)
     for quarter in range(-PAST_DAYS * 96, end):
         at_s = quarter * QUARTER_S
@@ -59,12 +58,12 @@ def lived(config: Config, keep_s: float) -> History:
     return history
 
 
-def day_ahead(config: Config) -> bytes:
-    """Hourly prices as a message: cheap at a sunny noon, dear in the evening, each day its own."""
+def day_ahead(config: Config, days: int = 120) -> bytes:
+    """Hourly prices as a message, from before the house's first day on: cheap at a sunny noon, dear later."""
     chance = Random(f"{config.simulation.seed}:prices")
-    begin_utc_s = midnight(config.simulation.start).timestamp() - 2 * DAY_S
+    begin_utc_s = midnight(config.simulation.start).timestamp() - PAST_DAYS * DAY_S
     prices = []
-    for _ in range(PRICE_DAYS):
+    for _ in range(PAST_DAYS + days):
         level = MEAN_PER_KWH * (0.6 + 0.8 * chance.random())
         sunny = chance.random()
         for hour in range(24):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
+from typing import Protocol
 
 from controller.config import Config
 from controller.dispatch.decision import Decision, Memory
@@ -41,6 +42,18 @@ class Wall:
         index = bisect_right(self.offsets_s, now_s, key=_from_s) - 1
         return LocalTime(self.begin_utc_s + now_s, self.offsets_s[index][1])
 
+    def offset_at(self, utc_s: float) -> float:
+        """The local offset at a UTC instant."""
+        return self.at(max(utc_s - self.begin_utc_s, 0.0)).offset_s
+
+
+class Planner(Protocol):
+    """What plans beside the decisions: hears each snapshot, and tells prices and plan of the next instant."""
+
+    def heard(self, snapshot: Snapshot) -> None: ...
+
+    def told(self, local: LocalTime | None) -> tuple[Prices | None, Plan | None]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -50,12 +63,14 @@ class World:
     orders: Orders
     prices: tuple[Trace, Trace] | None
     plan: Plan | None
+    planner: Planner | None = None
 
-    def prices_at(self, now_s: float) -> Prices | None:
-        """Import and export price of this instant."""
-        if self.prices is None:
-            return None
-        return Prices(self.prices[0].at(now_s), self.prices[1].at(now_s))
+    def told(self, now_s: float, local: LocalTime | None) -> tuple[Prices | None, Plan | None]:
+        """Import and export price of this instant, and the plan."""
+        if self.planner is not None:
+            return self.planner.told(local)
+        prices = self.prices
+        return None if prices is None else Prices(prices[0].at(now_s), prices[1].at(now_s)), self.plan
 
 
 def _from_s(change: tuple[float, float]) -> float:
@@ -66,6 +81,18 @@ Watcher = Callable[[Snapshot, Decision], None]
 Progress = Callable[[float], None]
 
 PROGRESS_EVERY = 2000
+PLANNED_S = 300.0
+METERED_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """What the meter at the PCC has counted so far, and what it would have without a battery, Wh."""
+
+    import_wh: float
+    export_wh: float
+    import_without_wh: float
+    export_without_wh: float
 
 
 @dataclass(slots=True)
@@ -81,6 +108,8 @@ class Result:
     capacity_wh: float = 0.0
     soc_pct: float = 0.0
     verdict: Verdict = field(default_factory=Verdict)
+    metered: list[Metered] = field(default_factory=list)
+    """At the begin, every `METERED_S`, and at the end."""
 
     @property
     def books(self) -> Energies:
@@ -132,13 +161,15 @@ def simulate(
     orders: Orders = NO_ORDERS,
     prices: tuple[Trace, Trace] | None = None,
     plan: Plan | None = None,
+    planner: Planner | None = None,
     watcher: Watcher | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Run the site for `duration_s` with a decision at least every `step_s`.
 
-    `prices` are of import and export, per kWh. `watcher` is shown every snapshot and decision, `progress`
-    the seconds done now and again.
+    `prices` are of import and export, per kWh; a `planner` tells them and the plan, and decisions then fall
+    at least every `PLANNED_S`, for a policy of prices changes its mind at any SoC. `watcher` is shown every
+    snapshot and decision, `progress` the seconds done now and again.
     """
     with _without_collector():
         return _simulated(
@@ -146,7 +177,7 @@ def simulate(
             (load, sun, sun_peak_w, trace_begin_s),
             duration_s,
             step_s,
-            World(wall, orders, prices, plan),
+            World(wall, orders, prices, plan, planner),
             watcher,
             progress,
         )
@@ -184,9 +215,15 @@ def _simulated(
         result.decisions += 1
         if watcher is not None:
             watcher(snapshot, decision)
+        if world.planner is not None:
+            world.planner.heard(snapshot)
+        if now_s >= len(result.metered) * METERED_S:
+            result.metered.append(_meters(house, result))
         if now_s >= (grid_step + 1) * step_s:
             grid_step = int(now_s / step_s)
         next_s = min((grid_step + 1) * step_s, duration_s)
+        if world.planner is not None:
+            next_s = min(next_s, (now_s // PLANNED_S + 1.0) * PLANNED_S)
         if next_s - now_s > config.cycle_s:
             next_s = min(next_s, now_s + max(site.unchanged_for_s(now_s, decision), config.cycle_s))
         _count_without(result, house, next_s - now_s)
@@ -197,6 +234,7 @@ def _simulated(
         if progress is not None and result.decisions % PROGRESS_EVERY == 0:
             progress(now_s)
     house.advance(duration_s)
+    result.metered.append(_meters(house, result))
     result.energies = house.energies
     result.capacity_wh = sum(one.capacity_wh for one in config.dispatch.batteries)
     result.soc_pct = 100.0 * house.energies.stored_wh / result.capacity_wh
@@ -224,6 +262,7 @@ class _Site:
         """Read everything at `now_s`, decide, and order it."""
         world = self._world
         local = None if world.wall is None else world.wall.at(now_s)
+        prices, plan = world.told(now_s, local)
         snapshot = Snapshot(
             now_s,
             self._meter.reading(now_s),
@@ -232,8 +271,8 @@ class _Site:
             utc_s=None if local is None else local.utc_s,
             local=local,
             orders=world.orders,
-            prices=world.prices_at(now_s),
-            plan=world.plan,
+            prices=prices,
+            plan=plan,
         )
         self._caps_before_w = self._memory.pv_caps_w
         self._memory, decision = step(self._config, self._memory, snapshot)
@@ -273,6 +312,10 @@ def _marks_wh(settings: BatterySettings, reserve_pct: float, capacity_wh: float)
     marks_pct = {pct + back_pct for pct in floors_pct for back_pct in (0.0, HYSTERESIS_PCT)}
     marks_pct |= {settings.max_soc_pct, settings.max_soc_pct - HYSTERESIS_PCT}
     return sorted(capacity_wh * pct / 100 for pct in marks_pct)
+
+
+def _meters(house: House, result: Result) -> Metered:
+    return Metered(house.import_wh, house.export_wh, result.import_without_wh, result.export_without_wh)
 
 
 def _count_without(result: Result, house: House, seconds: float) -> None:

@@ -7,14 +7,17 @@ from math import isfinite
 
 import numpy as np
 
-from controller.planning.calendars import OffsetAt
-from controller.planning.inputs import DemandTerm, Ensemble, Leave, PlanError, PlanInputs, Storage
+from controller.planning.inputs import DemandTerm, Ensemble, Floats, Leave, PlanError, PlanInputs, Storage
 from controller.planning.plan import PlanTable, make_plan
 
 SLOT_S = 900.0
 MOST_WATER_VALUE = 100.0
 DAY_SLOTS = 96
-MOST_DAYS = 28
+UNKNOWN_W = 400.0
+"""The load of a home nobody has measured yet."""
+
+Values = tuple[float | None, ...]
+"""One for each slot, None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +31,50 @@ class Peak:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanRequest:
-    """What is known when a plan is asked for; slots of `SLOT_S` begin at `begin_utc_s`.
+class Course:
+    """Slots of `SLOT_S` one after the other: prices, and what was measured in those that have passed."""
 
-    `past` holds a quarter hour each: UTC seconds of its begin, mean load, mean sun. Prices are given for
-    every slot; from slot `known` on they are guessed.
-    """
+    offset_s: tuple[float, ...]
+    import_per_kwh: Values
+    export_per_kwh: Values
+    load_w: Values = ()
+    pv_w: Values = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What is known when a plan is asked for: the past ends where the slots ahead begin, at `begin_utc_s`."""
 
     begin_utc_s: float
     soc_pct: float
-    past: tuple[tuple[float, float, float], ...]
-    import_per_kwh: tuple[float, ...]
-    export_per_kwh: tuple[float, ...]
-    known: int
+    past: Course
+    ahead: Course
     storage: Storage
     leave: Leave
     peaks: tuple[Peak, ...]
     valid_for_s: float
 
+    @property
+    def slots(self) -> int:
+        """How many lie ahead."""
+        return len(self.ahead.offset_s)
 
-def plan_for(request: PlanRequest, offset_at: OffsetAt) -> PlanTable:
+    @property
+    def known(self) -> int:
+        """How many of them, from the first on, have a price."""
+        both = zip(self.ahead.import_per_kwh, self.ahead.export_per_kwh, strict=True)
+        return next((place for place, pair in enumerate(both) if None in pair), self.slots)
+
+
+def plan_for(request: PlanRequest) -> PlanTable:
     """The plan; PlanError when none can be made."""
+    past, ahead = request.past, request.ahead
     return make_plan(
         PlanInputs(
             request.begin_utc_s,
             SLOT_S,
-            np.array(request.import_per_kwh),
-            np.array(request.export_per_kwh),
+            _filled(past.import_per_kwh, ahead.import_per_kwh),
+            _filled(past.export_per_kwh, ahead.export_per_kwh),
             _ensemble(request),
             request.storage,
             request.soc_pct,
@@ -68,27 +88,41 @@ def plan_for(request: PlanRequest, offset_at: OffsetAt) -> PlanTable:
     )
 
 
+def _filled(past: Values, ahead: Values) -> Floats:
+    """What is not published yet costs what the same time of the day before cost, else the middle."""
+    values = [*past, *ahead]
+    middle = float(np.median([one for one in values if one is not None]))
+    for place in range(len(past), len(values)):
+        if values[place] is None:
+            before = values[place - DAY_SLOTS] if place >= DAY_SLOTS else None
+            values[place] = middle if before is None else before
+    return np.array(values[len(past) :], dtype=np.float64)
+
+
+def _array(values: Values) -> Floats:
+    return np.array([np.nan if one is None else one for one in values], dtype=np.float64)
+
+
 def _ensemble(request: PlanRequest) -> Ensemble:
-    slots = len(request.import_per_kwh)
-    first = round(request.begin_utc_s / SLOT_S)
-    known = {round(begin / SLOT_S): (load_w, pv_w) for begin, load_w, pv_w in request.past}
+    """Each of the last days is a scenario; a gap in one has the mean of what was seen of it."""
+    load_w, pv_w = _array(request.past.load_w), _array(request.past.pv_w)
     days = []
-    for back in range(1, MOST_DAYS + 1):
-        course = [known.get(first + slot % DAY_SLOTS - back * DAY_SLOTS) for slot in range(slots)]
-        found = [one for one in course if one is not None]
-        if len(found) >= 0.5 * slots:
-            mean = tuple(np.mean(found, axis=0))
-            days.append([mean if one is None else one for one in course])
+    for end in range(len(load_w), DAY_SLOTS - 1, -DAY_SLOTS):
+        day = np.stack((load_w[end - DAY_SLOTS : end], pv_w[end - DAY_SLOTS : end]), axis=1)
+        if np.isfinite(day).all(axis=1).mean() >= 0.5:
+            filled = np.where(np.isnan(day), np.nanmean(day, axis=0), day)
+            days.append(np.resize(filled, (request.slots, 2)))
     if not days:
-        latest = request.past[-1][1:] if request.past else (0.0, 0.0)
-        days = [[(scale * latest[0], scale * latest[1])] * slots for scale in (0.5, 1.0, 1.5)]
+        seen = np.flatnonzero(np.isfinite(load_w))
+        latest = (load_w[seen[-1]], pv_w[seen[-1]]) if len(seen) else (UNKNOWN_W, 0.0)
+        days = [np.full((request.slots, 2), latest) * scale for scale in (0.5, 1.0, 1.5)]
     both = np.array(days, dtype=np.float64)
     return Ensemble(both[:, :, 0], both[:, :, 1], np.full(len(days), 1.0 / len(days)))
 
 
 def sound(table: PlanTable, request: PlanRequest) -> PlanTable:
     """The table itself; PlanError when it is no plan that this request can have led to."""
-    slots = len(request.import_per_kwh)
+    slots = request.slots
     wrong = ""
     if (
         table.water_values.ndim != 2

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.planning.calendars import ALWAYS, Calendar, Hours, calendar_from
+from controller.planning.calendars import ALWAYS, QUARTERS, Calendar, Hours, calendar_from
 from controller.planning.tariff import DemandCharge, EnergyPrice, Tariff, Tier, Tiers, TimeOfUse
 
 HOUR_QUARTERS = 4
@@ -176,10 +176,12 @@ def hours_of(calendar: Calendar, index: int) -> tuple[Hours, ...]:
             alike.setdefault(row, {}).setdefault(frozenset(weekdays), set()).add(month)
     found = []
     for row, groups in alike.items():
-        edges = np.flatnonzero(np.diff(np.frombuffer(row, dtype=np.int8), prepend=0, append=0))
+        edges = np.flatnonzero(np.diff(np.frombuffer(row, dtype=np.int8), prepend=0, append=0)).tolist()
+        if len(edges) > 2 and (edges[0], edges[-1]) == (0, QUARTERS):
+            edges = [*edges[2:-1], edges[1]]  # the night before midnight and the one after are one
         for days, months in groups.items():
             for first, end in zip(edges[::2], edges[1::2], strict=True):
-                found.append(Hours(frozenset(months), days, int(first), int(end)))
+                found.append(Hours(frozenset(months), days, first, end))
     return tuple(found)
 
 

@@ -80,7 +80,7 @@ class Collector:
         self._done(Quarter(self._begin_utc_s, load_w, pv_w, import_w))
 
 
-class History:
+class Past:
     """Quarter hours in order of time, no older than `keep_s` before the newest."""
 
     def __init__(self, keep_s: float, quarters: Iterable[Quarter] = ()) -> None:
@@ -99,30 +99,30 @@ class History:
         return True
 
 
-def read_history(folder: Path, keep_s: float, now_utc_s: float | None) -> History:
+def read_past(folder: Path, keep_s: float, now_utc_s: float | None) -> Past:
     """What the file holds; lines that are no quarter hour, or of the future, are left out and counted."""
     path = folder / FILE
-    history = History(keep_s)
+    past = Past(keep_s)
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return history
+        return past
     except OSError as error:
         log.warning("%s: cannot be read: %s; the past is not known", path, error.strerror)
-        return history
+        return past
     strange = 0
     for line in text.splitlines():
         quarter = _quarter(line)
         if quarter is None or (now_utc_s is not None and quarter.begin_utc_s > now_utc_s):
             strange += line != _HEAD
         else:
-            history.add(quarter)
+            past.add(quarter)
     if strange:
         log.warning("%s: %d lines are no quarter hour of the past; left out", path, strange)
-    return history
+    return past
 
 
-def append_history(folder: Path, quarter: Quarter) -> None:
+def append_past(folder: Path, quarter: Quarter) -> None:
     """One more line; OSError when the disk refuses."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
@@ -135,12 +135,12 @@ def append_history(folder: Path, quarter: Quarter) -> None:
         file.write((text + _line(quarter)).encode())
 
 
-def rewrite_history(folder: Path, history: History) -> None:
+def rewrite_past(folder: Path, past: Past) -> None:
     """Only what is kept, in one step; OSError when the disk refuses."""
     folder.mkdir(parents=True, exist_ok=True)
     path, new = folder / FILE, folder / f"{FILE}.new"
     with new.open("wb") as file:
-        file.write((f"{_HEAD}\n" + "".join(map(_line, history.quarters))).encode())
+        file.write((f"{_HEAD}\n" + "".join(map(_line, past.quarters))).encode())
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
