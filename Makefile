@@ -56,6 +56,7 @@ reference: $(DEV) $(REFERENCE) ## our models against NREL's, live; DATA=... comp
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 soak: $(DEV) ## the tests with fresh random examples, many of them; SEED=... repeats a run
 	@tests/setup.sh
+	@tests/soak/setup.sh
 	@HYPOTHESIS_PROFILE=soak .venv/bin/python -m pytest -n auto --dist worksteal --hypothesis-seed=$(SEED)
 
 COMPILE = .venv/lock/bin/uv pip compile pyproject.toml --quiet --no-header --universal --fork-strategy fewest \

@@ -54,7 +54,7 @@ def _broker(config: Config) -> str:
     if mqtt is None:
         return "none; add [mqtt] to publish the state"
     if mqtt.host is None:
-        return f"embedded broker on 127.0.0.1:{mqtt.port}, topics penstock/{config.site}/#"
+        return f"embedded broker on {mqtt.listen}:{mqtt.port}, topics penstock/{config.site}/#"
     return f"{'TLS ' if mqtt.tls else ''}{mqtt.host}:{mqtt.port}, topics penstock/{config.site}/#"
 
 
@@ -73,6 +73,10 @@ def _warnings(config: Config) -> list[str]:
     for entry in config.devices:
         if not entry.self_describing and entry.profile.confidence == "low":
             found.append(f'{entry.id}: the facts in profile "{entry.profile.id}" are not well founded yet')
+    if config.mqtt is not None and config.mqtt.insecure:
+        found.append(
+            "the broker is on the network without TLS or login: whoever is there can command the site"
+        )
     if config.dispatch.export_limit_w is not None and not config.pvs:
         found.append("export_limit_w is set, but no [[pv]] can be curtailed once the batteries are full")
     return found

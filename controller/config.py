@@ -13,6 +13,8 @@ from controller.dispatch.settings import DispatchConfig
 from controller.dispatchable import dispatch_config, fuse_w
 from controller.site_mqtt import MqttConfig, mqtt_config, mqtt_conflicts
 from controller.site_planning import PlanningConfig, planning_config
+from controller.site_response import responding
+from controller.site_state import StateConfig, state_config
 from drivers.address import parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
 from drivers.profile import DeviceProfile, ProfileError, load_profile
@@ -89,6 +91,7 @@ class Config:
     dispatch: DispatchConfig
     mqtt: MqttConfig | None
     simulation: SimulationConfig
+    state: StateConfig
     switches: tuple[SwitchEntry, ...] = ()
     tariff: TariffConfig | None = None
     planning: PlanningConfig = field(default_factory=PlanningConfig)
@@ -123,7 +126,7 @@ def config_of(path: Path, text: str, tables: dict[str, Any]) -> Config:
         except ProfileError as error:
             conflicts.append(((*where, "profile"), str(error)))
             continue
-        profiles[table.id] = profile
+        profiles[table.id] = responding(profile, getattr(table, "response", None))
         if profile.role != role:
             conflicts.append(
                 ((*where, "profile"), f'"{table.profile}" describes a {profile.role}, not a {role}')
@@ -271,6 +274,7 @@ def _frozen(
         timezone=site.timezone,
         mqtt=None if site.mqtt is None else mqtt_config(path.parent, site.mqtt),
         simulation=simulation,
+        state=state_config(path, site.site, site.state, site.journal),
         switches=tuple(
             SwitchEntry(
                 entry(one, "switch"),
@@ -282,5 +286,5 @@ def _frozen(
             for one in site.switch
         ),
         tariff=tariff,
-        planning=planning_config(path, site.site, site.planning),
+        planning=planning_config(site.planning),
     )

@@ -65,6 +65,8 @@ def _timing(entry: DeviceEntry) -> LinkTiming:
         min_gap_s=transport.min_gap_ms / 1000.0,
         connect_delay_s=transport.connect_delay_ms / 1000.0,
         retry_exceptions=frozenset(transport.retry_exceptions),
+        turnaround_s=transport.turnaround_ms / 1000.0,
+        hold_off_s=transport.hold_off_ms / 1000.0,
     )
 
 

@@ -28,7 +28,7 @@ def dispatch_config(
     site: sitefile.SiteFile, profiles: dict[str, DeviceProfile], billed: DemandSettings | None = None
 ) -> DispatchConfig:
     """The settings of every part of dispatch; `profiles` by device id, `billed` the tariff's own peaks."""
-    meter = profiles[site.meter[0].id].response
+    meter = _meter(site.meter[0], profiles[site.meter[0].id])
     stale_after_s = max(1.5, 1.5 * site.cycle_s, 2.0 * meter.period_s)
     return DispatchConfig(
         batteries=tuple(_battery(one, profiles[one.id]) for one in site.battery),
@@ -37,7 +37,7 @@ def dispatch_config(
             LoadSettings(one.id, one.sheds_w, one.shed_below_soc_pct, one.restore_above_soc_pct)
             for one in site.switch
         ),
-        meter=MeterSettings(meter.delay_s, meter.period_s),
+        meter=meter,
         policy=_policy(site.policy),
         cycle_s=site.cycle_s,
         phases=site.grid.phases,
@@ -50,6 +50,15 @@ def dispatch_config(
         enter_service_s=site.island.enter_service_s,
         stale_after_s=stale_after_s,
         lost_after_s=stale_after_s + max(1.0, site.cycle_s),
+    )
+
+
+def _meter(meter: sitefile.Meter, profile: DeviceProfile) -> MeterSettings:
+    """How late the meter is: as measured at this site, else as its profile says."""
+    response = profile.response
+    return MeterSettings(
+        response.delay_s if meter.delay_s is None else meter.delay_s,
+        response.period_s if meter.period_s is None else meter.period_s,
     )
 
 

@@ -76,6 +76,8 @@ class Told:
     orders: Orders = NO_ORDERS
     prices: Prices | None = None
     plan: Plan | None = None
+    clear_fault: bool = False
+    """Somebody has looked at the fault: forget it. The mode is left through STOPPED, see `modes.py`."""
 
 
 NOTHING_TOLD = Told()
@@ -180,10 +182,12 @@ class ControlLoop:
         self.timing.decide_s = loop.time() - now_s
 
     def _decide(self, now_s: float, write_by_s: float, stop: bool = False) -> None:
-        for battery in self._batteries:
-            self.fault = self.fault or battery.fault
         utc_s, local = self.clock()
         told = self.told(now_s, local)
+        for battery in self._batteries:
+            if told.clear_fault:
+                self.fault = battery.fault = ""
+            self.fault = self.fault or battery.fault
         snapshot = Snapshot(
             now_s,
             self._meter.reading,

@@ -19,6 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from controller.backfill import Backlog
 from controller.mqtt_access import client_context, password_of
 from controller.outbox import Letter, Outbox
 from controller.site_mqtt import MqttConfig
@@ -31,6 +32,10 @@ GOODBYE_WITHIN_S = 1.0
 SWEEP_S = 1.0
 """So long retained messages of an earlier run are looked for after connecting."""
 MOST_INCOMING = 200
+DELIVERED_AT_ONCE = 20
+DELIVER_EVERY_S = 1.0
+LOOK_EVERY_S = 15.0
+"""Of an outage twenty minutes a second are delivered: a week in less than nine minutes."""
 BACK_OFF_S = (1.0, 25.0)
 """First and longest wait before connecting again, doubled each time, plus up to 20 % (fault catalogue, D03:
 never more than one session a second). With the time to connect, the site is back within 35 s."""
@@ -64,11 +69,17 @@ class MqttLink:
     """The site's one connection to its broker: connects, publishes, listens, and connects again."""
 
     def __init__(
-        self, site: str, config: MqttConfig, outbox: Outbox, hearings: Sequence[Hearing] = ()
+        self,
+        site: str,
+        config: MqttConfig,
+        outbox: Outbox,
+        hearings: Sequence[Hearing] = (),
+        backlog: Backlog | None = None,
     ) -> None:
         self._config = config
         self._outbox = outbox
         self._hearings = hearings
+        self._backlog = backlog
         self._availability = f"{outbox.prefix}/availability"
         self._identifier = f"penstock-{site}"
         self._protocol = V311 if config.only_v311 else V5
@@ -168,6 +179,8 @@ class MqttLink:
                 tasks.create_task(self._listen(client))
                 tasks.create_task(self._publish(client))
                 tasks.create_task(self._sweep(client))
+                if self._backlog is not None:
+                    tasks.create_task(self._deliver(client, self._backlog))
         except* (aiomqtt.MqttError, OSError) as group:
             lost = group.exceptions[0]
         if lost is not None:
@@ -181,6 +194,17 @@ class MqttLink:
             await client.publish(letter.topic, letter.payload, 1, letter.retain, properties)
             self._outbox.sent(letter, loop.time())
 
+    async def _deliver(self, client: aiomqtt.Client, backlog: Backlog) -> None:
+        """What the broker did not hear while it was away, the oldest first and not in one rush."""
+        topic = self._outbox.topic("backfill")
+        while True:
+            rows = await backlog.oldest(DELIVERED_AT_ONCE)
+            for _, payload in rows:
+                await client.publish(topic, payload, 1)
+            if rows:
+                await backlog.delivered(rows)
+            await asyncio.sleep(DELIVER_EVERY_S if rows else LOOK_EVERY_S)
+
     def _properties(self, letter: Letter) -> Properties | None:
         if letter.correlation is None or self._protocol is V311:
             return None
@@ -191,8 +215,11 @@ class MqttLink:
     async def _listen(self, client: aiomqtt.Client) -> None:
         for hearing in self._hearings:
             # v5 brokers tell by this option also of a message published just now whether it is retained.
-            options = SubscribeOptions(qos=1, retainAsPublished=True) if self._protocol is V5 else None
-            await client.subscribe(hearing.topics, 1, options)
+            if self._protocol is V5:
+                options = SubscribeOptions(qos=1, retainAsPublished=True)
+                await client.subscribe(hearing.topics, options=options)
+            else:
+                await client.subscribe(hearing.topics, qos=1)
         async for message in client.messages:
             inbound = _inbound(message)
             heard = [one for one in self._hearings if message.topic.matches(one.topics)]

@@ -10,17 +10,17 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 from controller.clock import WallClock, local_time, zone
 from controller.config import Config
 from controller.dispatch.orders import LocalTime
-from controller.loop import Cycle, Teller, Told
+from controller.loop import Cycle, Told
 from controller.mqtt import Hearing
 from controller.outbox import Outbox
 from controller.past import Past, Quarter, append_past, read_past, rewrite_past
 from controller.plan_keeper import PlanKeeper
+from controller.plan_message import PlanMessage
 from controller.plan_words import no_plan_message, plan_message
 from controller.planner_process import PlannerProcess
 from controller.planning.calendars import OffsetAt
@@ -37,24 +37,24 @@ REPEAT_S = 300.0
 
 
 class Planner:
-    """One site's planner. `heard` is a listener of the loop, `over` makes its teller, `run` is its task."""
+    """One site's planner. `heard` is a listener of the loop, `told` a teller, `run` its task."""
 
     def __init__(
         self,
         config: Config,
         tariff: TariffConfig,
         clock: WallClock,
-        outbox: Outbox,
         *,
         process: PlannerProcess | None = None,
         past: Past | None = None,
         gap_s: float = 30.0,
-        told: Callable[[str], None] = log.debug,
+        words: Callable[[str], None] = log.debug,
     ) -> None:
         planning = config.planning
         self._planning = planning
+        self._folder = config.state.folder
         self._clock = clock
-        self._outbox = outbox
+        self.outbox: Outbox | None = None
         self._offset_at = _offset_at(config.timezone)
         self._currency = tariff.tariff.currency
         self._process = process or PlannerProcess(planning.deadline_s)
@@ -71,11 +71,11 @@ class Planner:
         self._unwritten: list[Quarter] = []
         self.feed: PriceFeed | None = None
         if tariff.source is not None:
-            self.feed = PriceFeed(tariff.source, self._local, self._prices_came, planning.folder)
+            self.feed = PriceFeed(tariff.source, self._local, self._prices_came, config.state.folder)
         self._wait_until_s = 0.0
         self._pause_s = BACK_OFF_S[0]
         self._said = ""
-        self._told = told
+        self._words = words
 
     @property
     def hearings(self) -> tuple[Hearing, ...]:
@@ -89,14 +89,10 @@ class Planner:
         """One cycle of the loop."""
         self.keeper.heard(cycle.snapshot)
 
-    def over(self, orders: Teller) -> Teller:
-        """What is told to the loop: the orders of another, with our prices and plan."""
-
-        def told(now_s: float, local: LocalTime | None) -> Told:
-            prices, plan = self.keeper.told(local)
-            return replace(orders(now_s, local), prices=prices, plan=plan)
-
-        return told
+    def told(self, now_s: float, local: LocalTime | None) -> Told:
+        """The prices of this instant and the plan in force."""
+        prices, plan = self.keeper.told(local)
+        return Told(prices=prices, plan=plan)
 
     async def run(self) -> None:
         """Plan until cancelled."""
@@ -143,8 +139,7 @@ class Planner:
             standing.table, standing.known, local.utc_s, reason, self._currency, self._offset_at
         )
         log.info("plan (%s): %s", reason, message.words)
-        self._told(message.words)
-        self._outbox.put("plan", message, repeat_s=REPEAT_S)
+        self._publish(message)
 
     def _failed(self, utc_s: float, why: str) -> None:
         """Told once for each new reason; the plan in force, if any, is left in its place."""
@@ -167,8 +162,12 @@ class Planner:
         if why != self._said:
             self._said = why
             message = no_plan_message(utc_s, why, self._currency)
-            self._told(message.words)
-            self._outbox.put("plan", message, repeat_s=REPEAT_S)
+            self._publish(message)
+
+    def _publish(self, message: PlanMessage) -> None:
+        self._words(message.words)
+        if self.outbox is not None:
+            self.outbox.put("plan", message, repeat_s=REPEAT_S)
 
     def _local(self) -> LocalTime | None:
         return self._clock()[1]
@@ -178,26 +177,25 @@ class Planner:
             self.keeper.learn(self.feed.market)
 
     def _remember(self, quarter: Quarter) -> None:
-        if self._planning.folder is not None:
-            self._unwritten.append(quarter)
+        self._unwritten.append(quarter)
 
     async def _recall(self) -> None:
-        folder = self._planning.folder
-        if folder is None or self._past_given:
+        if self._past_given:
             return
         local = self._local()
         keep_s = self._planning.history_s
-        past = await asyncio.to_thread(read_past, folder, keep_s, None if local is None else local.utc_s)
+        past = await asyncio.to_thread(
+            read_past, self._folder, keep_s, None if local is None else local.utc_s
+        )
         for quarter in self.keeper.history.quarters:
             past.add(quarter)
         self.keeper.history = past
         if past.quarters:
-            await self._disk(partial(rewrite_past, folder, past))
+            await self._disk(partial(rewrite_past, self._folder, past))
 
     async def _write(self) -> None:
-        folder = self._planning.folder
-        while folder is not None and self._unwritten:
-            await self._disk(partial(append_past, folder, self._unwritten.pop(0)))
+        while self._unwritten:
+            await self._disk(partial(append_past, self._folder, self._unwritten.pop(0)))
 
     async def _disk(self, work: Callable[[], None]) -> None:
         try:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,7 +23,7 @@ class Planning(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class PlanningConfig:
-    """What was checked, frozen. `folder` is None where nothing is to be remembered over a restart."""
+    """What was checked, frozen."""
 
     every_s: float = 900.0
     horizon_s: float = 172_800.0
@@ -34,13 +32,10 @@ class PlanningConfig:
     efficiency: float = 0.95
     wear_per_kwh: float = 0.02
     history_s: float = 56 * 86_400.0
-    folder: Path | None = None
 
 
-def planning_config(path: Path, site: str, table: Planning) -> PlanningConfig:
-    """What holds for the site file at `path`; the past is kept where systemd wants it or beside it."""
-    by_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    folder = Path(by_systemd) / site if by_systemd else path.with_name(f"{path.stem}-state")
+def planning_config(table: Planning) -> PlanningConfig:
+    """In seconds and shares."""
     return PlanningConfig(
         table.every_min * 60.0,
         table.horizon_h * 3600.0,
@@ -49,5 +44,4 @@ def planning_config(path: Path, site: str, table: Planning) -> PlanningConfig:
         table.efficiency_pct / 100.0,
         table.wear_per_kwh,
         table.history_days * 86_400.0,
-        folder,
     )

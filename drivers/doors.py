@@ -31,6 +31,11 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
         raw = path.read_bytes()
     except OSError as error:
         raise DoorError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_toml(path, raw)
+
+
+def parse_toml(path: Path, raw: bytes) -> tuple[str, dict[str, Any]]:
+    """The text and the tables of what a TOML file holds; DoorError when it does not parse."""
     if len(raw) > MAX_FILE_BYTES:
         raise DoorError(f"{path}: has {len(raw)} bytes; a file of this kind is well under {MAX_FILE_BYTES}")
     try:
@@ -53,8 +58,13 @@ def validate(path: Path, text: str, model: type[Model], tables: dict[str, Any]) 
         return model.model_validate(tables)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        lines = dict.fromkeys(_sentence(path, text, model, one) for one in found)
+        lines = dict.fromkeys(one_line(_sentence(path, text, model, one)) for one in found)
         raise DoorError("\n".join(lines)) from None
+
+
+def one_line(text: str) -> str:
+    """Keys and values may hold line breaks and worse; what is told of them is one line that can be shown."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def place(path: Path, text: str, where: Where) -> str:

@@ -12,8 +12,6 @@ from simulators.pv import PvInverter
 if TYPE_CHECKING:
     from simulators.site import House
 
-CELL_TEMPERATURE_C = 25.0
-
 
 class HouseBattery:
     """A battery inverter."""
@@ -31,8 +29,8 @@ class HouseBattery:
             soc_pct=unit.cells.soc_pct,
             max_discharge_w=unit.max_discharge_w,
             max_charge_w=unit.max_charge_w,
-            capacity_wh=unit.cells.params.capacity_wh,
-            temperature_c=CELL_TEMPERATURE_C,
+            capacity_wh=unit.cells.capacity_wh,
+            temperature_c=unit.cells.temperature_c,
             grid_present=self._house.grid.present,
             fault=False,
             setpoint_w=unit.held_w,

@@ -8,64 +8,20 @@ exponential, so a step of a second and a step of an hour cost and err the same. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import inf
 
 from drivers.simulated import BatteryPort, PvPort
-from simulators.battery import Lithium, LithiumParams
-from simulators.grid import Grid
-from simulators.inverter import BatteryInverter, InverterParams, crossing_s
+from simulators.fuse import Fuse
+from simulators.grid import Grid, GridTraces
+from simulators.inverter import BatteryInverter, crossing_s
 from simulators.island import IslandParams, Supply, Transfer
 from simulators.meters import HouseMeter, MeterParams, SlowMeter
+from simulators.parts import BatteryUnit, Energies, PvUnit
 from simulators.ports import HouseBattery, HousePv
 from simulators.pv import PvInverter
 from simulators.traces import Trace
 
-
-@dataclass(frozen=True, slots=True)
-class BatteryUnit:
-    """A battery with its inverter; `phase` 1 to 3, or None for an equal part on each.
-
-    One that `forms_grid` carries the house when the grid is gone; one that does not rests then.
-    """
-
-    cells: LithiumParams
-    inverter: InverterParams
-    soc_pct: float = 50.0
-    phase: int | None = None
-    forms_grid: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class PvUnit:
-    """A PV inverter and what the sun offers it, W; `phase` as for a battery."""
-
-    sun: Trace
-    rated_w: float
-    dead_time_s: float = 0.5
-    phase: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Energies:
-    """The books since the start, Wh, all >= 0; `charged_wh` and `discharged_wh` at the AC terminals.
-
-    import + pv + discharged = load + export + charged
-    stored = stored at the start + charged - discharged - lost
-
-    `load_wh` is what was served; `unserved_wh` was wanted too, while the house was dark.
-    """
-
-    load_wh: float
-    unserved_wh: float
-    pv_wh: float
-    curtailed_wh: float
-    import_wh: float
-    export_wh: float
-    charged_wh: float
-    discharged_wh: float
-    lost_wh: float
-    stored_wh: float
+__all__ = ["BatteryUnit", "Energies", "House", "PvUnit"]
 
 
 class House:
@@ -88,6 +44,8 @@ class House:
         begin_s: float = 0.0,
         trace_begin_s: float = 0.0,
         island: IslandParams | None = None,
+        grid: GridTraces | None = None,
+        fuse_a: float | None = None,
     ) -> None:
         if phases not in (1, 3):
             raise ValueError(f"phases is {phases}; give 1 or 3")
@@ -97,8 +55,7 @@ class House:
         self.speed = speed
         self.now_s = begin_s
         self.batteries = tuple(
-            BatteryInverter(unit.inverter, Lithium(unit.cells, unit.soc_pct), begin_s, speed)
-            for unit in batteries
+            BatteryInverter(unit.inverter, unit.cells.new(unit.soc_pct), begin_s, speed) for unit in batteries
         )
         self.pvs = tuple(PvInverter(unit.rated_w, unit.dead_time_s) for unit in pvs)
         self.begin_s = begin_s
@@ -120,6 +77,9 @@ class House:
         self._meters: list[SlowMeter] = []
         self._sample_s = inf  # when the first of them measures next
         self.load_w = self.pv_generation_w = self.available_w = 0.0
+        self._grid_traces = grid
+        self.fuse = None if fuse_a is None else Fuse(fuse_a, phases)
+        self._grid_edge_s = inf if grid is None else trace_begin_s
         self._load_edge_s = trace_begin_s  # the traces' next edges, in their own time
         self._sun_edges_s = [trace_begin_s] * len(pvs)
         self._trace_edge_s = trace_begin_s  # the first of them
@@ -143,7 +103,12 @@ class House:
                     until_s = battery.until_s
                 if battery.moving:
                     moving = True
-            self._move_to(self._grid_turns_s(until_s) if moving else until_s)
+            if moving:
+                until_s = self._grid_turns_s(until_s)
+            if self.fuse is None or not self._transfer.connected:
+                self._move_to(until_s)
+            else:
+                self._move_through(self.fuse, until_s, moving)
 
     @property
     def pcc_import_w(self) -> float:
@@ -218,14 +183,24 @@ class House:
         frequency_hz: float | None = None,
         voltage_v: float | None = None,
     ) -> None:
-        """Let the grid go, come back, or change its frequency or no-load voltage, now."""
+        """Let the grid go, come back, or change its frequency or no-load voltage, now.
+
+        It does not come back behind a main fuse that has blown; `replace_fuse` lets it.
+        """
         was_present = self.grid.present
-        self.grid.change(present, frequency_hz, voltage_v)
+        blown = self.fuse is not None and self.fuse.blown
+        self.grid.change(present, frequency_hz, voltage_v, blown)
         if was_present and not self.grid.present:
             self._transfer.grid_went(self.now_s)
         elif self.grid.present and not was_present:
             self._transfer.grid_came(self.now_s)
         self._settle()
+
+    def replace_fuse(self) -> None:
+        """Put new links into the main fuse, now."""
+        if self.fuse is not None:
+            self.fuse.replace()
+            self.set_grid()
 
     @property
     def supply(self) -> Supply:
@@ -260,6 +235,21 @@ class House:
         if phase is None:
             return (1 / self.phases,) * self.phases
         return tuple(float(number == phase) for number in range(1, self.phases + 1))
+
+    def _move_through(self, fuse: Fuse, until_s: float, moving: bool) -> None:
+        """Move on the grid up to an instant, or up to the end of the fuse."""
+        grid = self.grid
+        currents_a = [abs(w) / grid.phase_voltage_v(w) for w in self.phase_import_w()]
+        melts_s = fuse.melts_in_s(currents_a)
+        if melts_s < inf:
+            # While an inverter is on its way the current is not that of the start for long.
+            most_s = min(melts_s, 0.1) if moving else melts_s
+            until_s = min(until_s, max(self.now_s + most_s, self.now_s + 1e-3))
+        began_s = self.now_s
+        self._move_to(until_s)
+        fuse.carry(currents_a, until_s - began_s)
+        if fuse.blown:
+            self.set_grid()
 
     def _move_to(self, until_s: float) -> None:
         """Move to an instant up to which every law holds and the grid's power keeps its sign."""
@@ -349,7 +339,7 @@ class House:
         if self._load_edge_s <= edge_s:
             self._wanted_w = self._load.at(edge_s)
             self._load_edge_s = self._load.next_edge_s(edge_s)
-        next_edge_s = self._load_edge_s
+        next_edge_s = min(self._load_edge_s, self._grid_edge_s)
         for index, sun in enumerate(self._suns):
             if self._sun_edges_s[index] <= edge_s:
                 self.pvs[index].shine(sun.at(edge_s))
@@ -358,7 +348,17 @@ class House:
                 next_edge_s = self._sun_edges_s[index]
         self._trace_edge_s = next_edge_s
         self._edge_s = self.begin_s + (next_edge_s - self._trace_begin_s) / self.speed
+        if self._grid_traces is not None and self._grid_edge_s <= edge_s:
+            self._grid_edge_s = self._grid_traces.next_edge_s(edge_s)
+            self._follow_grid(self._grid_traces, edge_s)
         self._settle()
+
+    def _follow_grid(self, traces: GridTraces, edge_s: float) -> None:
+        self.set_grid(
+            present=None if traces.present is None else traces.present.at(edge_s) > 0,
+            frequency_hz=None if traces.frequency_hz is None else traces.frequency_hz.at(edge_s),
+            voltage_v=None if traces.voltage_v is None else traces.voltage_v.at(edge_s),
+        )
 
     def _settle(self) -> None:
         """Take over what loads and PV do from now on, and when that next changes by itself."""

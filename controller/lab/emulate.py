@@ -7,14 +7,14 @@ import errno
 import logging
 import signal
 from collections.abc import AsyncIterator, Container
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from controller.config import Config, DeviceEntry, SwitchEntry
 from controller.errors import RunError
 from controller.lab.house import resolution_s, synthetic
 from controller.lab.stage import Stage
 from drivers.address import Address, SerialAddress, parse_connection
-from drivers.wire import Server, Unit, serve
+from drivers.wire import Manners, Server, Unit, serve
 from simulators.emulator import EmulatedUnit, Port, Rating, emulated_unit
 from simulators.faults import Active
 from simulators.faults.link import FaultyLink, FaultyServer
@@ -47,11 +47,16 @@ async def emulated(stage: Stage, real: Container[str] = ()) -> AsyncIterator[Non
     RunError when one cannot be bound.
     """
     servers: list[Server] = []
+    keeping = asyncio.create_task(stage.keep(), name="plant")
     try:
         for connection, (units, link) in _units(stage, real).items():
-            servers.append(await _listen(connection, units, link))
+            manners = _manners(stage.config, connection)
+            servers.append(await _listen(connection, units, link, manners))
         yield
     finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
         for server in servers:
             await server.stop()
 
@@ -96,15 +101,24 @@ def _units(stage: Stage, real: Container[str]) -> dict[str, tuple[dict[int, Unit
     return {connection: (units, FaultyLink(actives[connection])) for connection, units in found.items()}
 
 
-async def _listen(connection: str, units: dict[int, Unit], link: FaultyLink) -> Server:
+def _manners(config: Config, connection: str) -> Manners:
+    """Those of the strictest of the devices behind one connection."""
+    behind = [one.profile.transport for one in config.devices if one.connection == connection]
+    limits = [one.max_clients for one in behind if one.max_clients is not None]
+    silent = any(one.missing_unit == "silent" for one in behind)
+    deaf_ms = max((one.connect_delay_ms for one in behind), default=0)
+    return Manners(min(limits, default=None), "silent" if silent else "gateway", deaf_ms / 1000.0)
+
+
+async def _listen(connection: str, units: dict[int, Unit], link: FaultyLink, manners: Manners) -> Server:
     address = parse_connection(connection)
     try:
         if isinstance(address, Address):
-            faulty = FaultyServer(units, link)
+            faulty = FaultyServer(units, link, manners)
             await faulty.start(address.host, address.port)
             server: Server = faulty
         else:
-            server = await serve(connection, units)
+            server = await serve(connection, units, manners)
     except OSError as error:
         raise RunError(f"{connection}: {_why_not(error, connection)}") from None
     log.info("%s: emulating unit %s", connection, ", ".join(str(unit) for unit in sorted(units)))

@@ -65,6 +65,7 @@ def staged(scenario: Scenario, config: Config, begin_s: float, wired: bool) -> S
     stage = Stage(config, scenario.load, scenario.sun, scenario.sun_peak_w, wired=wired, begin_s=begin_s)
     for one in scenario.faults:
         stage.board.add(one.device, one.made(), begin_s + one.at_s, begin_s + one.end_s)
+    stage.grid += [replace(one, at_s=begin_s + one.at_s) for one in scenario.grid]
     return stage
 
 
@@ -135,6 +136,9 @@ class _Shell:
         async with AsyncExitStack() as stack:
             if self._wired:
                 await stack.enter_async_context(emulated(self._stage, self._real))
+            else:
+                keeping = asyncio.create_task(self._stage.keep(), name="plant")
+                stack.callback(keeping.cancel)
             await _sleep_until(begin_s)
             async with asyncio.TaskGroup() as tasks:
                 watching = tasks.create_task(self._watch())

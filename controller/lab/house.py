@@ -107,4 +107,5 @@ def _battery(config: Config, index: int) -> BatteryUnit:
             ramp_w_per_s=response.ramp_w_per_s or inf,
         ),
         soc_pct=config.simulation.initial_soc_pct,
+        phase=settings.phase,
     )

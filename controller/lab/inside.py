@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from controller.config import Config
-from controller.dispatch.orders import LocalTime, Plan, Prices
+from controller.dispatch.decision import Decision
+from controller.dispatch.orders import LocalTime
 from controller.dispatch.site import Snapshot
 from controller.lab.simulate import Wall
+from controller.loop import Told
 from controller.past import Past
 from controller.plan_keeper import PlanKeeper
 from controller.planning.inputs import PlanError
@@ -50,8 +52,8 @@ class Inside:
             gap_s=DAY_S,
         )
 
-    def heard(self, snapshot: Snapshot) -> None:
-        """What was read; a plan is made for the next decision if one is due."""
+    def heard(self, snapshot: Snapshot, _: Decision) -> None:
+        """What was read and decided; a plan is made for the next decision if one is due."""
         self.keeper.heard(snapshot)
         local = snapshot.local
         if local is None:
@@ -71,11 +73,12 @@ class Inside:
         self.plans += 1
         self.keeper.accept(request, table, reason, local.utc_s)
 
-    def told(self, local: LocalTime | None) -> tuple[Prices | None, Plan | None]:
+    def told(self, now_s: float, local: LocalTime | None) -> Told:
         """Prices and plan of this instant."""
         if local is not None and self.tariff.is_dynamic:
             self._publish(local)
-        return self.keeper.told(local)
+        prices, plan = self.keeper.told(local)
+        return Told(prices=prices, plan=plan)
 
     def _publish(self, local: LocalTime) -> None:
         days = 2 if local.second >= PUBLISHED_S else 1

@@ -13,19 +13,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
-from typing import Protocol
 
 from controller.config import Config
 from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.limits import HYSTERESIS_PCT
 from controller.dispatch.modes import Mode
 from controller.dispatch.orders import NO_ORDERS, LocalTime, Orders, Plan, Prices
+from controller.dispatch.policies.economic import AHEAD_PCT
 from controller.dispatch.running import ASKING
 from controller.dispatch.settings import BatterySettings
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
 from controller.lab.house import build_house
 from controller.lab.judge import LimitJudge, Verdict
+from controller.loop import Teller, Told
 from simulators.site import Energies, House
 from simulators.traces import Trace
 
@@ -47,14 +48,6 @@ class Wall:
         return self.at(max(utc_s - self.begin_utc_s, 0.0)).offset_s
 
 
-class Planner(Protocol):
-    """What plans beside the decisions: hears each snapshot, and tells prices and plan of the next instant."""
-
-    def heard(self, snapshot: Snapshot) -> None: ...
-
-    def told(self, local: LocalTime | None) -> tuple[Prices | None, Plan | None]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class World:
     """What is told to the site from outside of it."""
@@ -63,14 +56,16 @@ class World:
     orders: Orders
     prices: tuple[Trace, Trace] | None
     plan: Plan | None
-    planner: Planner | None = None
+    teller: Teller | None = None
 
-    def told(self, now_s: float, local: LocalTime | None) -> tuple[Prices | None, Plan | None]:
-        """Import and export price of this instant, and the plan."""
-        if self.planner is not None:
-            return self.planner.told(local)
-        prices = self.prices
-        return None if prices is None else Prices(prices[0].at(now_s), prices[1].at(now_s)), self.plan
+    def told(self, now_s: float, local: LocalTime | None) -> Told:
+        """Orders, prices and plan of this instant."""
+        if self.teller is not None:
+            return self.teller(now_s, local)
+        prices = None
+        if self.prices is not None:
+            prices = Prices(self.prices[0].at(now_s), self.prices[1].at(now_s))
+        return Told(self.orders, prices, self.plan)
 
 
 def _from_s(change: tuple[float, float]) -> float:
@@ -81,7 +76,8 @@ Watcher = Callable[[Snapshot, Decision], None]
 Progress = Callable[[float], None]
 
 PROGRESS_EVERY = 2000
-PLANNED_S = 300.0
+PRICED_S = 300.0
+"""A policy of prices changes its mind at any SoC: it is asked at least so often."""
 METERED_S = 900.0
 
 
@@ -161,15 +157,14 @@ def simulate(
     orders: Orders = NO_ORDERS,
     prices: tuple[Trace, Trace] | None = None,
     plan: Plan | None = None,
-    planner: Planner | None = None,
+    teller: Teller | None = None,
     watcher: Watcher | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Run the site for `duration_s` with a decision at least every `step_s`.
 
-    `prices` are of import and export, per kWh; a `planner` tells them and the plan, and decisions then fall
-    at least every `PLANNED_S`, for a policy of prices changes its mind at any SoC. `watcher` is shown every
-    snapshot and decision, `progress` the seconds done now and again.
+    `prices` are of import and export, per kWh; a `teller` takes the place of orders, prices and plan.
+    `watcher` is shown every snapshot and decision, `progress` the seconds done now and again.
     """
     with _without_collector():
         return _simulated(
@@ -177,7 +172,7 @@ def simulate(
             (load, sun, sun_peak_w, trace_begin_s),
             duration_s,
             step_s,
-            World(wall, orders, prices, plan, planner),
+            World(wall, orders, prices, plan, teller),
             watcher,
             progress,
         )
@@ -209,21 +204,19 @@ def _simulated(
     site = _Site(config, house, world)
     result = Result(duration_s, stored_before_wh=house.energies.stored_wh)
     judge = LimitJudge(config.dispatch, result.verdict)
-    now_s, grid_step = 0.0, 0
+    now_s, grid_step, priced = 0.0, 0, config.dispatch.policy.name == "economic"
     while now_s < duration_s:
         snapshot, decision = site.decide(now_s)
         result.decisions += 1
         if watcher is not None:
             watcher(snapshot, decision)
-        if world.planner is not None:
-            world.planner.heard(snapshot)
         if now_s >= len(result.metered) * METERED_S:
             result.metered.append(_meters(house, result))
         if now_s >= (grid_step + 1) * step_s:
             grid_step = int(now_s / step_s)
         next_s = min((grid_step + 1) * step_s, duration_s)
-        if world.planner is not None:
-            next_s = min(next_s, (now_s // PLANNED_S + 1.0) * PLANNED_S)
+        if priced:
+            next_s = min(next_s, (now_s // PRICED_S + 1.0) * PRICED_S)
         if next_s - now_s > config.cycle_s:
             next_s = min(next_s, now_s + max(site.unchanged_for_s(now_s, decision), config.cycle_s))
         _count_without(result, house, next_s - now_s)
@@ -250,9 +243,10 @@ class _Site:
         self._world = world
         self._house = house
         self._marks_wh = [
-            _marks_wh(settings, self._config.policy.reserve_pct, battery.cells.params.capacity_wh)
+            _marks_wh(settings, self._config.policy.reserve_pct, battery.cells.capacity_wh)
             for settings, battery in zip(self._config.batteries, house.batteries, strict=True)
         ]
+        self._capacity_wh = sum(one.capacity_wh for one in self._config.batteries)
         self._caps_before_w: tuple[float | None, ...] = ()
         self._meter = house.meter()
         self._batteries = [house.battery(index) for index in range(len(config.batteries))]
@@ -262,7 +256,7 @@ class _Site:
         """Read everything at `now_s`, decide, and order it."""
         world = self._world
         local = None if world.wall is None else world.wall.at(now_s)
-        prices, plan = world.told(now_s, local)
+        told = world.told(now_s, local)
         snapshot = Snapshot(
             now_s,
             self._meter.reading(now_s),
@@ -270,9 +264,9 @@ class _Site:
             tuple([one.reading(now_s) for one in self._pvs]),
             utc_s=None if local is None else local.utc_s,
             local=local,
-            orders=world.orders,
-            prices=prices,
-            plan=plan,
+            orders=told.orders,
+            prices=told.prices,
+            plan=told.plan,
         )
         self._caps_before_w = self._memory.pv_caps_w
         self._memory, decision = step(self._config, self._memory, snapshot)
@@ -303,7 +297,11 @@ class _Site:
             return 0.0
         if decision.pv_caps_w != self._caps_before_w:
             return 0.0
-        return self._house.time_to_limit_s(now_s, self._marks_wh)
+        unchanged_s = self._house.time_to_limit_s(now_s, self._marks_wh)
+        if decision.policy == "economic" and decision.setpoint_w:
+            # Water values change with the SoC: it may move by as much as `economic` looks ahead.
+            unchanged_s = min(unchanged_s, self._capacity_wh * 36.0 * AHEAD_PCT / abs(decision.setpoint_w))
+        return unchanged_s
 
 
 def _marks_wh(settings: BatterySettings, reserve_pct: float, capacity_wh: float) -> list[float]:

@@ -68,7 +68,16 @@ def _run(
     if note:
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
     with _progress(console, duration_s) as shown:
-        result = simulate(config, *house, duration_s, step_s, wall=wall, planner=inside, progress=shown.to)
+        result = simulate(
+            config,
+            *house,
+            duration_s,
+            step_s,
+            wall=wall,
+            teller=None if inside is None else inside.told,
+            watcher=None if inside is None else inside.heard,
+            progress=shown.to,
+        )
     for why, times in () if inside is None else inside.refusals.items():
         console.print(f"note: {times} times no plan: {why}", highlight=False, soft_wrap=True)
     return result, None if inside is None else bills(inside, result)

@@ -124,6 +124,11 @@ class ModbusBattery:
         """How often each register was written since the start, by its address."""
         return dict(self._orders.writes_by_register)
 
+    @property
+    def write_budgets(self) -> Mapping[int, Guard]:
+        """What registers that wear out may still be written, by their address."""
+        return self._orders.budgets
+
     async def order(self, battery_discharge_w: float, deadline_s: float) -> None:
         """DeviceError if it did not get through; GuardError if refused here, with the battery released."""
         connects = await self._poller.ready(deadline_s)
@@ -164,6 +169,13 @@ class ModbusBattery:
             # Only what is read once is a nameplate; what moves is the BMS' word for now.
             own = values.get(point.name) if point is not None and point.every == "once" else None
             known = [w for w in (own, site_w) if isinstance(w, float | int)]
+            lease = self._poller.profile.lease
+            if site_w is None and (lease is None or lease.seconds is None):
+                # What stays on when we fall silent is the owner's to say.
+                raise DeviceError(
+                    f"{self._poller.device_id}: the device never forgets an order by itself, so say in the "
+                    f"site file with {field} how much may stay on"
+                )
             if not known:
                 raise DeviceError(
                     f"{self._poller.device_id}: the device does not say its {field}; give it in the site file"
@@ -198,6 +210,11 @@ class ModbusPv:
     def writes_by_register(self) -> Mapping[int, int]:
         """How often each register was written since the start, by its address."""
         return dict(self._orders.writes_by_register)
+
+    @property
+    def write_budgets(self) -> Mapping[int, Guard]:
+        """What registers that wear out may still be written, by their address."""
+        return self._orders.budgets
 
     async def cap(self, pv_cap_w: float | None, deadline_s: float) -> None:
         """DeviceError if it did not get through; GuardError if refused here, with the cap lifted."""

@@ -11,13 +11,15 @@ from drivers.wire import (
     GATEWAY_TARGET_SILENT,
     LONGEST_LENGTH,
     MBAP,
+    POLITE,
     SHORTEST_LENGTH,
+    Manners,
+    MissingUnit,
     ModbusTcpServer,
     Unit,
     answer,
     refusal,
 )
-from drivers.wire.conversation import MissingUnit
 from simulators.faults.frames import Frame, LinkFault, Sent
 from simulators.faults.model import Active
 
@@ -112,9 +114,9 @@ def _now_s() -> float:
 class FaultyServer:
     """Units on one TCP address, with the faults of their link; does what `ModbusTcpServer` does without."""
 
-    def __init__(self, units: Mapping[int, Unit], link: FaultyLink) -> None:
+    def __init__(self, units: Mapping[int, Unit], link: FaultyLink, manners: Manners = POLITE) -> None:
         self._link = link
-        self._server = ModbusTcpServer(units, converse=self._converse)
+        self._server = ModbusTcpServer(units, manners, converse=self._converse)
         self._gate: Gate | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -152,6 +154,8 @@ class FaultyServer:
                 send(instead, writer)
                 continue
             unit = units.get(request.unit)
+            if unit is None and missing_unit == "silent":
+                continue
             pdu = (
                 refusal(request.pdu, GATEWAY_TARGET_SILENT)
                 if unit is None

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.core import a_year, shell_in_virtual_time, steps
+from tests.bench.fleet import scan_against_bare, thirty_two_devices
 from tests.bench.hunting import matrix
 from tests.bench.measure import Figure
-from tests.bench.wires import scan_against_bare, start_and_size
+from tests.bench.wires import start_and_size
 
 
 def main() -> int:
@@ -25,7 +26,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with console.status("measuring ..."):
-            figures += [steps(1, 25.0), steps(8, 80.0), shell_in_virtual_time(), scan_against_bare(folder)]
+            figures += [steps(1, 25.0), steps(8, 80.0), shell_in_virtual_time()]
+            figures += [scan_against_bare(folder), thirty_two_devices(folder)]
             figures += start_and_size(folder)
             figures.append(a_year())
             hunting, table = matrix()

@@ -298,7 +298,7 @@ def test_the_books_close_after_every_step_whatever_is_ordered(
         assert after.import_wh >= before.import_wh
         assert after.export_wh >= before.export_wh
         for battery in house.batteries:
-            assert -1e-9 <= battery.cells.stored_wh <= battery.cells.params.capacity_wh + 1e-9
+            assert -1e-9 <= battery.cells.stored_wh <= battery.cells.capacity_wh + 1e-9
         before = after
 
 

@@ -1,0 +1,49 @@
+"""What a running site remembers over a power cut, in one object for the supervisor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.clock import WallClock
+from controller.config import Config
+from controller.devices import Devices
+from controller.keeper import Budgets, Keeper
+from controller.loop import ControlLoop, Cycle
+from drivers.modbus import ModbusBattery, ModbusPv
+
+
+@dataclass(slots=True)
+class BlackBox:
+    """`prepare` before the loop runs, `heard` on each cycle, `run` beside it, `close` after it."""
+
+    keeper: Keeper
+
+    async def prepare(self, control: ControlLoop) -> None:
+        """Give the loop what was kept. Raises RunError when another controller runs this site."""
+        control.memory, control.books, control.fault = await self.keeper.open()
+        control.publishable = self.keeper.publishable
+
+    def heard(self, cycle: Cycle) -> None:
+        """One cycle; never waits."""
+        self.keeper.heard(cycle)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self.keeper.run()
+
+    async def close(self, orderly: bool) -> None:
+        """Save the last; not `orderly` when the loop ended by an error."""
+        await self.keeper.close(orderly)
+
+
+def black_box(config: Config, clock: WallClock, devices: Devices) -> BlackBox:
+    """The black box of a site."""
+    return BlackBox(Keeper(config.state.folder, config.dispatch, clock, _budgets(devices)))
+
+
+def _budgets(devices: Devices) -> Budgets:
+    """The write budgets that some profiles set for their registers."""
+    profiled = (
+        one for one in (*devices.batteries, *devices.pvs) if isinstance(one, ModbusBattery | ModbusPv)
+    )
+    return {one.facts.id: one.write_budgets for one in profiled if one.write_budgets}
