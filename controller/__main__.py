@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from controller import __version__
+from controller.lab.black_box_commands import incident, replay
 from drivers.doors import DoorError
 
 EXIT_FAILED = 1
@@ -276,6 +277,10 @@ def hil(
     held = run_again(repeat) if repeat is not None else run_all(scenarios or [], how, site, report)
     if not held:
         raise typer.Exit(EXIT_FAILED)
+
+
+app.command()(replay)
+app.command()(incident)
 
 
 @app.command()

@@ -111,6 +111,8 @@ class ControlLoop:
     publishable: Callable[[Books], Totals] = field(default=lambda books: books.totals)
     stopping: bool = False
     fault: str = ""
+    snapshot: Snapshot | None = None
+    """What the core was last asked to decide: when it fails, this is why."""
     _sleeper: asyncio.Future[None] | None = field(init=False, default=None)
     _meter: MeterStation = field(init=False)
     _batteries: tuple[BatteryStation, ...] = field(init=False)
@@ -201,6 +203,7 @@ class ControlLoop:
             plan=told.plan,
             fault=self.fault,
         )
+        self.snapshot = snapshot
         before = self.memory.mode
         self.memory, decision = step(self.config, self.memory, snapshot)
         if decision.mode is not before:
