@@ -144,8 +144,26 @@ class ClearFault(Command):
     name = "clear_fault"
 
 
+class Inject(Command):
+    """`inject`: bring a fault about, in a simulation only.
+
+    Without `fault` it ends those of the device, without `device` all of them.
+    """
+
+    name = "inject"
+    device: str | None = Field(None, max_length=32, description="its id, or site")
+    fault: str | None = Field(None, max_length=64, description="its name, or its ID of the fault catalogue")
+    parameters: dict[str, float | bool | str] = Field(default_factory=dict, description="of the fault")
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Inject:
+        if self.fault is not None and self.device is None:
+            raise ValueError("give the device that shall have the fault")
+        return self
+
+
 COMMANDS: dict[str, type[Command]] = {
-    one.name: one for one in (Setpoint, Limits, Operator, Reserve, Policy, Stop, Start, ClearFault)
+    one.name: one for one in (Setpoint, Limits, Operator, Reserve, Policy, Stop, Start, ClearFault, Inject)
 }
 
 

@@ -226,7 +226,7 @@ class HomeAssistant:
         self._outbox.put_at(self._topic, payload)
 
     def _born(self, inbound: Inbound) -> None:
-        if inbound.payload == b"online" and not inbound.retained:
+        if inbound.payload == b"online":
             log.info("Home Assistant has started; discovery is sent again")
             self.announce()
 

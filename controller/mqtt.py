@@ -17,11 +17,12 @@ from dataclasses import dataclass
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from controller.backfill import Backlog
 from controller.mqtt_access import client_context, password_of
-from controller.outbox import Letter, Outbox
+from controller.outbox import REPEAT_S, Letter, Outbox
 from controller.site_mqtt import MqttConfig
 
 log = logging.getLogger("penstock.mqtt")
@@ -156,9 +157,22 @@ class MqttLink:
         )
 
     async def _session(self) -> None:
-        async with self._client() as client:
+        client = self._client()
+        # aiomqtt keeps the reason of a lost connection in a future that nobody may ever ask.
+        client._disconnected.add_done_callback(_noted)
+        try:
+            await self._connected_session(client)
+        finally:
+            # It leaves the socket open of a connection that never came about: a broker that wakes up later
+            # would then take that one for us, and throw out the one that is.
+            client._client._sock_close()
+
+    async def _connected_session(self, client: aiomqtt.Client) -> None:
+        async with client:
             self._protocol_proven = True
             await client.publish(self._availability, "online", qos=1, retain=True)
+            # Said again now and then: the last will of a connection that died before may come after it.
+            self._outbox.put_at(self._availability, b"online", repeat_s=REPEAT_S)
             self.connected, self._told = True, None
             log.info("connected to %s, topics %s/#", self._address, self._outbox.prefix)
             self._outbox.start_over()
@@ -217,9 +231,11 @@ class MqttLink:
             # v5 brokers tell by this option also of a message published just now whether it is retained.
             if self._protocol is V5:
                 options = SubscribeOptions(qos=1, retainAsPublished=True)
-                await client.subscribe(hearing.topics, options=options)
+                granted = await client.subscribe(hearing.topics, options=options)
             else:
-                await client.subscribe(hearing.topics, qos=1)
+                granted = await client.subscribe(hearing.topics, qos=1)
+            if any(_is_refusal(one) for one in granted):
+                log.error("%s does not let us hear %s: see its access list", self._address, hearing.topics)
         async for message in client.messages:
             inbound = _inbound(message)
             heard = [one for one in self._hearings if message.topic.matches(one.topics)]
@@ -241,6 +257,17 @@ class MqttLink:
         if topic != self._availability and topic not in self._outbox.topics:
             log.info("%s is of an earlier site file; removed from the broker", topic)
             self._outbox.put_at(topic, b"")
+
+
+def _noted(ended: asyncio.Future[None]) -> None:
+    """Somebody has seen how it ended, so asyncio need not complain of it."""
+    if not ended.cancelled():
+        ended.exception()
+
+
+def _is_refusal(granted: int | ReasonCode) -> bool:
+    """What a broker says to a subscription: from 128 on it is a refusal, in v5 and 3.1.1."""
+    return (granted if isinstance(granted, int) else granted.value) >= 128
 
 
 def _inbound(message: aiomqtt.Message) -> Inbound:

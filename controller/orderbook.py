@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from math import inf
 
 from controller.commands import (
+    VALID_FOR_S,
     ClearFault,
     Command,
+    Inject,
     Limits,
     Operator,
     Policy,
@@ -55,6 +57,10 @@ class Lease:
     ends_at_s: float = FOREVER_S
 
 
+Injector = Callable[[str | None, str | None, Mapping[str, float | bool | str], float], str]
+"""Device, fault (None: end them), its parameters, for how many seconds: why it cannot be, or no text."""
+
+
 def nobody(name: str) -> None:
     """Nobody wants to know that an order has ended."""
 
@@ -67,10 +73,12 @@ class OrderBook:
         config: DispatchConfig,
         policies: tuple[str, ...],
         ended: Callable[[str], None] = nobody,
+        inject: Injector | None = None,
     ) -> None:
         self._config = config
         self._policies = policies
         self.ended = ended
+        self._inject = inject
         self.leases: dict[str, Lease] = {}
         self.settings: dict[str, Values] = {}
         self._orders: Orders | None = NO_ORDERS
@@ -107,7 +115,7 @@ class OrderBook:
     def carry_out(self, command: Command, ends_at_s: float | None) -> Verdict:
         """Put a command into force until `ends_at_s`, or until changed; a refusal changes nothing."""
         verdict = self._carried_out(command)
-        if verdict.result == "refused" or isinstance(command, ClearFault):
+        if verdict.result == "refused" or isinstance(command, ClearFault | Inject):
             return verdict
         starts = isinstance(command, Start) or (isinstance(command, Stop) and not command.stop)
         name = "stop" if starts else command.name
@@ -194,6 +202,8 @@ class OrderBook:
                     return Verdict("refused", "there is no fault to clear")
                 self._clear_fault = True
                 return Verdict("applied")
+            case Inject():
+                return self._injected(command)
             case _:
                 raise AssertionError(f"{command.name} is in COMMANDS and not here")
 
@@ -202,6 +212,16 @@ class OrderBook:
             return Verdict("applied", in_force={"policy": policy})
         able = f"this site can do {', '.join(self._policies)}"
         return Verdict("refused", f"{policy} needs something that the site file does not have; {able}")
+
+    def _injected(self, command: Inject) -> Verdict:
+        if self._inject is None:
+            return Verdict("refused", "this site is no simulation")
+        refused = self._inject(
+            command.device, command.fault, command.parameters, command.valid_for_s or VALID_FOR_S
+        )
+        if refused:
+            return Verdict("refused", refused)
+        return Verdict("applied", in_force={"device": command.device, "fault": command.fault})
 
     def _setpoint(self, command: Setpoint) -> Verdict:
         if self._values("stop"):

@@ -15,7 +15,7 @@ from controller.homeassistant import Home, HomeAssistant
 from controller.kept_orders import restore
 from controller.loop import Cycle, Teller, Told, nothing_told
 from controller.mqtt import Hearing, MqttLink
-from controller.orderbook import OrderBook
+from controller.orderbook import Injector, OrderBook
 from controller.outbox import Outbox
 from controller.reception import Keep, Reception
 from controller.reporting import Reporter
@@ -49,13 +49,14 @@ class Outside:
         plan: Teller = nothing_told,
         insecure: bool = False,
         folder: Path | None = None,
+        inject: Injector | None = None,
     ) -> None:
         self._site = site
         self._policies = policies
         self._reserve_pct = config.policy.reserve_pct
         self._plan = plan
         self.outbox = Outbox(site)
-        self._book = OrderBook(config, policies)
+        self._book = OrderBook(config, policies, inject=inject)
         self.reception = Reception(site, self._book, self.outbox, clock)
         self._backlog = None if folder is None else Backlog(folder)
         self._clock = clock
@@ -77,9 +78,12 @@ class Outside:
         orders = self._book.orders(now_s)
         return Told(orders, planned.prices, planned.plan, self._book.clears_fault())
 
-    def link(self, mqtt: MqttConfig, devices: tuple[str, ...], more: Sequence[Hearing] = ()) -> MqttLink:
-        """The connection to the broker that carries it all; `devices` are ids, `more` other topics."""
-        hearings = [Hearing(self.reception.topics, self.reception.hear), *more]
+    def link(self, mqtt: MqttConfig, devices: tuple[str, ...], others: Sequence[Hearing] = ()) -> MqttLink:
+        """The connection to the broker that carries it all; `devices` are their ids.
+
+        `others` want to hear something too.
+        """
+        hearings = [Hearing(self.reception.topics, self.reception.hear), *others]
         if mqtt.discovery_prefix:
             home = Home(self._site, devices, self._policies, self._reserve_pct)
             hearings += HomeAssistant(home, mqtt.discovery_prefix, self.outbox).hearings

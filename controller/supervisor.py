@@ -18,6 +18,7 @@ from controller.devices import open_devices
 from controller.dispatch.modes import Mode
 from controller.loop import ControlLoop, Cycle, Listener, nothing_told
 from controller.mqtt import MqttLink
+from controller.orderbook import Injector
 from controller.outbox import Outbox
 from controller.outside import Outside, policies_of
 from controller.planner_beside import Rehearsal, beside, planner_of
@@ -32,10 +33,12 @@ async def run_site(
     listeners: tuple[Listener, ...] = (),
     stop: asyncio.Event | None = None,
     rehearsal: Rehearsal | None = None,
+    inject: Injector | None = None,
 ) -> None:
     """Control the site until SIGINT, SIGTERM or `stop`, then release the devices and say goodbye.
 
-    A `rehearsal` brings its own clock and past in place of the host's.
+    A `rehearsal` brings its own clock and past in place of the host's; a simulation hands in what `inject`
+    brings faults about with.
     Raises BrokerError when an embedded broker is asked for and cannot be had; an error in the core ends
     the program, the orders then expire in the devices, and systemd starts it again.
     """
@@ -57,6 +60,7 @@ async def run_site(
             nothing_told if planner is None else planner.told,
             insecure=mqtt is not None and mqtt.insecure,
             folder=config.state.folder,
+            inject=inject,
         )
         stack.push_async_callback(outside.close)
         box = black_box(config, clock, devices)
@@ -66,13 +70,7 @@ async def run_site(
             devices.batteries,
             devices.pvs,
             devices.switches,
-            (
-                outside.listen,
-                box.heard,
-                _Watchdog().fed_by,
-                *listeners,
-                *(() if planner is None else (planner.heard,)),
-            ),
+            (outside.listen, box.heard, _Watchdog().fed_by, *listeners, *planners),
             clock,
             outside.told,
         )
@@ -80,10 +78,7 @@ async def run_site(
         outside.remember(box.keeper.orders, box.keeper.command_ids, box.keeper.keep_command)
         await stack.enter_async_context(beside(planner, outside.outbox, rehearsal))
         with _signals(stop.set):
-            ids, hearings = (
-                tuple(one.id for one in config.devices),
-                () if planner is None else planner.hearings,
-            )
+            ids = tuple(one.id for one in config.devices)
             link = None if mqtt is None else outside.link(mqtt, ids, hearings)
             await _together(control, link, outside.outbox, box, stop)
 

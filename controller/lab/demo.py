@@ -13,6 +13,7 @@ from rich.console import Console
 
 from controller.config import Config, DeviceEntry, load_config
 from controller.lab.emulate import built, emulated
+from controller.lab.inject import injector
 from controller.lab.rehearsal import day_ahead, house_clock, lived
 from controller.lab.view import View
 from controller.planner_beside import Rehearsal
@@ -42,7 +43,7 @@ async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
                     day_ahead(config),
                     view.plan,
                 )
-                await run_site(config, (view.show,), stop, played)
+                await run_site(config, (view.show,), stop, played, injector(stage))
         view.summary()
 
 

@@ -57,7 +57,7 @@ class View:
         handler = RichHandler(console=self._console, show_path=False, markup=False)
         logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s", force=True)
         for line in self._greeting():
-            self._console.print(line, highlight=False)
+            self._console.print(line, highlight=False, soft_wrap=True)
         if self._live is not None:
             self._live.__enter__()
         return self
@@ -78,6 +78,9 @@ class View:
             topic = f"penstock/{config.site}/#"
             lines.append(f"  mqtt  127.0.0.1:{config.mqtt.port}, topics {topic}; in another terminal:")
             lines.append(f"        mosquitto_sub -p {config.mqtt.port} -v -t '{topic}'")
+            silence = '{"id": "1", "device": "grid", "fault": "silent", "valid_for_s": 20}'
+            to = f"penstock/{config.site}/command/inject"
+            lines.append(f"        mosquitto_pub -p {config.mqtt.port} -t {to} -m '{silence}'")
         return [*lines, "Ctrl-C ends it.", ""]
 
     def plan(self, words: str) -> None:

@@ -44,6 +44,7 @@ ASKED: Final[dict[str, dict[str, Any]]] = {
     "stop": {},
     "start": {},
     "clear_fault": {},
+    "inject": {"device": "bat1", "fault": "silent", "valid_for_s": 30},
 }
 
 
@@ -127,8 +128,9 @@ def _rows(model: type[BaseModel], keys: tuple[str, ...]) -> list[str]:
 
 def _row(key: str, field: FieldInfo) -> str:
     says = field.description or ""
-    if not field.is_required() and field.default is not None:
-        says = f"{says} (default {json.dumps(field.default)})"
+    default = field.get_default(call_default_factory=True, validated_data={})
+    if not field.is_required() and default not in (None, {}):
+        says = f"{says} (default {json.dumps(default)})"
     return f"| `{key}` | {_type(field.annotation)} | {says.strip()} |"
 
 

@@ -27,7 +27,7 @@ async def test_commands_are_answered_and_carried_out_on_every_broker(kind: str, 
         asking(config.port, protocol) as asker,
     ):
         await asker.until(STATE, mode="RUNNING", policy="self_consumption")
-        reply = await asker.asked("setpoint", "a", battery_discharge_w=9000.0, valid_for_s=2.0)
+        reply = await asker.asked("setpoint", "a", battery_discharge_w=9000.0, valid_for_s=1.0)
         assert (reply["result"], reply["limited_by"]) == ("clamped", "rating")
         await asker.until(STATE, policy="follow", wanted_w=5000.0)
         await asker.until(STATE, policy="self_consumption")
