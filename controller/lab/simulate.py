@@ -24,7 +24,7 @@ from controller.dispatch.running import ASKING
 from controller.dispatch.settings import BatterySettings
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
-from controller.lab.house import build_house
+from controller.lab.house import build_house, site_meter
 from controller.lab.judge import LimitJudge, Verdict
 from controller.loop import Teller, Told
 from simulators.site import Energies, House
@@ -103,6 +103,7 @@ class Result:
     export_without_wh: float = 0.0
     capacity_wh: float = 0.0
     soc_pct: float = 0.0
+    health_pct: float = 100.0
     verdict: Verdict = field(default_factory=Verdict)
     metered: list[Metered] = field(default_factory=list)
     """At the begin, every `METERED_S`, and at the end."""
@@ -138,6 +139,15 @@ class Result:
         kept_wh = books.charged_wh - books.discharged_wh - books.lost_wh
         cells_wh = books.stored_wh - self.stored_before_wh - kept_wh
         return _share_pct(abs(site_wh) + abs(cells_wh), books.load_wh + books.export_wh + books.charged_wh)
+
+
+def _mean(house: House, values: list[float]) -> float:
+    """The mean over the batteries by their capacities."""
+    part = whole = 0.0
+    for battery, value in zip(house.batteries, values, strict=True):
+        part += battery.cells.capacity_wh * value
+        whole += battery.cells.capacity_wh
+    return part / whole
 
 
 def _share_pct(part: float, whole: float) -> float:
@@ -230,7 +240,8 @@ def _simulated(
     result.metered.append(_meters(house, result))
     result.energies = house.energies
     result.capacity_wh = sum(one.capacity_wh for one in config.dispatch.batteries)
-    result.soc_pct = 100.0 * house.energies.stored_wh / result.capacity_wh
+    result.soc_pct = _mean(house, [one.cells.true_soc_pct for one in house.batteries])
+    result.health_pct = _mean(house, [100.0 * one.cells.health for one in house.batteries])
     return result
 
 
@@ -248,7 +259,7 @@ class _Site:
         ]
         self._capacity_wh = sum(one.capacity_wh for one in self._config.batteries)
         self._caps_before_w: tuple[float | None, ...] = ()
-        self._meter = house.meter()
+        self._meter = site_meter(config, house)
         self._batteries = [house.battery(index) for index in range(len(config.batteries))]
         self._pvs = [house.pv(index) for index in range(len(config.pvs))]
 
@@ -318,6 +329,8 @@ def _meters(house: House, result: Result) -> Metered:
 
 def _count_without(result: Result, house: House, seconds: float) -> None:
     """What the grid would have had to do without a battery, at this load and the sun that was offered."""
+    if not house.grid.present:
+        return
     net_wh = (house.load_w - house.available_w) * seconds / 3600.0
     if net_wh > 0.0:
         result.import_without_wh += net_wh

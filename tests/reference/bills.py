@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,33 +13,22 @@ from PySAM.UtilityRateTools import URDBv8_to_ElectricityRates
 
 from controller.planning.bills import Bill, bill
 from controller.planning.urdb import urdb_tariff
+from tests.reference.matched import Found
 from tests.reference.rates import RATES, Rate, load_kw, sun_kw
-from tests.reference.row import Row
 
 ALLOWED_PCT = 0.1
-FILES = {
-    "PG&E E-19": "urdb_pge_e19_secondary_2019.json",
-    "SCE GS-2 TOU-B": "urdb_sce_gs2_tou_b_2015.json",
-    "Xcel RD": "urdb_psco_residential_demand_rd_2018.json",
-}
 
 
-def compare(data: Path | None) -> list[Row]:
-    """Every rate over a year of load; with a folder of data, its files in place of our short writing."""
-    rows = []
-    for name, short in RATES.items():
-        rate = short()
-        if data is not None and name in FILES:
-            rate = json.loads((data / "tariffs" / FILES[name]).read_text(encoding="utf-8"))
-        generation = sun_kw(name) if rate.get("dgrules") == "Net Billing Instantaneous" else None
-        reference = sam(rate, load_kw(name), generation)
-        own = ours(rate, load_kw(name), generation)
-        rows += [
-            Row(f"bill, {name}", what, figure, reference[what], ALLOWED_PCT)
-            for what, figure in own.items()
-            if what in reference
-        ]
-    return rows
+def run(folder: Path) -> list[Found]:
+    """Every rate over a year of load, part by part; the figures themselves stand in `test_urdb.py`."""
+    found = []
+    for name, rate in RATES.items():
+        generation = sun_kw(name) if rate().get("dgrules") == "Net Billing Instantaneous" else None
+        reference = sam(rate(), load_kw(name), generation)
+        for what, figure in ours(rate(), load_kw(name), generation).items():
+            apart_pct = 100.0 * abs(figure - reference[what]) / abs(reference[what])
+            found.append(Found(f"bill of a year, {name}: {what}", apart_pct, ALLOWED_PCT, "%"))
+    return found
 
 
 def ours(rate: Rate, kw: list[float], generation_kw: list[float] | None) -> dict[str, float]:
