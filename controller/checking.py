@@ -27,6 +27,9 @@ def describe(config: Config) -> list[str]:
         )
     lines.append(f"  policy   {dispatch.policy.name}, reserve {dispatch.policy.reserve_pct:g} %")
     lines.append(f"  mqtt     {_broker(config)}")
+    state = config.state
+    kept_mib = state.keep_bytes // (1024 * 1024)
+    lines.append(f"  state    {state.folder}: memory, counters, at most {kept_mib} MiB of recordings")
     return lines + [f"  warning: {text}" for text in _warnings(config)]
 
 

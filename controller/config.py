@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from controller.dispatch.settings import DispatchConfig
 from controller.dispatchable import dispatch_config, fuse_w
 from controller.site_mqtt import MqttConfig, mqtt_config, mqtt_conflicts
 from controller.site_response import responding
+from controller.site_simulation import SimulationConfig, simulation_config, simulation_conflicts
 from controller.site_state import StateConfig, state_config
 from drivers.address import parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
@@ -44,21 +44,6 @@ class DeviceEntry:
     connection: str
     unit: int
     self_describing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SimulationConfig:
-    """The emulated house; see `sitefile.Simulation` for the meaning of each value."""
-
-    seed: int
-    start: date
-    start_hour: float
-    annual_load_kwh: float
-    pv_peak_w: float
-    latitude_deg: float
-    initial_soc_pct: float
-    efficiency_pct: float
-    speed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +134,7 @@ def _conflicts(site: sitefile.SiteFile, folder: Path) -> list[Conflict]:
     """Everything that is wrong between keys that are right by themselves."""
     found = _device_conflicts(site)
     found += _limit_conflicts(site)
+    found += simulation_conflicts(site.simulation, site.grid.phases, site.grid.fuse_a)
     try:
         zone(site.timezone)
     except ValueError as error:
@@ -239,7 +225,6 @@ def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfi
         walked = table.profile == SUNSPEC
         return DeviceEntry(table.id, role, profiles[table.id], table.connection, table.unit, walked)
 
-    simulation = SimulationConfig(**site.simulation.model_dump())
     return Config(
         path=path,
         site=site.site,
@@ -251,7 +236,7 @@ def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfi
         dispatch=dispatch_config(site, profiles),
         timezone=site.timezone,
         mqtt=None if site.mqtt is None else mqtt_config(path.parent, site.mqtt),
-        simulation=simulation,
+        simulation=simulation_config(site.simulation),
         state=state_config(path, site.site, site.state, site.journal),
         switches=tuple(
             SwitchEntry(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from controller.schedule import WindowTable
 from controller.site_mqtt import Mqtt
 from controller.site_response import InverterResponse
+from controller.site_simulation import Simulation
 from controller.site_state import JournalTable, StateTable
 
 Watts = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -155,22 +155,6 @@ class Policy(Table):
     standby_charge_w: Watts | None = Field(None, description="standby: how fast to charge, W")
     window: list[WindowTable] = Field(default_factory=list, description="schedule: [[policy.window]]")
     frequency: Frequency | None = Field(None, description="follow: [policy.frequency]")
-
-
-class Simulation(Table):
-    """`[simulation]`: the house that `emulate`, `demo` and `simulate` put behind the devices."""
-
-    seed: int = Field(1, ge=0, description="the same seed gives the same house, sun and clouds")
-    start: date = Field(date(2026, 6, 1), description="first day, such as 2026-06-01")
-    start_hour: float = Field(9.0, ge=0, lt=24, description="hour of that day at which it begins, local")
-    annual_load_kwh: float = Field(4000.0, gt=0, le=1e7, description="what the house uses in a year, kWh")
-    pv_peak_w: Watts = Field(5000.0, description="what the PV gives at best, W")
-    latitude_deg: float = Field(50.0, ge=-65, le=65, description="north is positive")
-    initial_soc_pct: Percent = Field(50.0, description="of every battery at the start, %")
-    efficiency_pct: float = Field(95.0, gt=50, le=100, description="of the converter, one way, %")
-    speed: float = Field(
-        1.0, ge=1, le=3600, description="sun, load and battery contents pass this much faster"
-    )
 
 
 class SiteFile(Table):

@@ -24,7 +24,7 @@ from controller.dispatch.running import ASKING
 from controller.dispatch.settings import BatterySettings
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
-from controller.lab.house import build_house
+from controller.lab.house import build_house, site_meter
 from controller.lab.judge import LimitJudge, Verdict
 from controller.loop import Teller, Told
 from simulators.site import Energies, House
@@ -86,6 +86,7 @@ class Result:
     export_without_wh: float = 0.0
     capacity_wh: float = 0.0
     soc_pct: float = 0.0
+    health_pct: float = 100.0
     verdict: Verdict = field(default_factory=Verdict)
 
     @property
@@ -119,6 +120,15 @@ class Result:
         kept_wh = books.charged_wh - books.discharged_wh - books.lost_wh
         cells_wh = books.stored_wh - self.stored_before_wh - kept_wh
         return _share_pct(abs(site_wh) + abs(cells_wh), books.load_wh + books.export_wh + books.charged_wh)
+
+
+def _mean(house: House, values: list[float]) -> float:
+    """The mean over the batteries by their capacities."""
+    part = whole = 0.0
+    for battery, value in zip(house.batteries, values, strict=True):
+        part += battery.cells.capacity_wh * value
+        whole += battery.cells.capacity_wh
+    return part / whole
 
 
 def _share_pct(part: float, whole: float) -> float:
@@ -206,7 +216,8 @@ def _simulated(
     house.advance(duration_s)
     result.energies = house.energies
     result.capacity_wh = sum(one.capacity_wh for one in config.dispatch.batteries)
-    result.soc_pct = 100.0 * house.energies.stored_wh / result.capacity_wh
+    result.soc_pct = _mean(house, [one.cells.true_soc_pct for one in house.batteries])
+    result.health_pct = _mean(house, [100.0 * one.cells.health for one in house.batteries])
     return result
 
 
@@ -224,7 +235,7 @@ class _Site:
         ]
         self._capacity_wh = sum(one.capacity_wh for one in self._config.batteries)
         self._caps_before_w: tuple[float | None, ...] = ()
-        self._meter = house.meter()
+        self._meter = site_meter(config, house)
         self._batteries = [house.battery(index) for index in range(len(config.batteries))]
         self._pvs = [house.pv(index) for index in range(len(config.pvs))]
 
@@ -290,6 +301,8 @@ def _marks_wh(settings: BatterySettings, reserve_pct: float, capacity_wh: float)
 
 def _count_without(result: Result, house: House, seconds: float) -> None:
     """What the grid would have had to do without a battery, at this load and the sun that was offered."""
+    if not house.grid.present:
+        return
     net_wh = (house.load_w - house.available_w) * seconds / 3600.0
     if net_wh > 0.0:
         result.import_without_wh += net_wh

@@ -129,6 +129,7 @@ def _numbers(result: Result) -> dict[str, Any]:
         "days": result.duration_s / DAY_S,
         "decisions": result.decisions,
         "load_kwh": books.load_wh / 1000,
+        "unserved_kwh": books.unserved_wh / 1000,
         "pv_kwh": books.pv_wh / 1000,
         "pv_curtailed_kwh": books.curtailed_wh / 1000,
         "import_kwh": books.import_wh / 1000,
@@ -140,6 +141,7 @@ def _numbers(result: Result) -> dict[str, Any]:
         "battery_lost_kwh": books.lost_wh / 1000,
         "full_cycles": result.full_cycles,
         "soc_pct": result.soc_pct,
+        "battery_health_pct": result.health_pct,
         "self_sufficiency_pct": result.self_sufficiency_pct,
         "self_sufficiency_without_battery_pct": result.self_sufficiency_without_pct,
         "limit_violations": verdict.violations,
@@ -161,7 +163,8 @@ def _table(config: Config, result: Result, took_s: float) -> Table:
     def energy(name: str, key: str, note: str = "") -> None:
         table.add_row(name, f"{numbers[key]:,.1f} kWh", note)
 
-    energy("load", "load_kwh")
+    unserved = numbers["unserved_kwh"]
+    energy("load", "load_kwh", f"{unserved:,.1f} kWh more was wanted in the dark" if unserved > 0.05 else "")
     curtailed = numbers["pv_curtailed_kwh"]
     energy("PV", "pv_kwh", f"{curtailed:,.1f} kWh curtailed" if curtailed > 0.05 else "")
     energy("import", "import_kwh", f"{numbers['import_without_battery_kwh']:,.1f} kWh without the battery")
@@ -172,6 +175,8 @@ def _table(config: Config, result: Result, took_s: float) -> Table:
         f"{numbers['battery_lost_kwh']:,.1f} kWh lost in battery and inverter",
     )
     energy("discharged", "battery_discharged_kwh", f"{result.full_cycles:,.1f} full cycles")
+    if result.health_pct < 100.0:
+        table.add_row("capacity left", f"{result.health_pct:.2f} %", "")
     without = f"{result.self_sufficiency_without_pct:.1f} % without the battery"
     table.add_row("self-sufficiency", f"{result.self_sufficiency_pct:.1f} %", without)
     worst = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf, nan, pi
 
 from controller.config import Config
-from controller.lab.house import build_house
+from controller.lab.house import build_house, site_meter
 from controller.lab.record import ENERGIES, Record
 from simulators.faults import Board
 from simulators.faults.behaviour import FaultyBattery, FaultyMeter, FaultyPv
@@ -68,7 +68,9 @@ class Stage:
         self.board = Board({one.id: one.role for one in config.devices} | PLACES)
         active = self.board.active
         house = self.house
-        self.meter = FaultyMeter(house.meter(_meter_params(config)), active(config.meter.id), wired)
+        self.meter = FaultyMeter(
+            site_meter(config, house, _meter_params(config)), active(config.meter.id), wired
+        )
         self.batteries = tuple(
             FaultyBattery(house.battery(index), active(entry.id), wired)
             for index, entry in enumerate(config.batteries)
