@@ -248,6 +248,9 @@ def hil(
     fast: Annotated[
         bool, typer.Option("--fast", help="Only the decisions, without shell and sockets.")
     ] = False,
+    over: Annotated[
+        str, typer.Option(help="Put the emulated devices on tcp, on serial lines in software (rtu), or tls.")
+    ] = "tcp",
     site: Annotated[
         Path | None,
         typer.Option(help="A site file with real devices: what is not on this host is not emulated."),
@@ -274,7 +277,7 @@ def hil(
         )
     logging.basicConfig(level=logging.CRITICAL)
     how: Literal["fast", "virtual", "real"] = "real" if real_time else "fast" if fast else "virtual"
-    held = run_again(repeat) if repeat is not None else run_all(scenarios or [], how, site, report)
+    held = run_again(repeat) if repeat is not None else run_all(scenarios or [], how, site, report, over)
     if not held:
         raise typer.Exit(EXIT_FAILED)
 
