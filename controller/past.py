@@ -113,7 +113,7 @@ def read_past(folder: Path, keep_s: float, now_utc_s: float | None) -> Past:
     strange = 0
     for line in text.splitlines():
         quarter = _quarter(line)
-        if quarter is None or (now_utc_s is not None and quarter.begin_utc_s > now_utc_s):
+        if quarter is None or (now_utc_s is not None and quarter.begin_utc_s + QUARTER_S > now_utc_s):
             strange += line != _HEAD
         else:
             past.add(quarter)

@@ -15,15 +15,15 @@ from controller.config import load_config
 from controller.dispatch.modes import Mode
 from controller.dispatch.orders import LocalTime
 from controller.dispatch.settings import PolicySettings
-from controller.loop import ControlLoop, Cycle, nothing_told
+from controller.loop import ControlLoop, Cycle
 from controller.outbox import Outbox
+from controller.past import read_past
 from controller.plan_keeper import FIRST, NET_LOAD, NEW_PRICES, SOC, TURN
 from controller.planner import Planner
 from controller.planning.inputs import PlanError
 from controller.planning.market import Point, market_of
 from controller.planning.plan import PlanTable
 from controller.planning.request import PlanRequest, plan_for
-from controller.site_planning import PlanningConfig
 from controller.tariff_door import TariffConfig
 from simulators import virtual_time
 from simulators.site import House
@@ -73,9 +73,7 @@ class Night:
             lost_after_s=30.0,
             demand=config.dispatch.demand,
         )
-        self.config = replace(
-            config, dispatch=dispatch, timezone="Europe/Brussels", planning=PlanningConfig(folder=None)
-        )
+        self.config = replace(config, dispatch=dispatch, timezone="Europe/Brussels")
         assert config.tariff is not None
         self.tariff: TariffConfig = config.tariff
         self.process = process
@@ -95,13 +93,13 @@ class Night:
                 self.config,
                 self.tariff,
                 self.clock,
-                self.outbox,
                 process=self.process,  # type: ignore[arg-type]  # this one plans in place
             )
+            planner.outbox = self.outbox
             control: ControlLoop = a_loop(
                 house, self.cycles.append, planner.heard, config=self.config.dispatch
             )
-            control.clock, control.told = self.clock, planner.over(nothing_told)
+            control.clock, control.told = self.clock, planner.told
             tasks = [asyncio.create_task(control.run()), asyncio.create_task(planner.run())]
             for hour, happens in sorted(self.at.items()):
                 await asyncio.sleep(hour * 3600.0 - asyncio.get_running_loop().time())
@@ -210,12 +208,16 @@ def test_the_clock_that_is_lost_takes_the_plan_with_it_and_brings_it_back(tmp_pa
     assert [night.policy(hour) for hour in (0.4, 0.9, 1.1)] == ["economic", "self_consumption", "economic"]
 
 
-def test_the_past_of_the_house_is_remembered_by_quarter_hours(tmp_path: Path) -> None:
+def test_the_past_of_the_house_is_remembered_by_quarter_hours_and_over_a_restart(tmp_path: Path) -> None:
     night = Night(tmp_path, IMPORT + NIGHT, Inside())
     planner = night.spend(1.1)
     quarters = planner.keeper.history.quarters
     assert [one.begin_utc_s - MIDNIGHT for one in quarters] == [0.0, 900.0, 1800.0, 2700.0]
     assert [round(one.load_w) for one in quarters] == [500, 500, 500, 500]
+    again = Night(tmp_path, IMPORT + NIGHT, Inside()).spend(0.02)
+    assert [one.begin_utc_s for one in again.keeper.history.quarters] == []
+    folder = tmp_path / "house-state"
+    assert len(read_past(folder, 1e9, MIDNIGHT + 7200.0).quarters) == 4
 
 
 def test_plans_are_due_by_turn_on_new_prices_and_on_surprise(tmp_path: Path) -> None:
