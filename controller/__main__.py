@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
 from collections.abc import Coroutine
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -15,6 +13,7 @@ import typer
 
 from controller import __version__
 from controller.lab.black_box_commands import incident, replay
+from controller.lab.schema_command import schema
 from drivers.doors import DoorError
 
 EXIT_FAILED = 1
@@ -35,16 +34,6 @@ app = typer.Typer(
 
 Site = Annotated[Path, typer.Argument(help="The site file (TOML).", metavar="SITE")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
-
-
-class SchemaName(StrEnum):
-    """What `penstock schema` can print."""
-
-    site = "site"
-    profile = "profile"
-    messages = "messages"
-    rig = "rig"
-    scenario = "scenario"
 
 
 @app.callback(invoke_without_command=True)
@@ -284,6 +273,7 @@ def hil(
 
 app.command()(replay)
 app.command()(incident)
+app.command()(schema)
 
 
 @app.command()
@@ -337,47 +327,6 @@ def proxy(
         raise typer.BadParameter(str(error)) from None
     _log_to_stderr(False)
     _complete(run_proxy(*ends, faults, for_s))
-
-
-@app.command()
-def schema(
-    what: Annotated[
-        SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages|rig|scenario]")
-    ] = (SchemaName.site),
-) -> None:
-    """Print a JSON Schema.
-
-    Of site files, device profiles, MQTT messages, or what a rig says in lock-step.
-    """
-    typer.echo(json.dumps(_schema(what), indent=2))
-
-
-def _schema(what: SchemaName) -> dict[str, Any]:
-    if what is SchemaName.site:
-        from controller.sitefile import SiteFile
-
-        return SiteFile.model_json_schema()
-    if what is SchemaName.scenario:
-        from controller.lab.scenariofile import ScenarioFile
-
-        return ScenarioFile.model_json_schema()
-    if what is SchemaName.profile:
-        from drivers.profile import profile_schema
-
-        return profile_schema()
-    if what is SchemaName.rig:
-        from controller.lab.rig_messages import rig_schema
-
-        return rig_schema()
-    from controller.commands import COMMANDS
-    from controller.messages import MESSAGES
-    from controller.plan_message import PlanMessage
-
-    return {
-        "plan": PlanMessage.model_json_schema(mode="serialization"),
-        **{topic: model.model_json_schema(mode="serialization") for topic, model in MESSAGES.items()},
-        **{f"command/{name}": model.model_json_schema() for name, model in COMMANDS.items()},
-    }
 
 
 def _log_to_stderr(quiet: bool) -> None:
