@@ -54,7 +54,7 @@ soak: $(DEV) ## the tests with fresh random examples, many of them; SEED=... rep
 	@tests/soak/setup.sh
 	@HYPOTHESIS_PROFILE=soak .venv/bin/python -m pytest -n auto --dist worksteal --hypothesis-seed=$(SEED)
 
-reference: $(DEV) ## our batteries beside NREL's; rewrites the traces that the tests compare with
+reference: $(DEV) ## our batteries and bills beside NREL's; rewrites the traces that the tests compare with
 	@test -x .venv/reference/bin/python || .venv/bin/python -m venv .venv/reference
 	@.venv/reference/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	    --only-binary :all: -r requirements/reference.txt

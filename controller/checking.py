@@ -26,7 +26,11 @@ def describe(config: Config) -> list[str]:
             f"gives it back above {switch.restore_above_soc_pct:g} %"
         )
     lines.append(f"  policy   {dispatch.policy.name}, reserve {dispatch.policy.reserve_pct:g} %")
+    lines += _tariff(config)
     lines.append(f"  mqtt     {_broker(config)}")
+    state = config.state
+    kept_mib = state.keep_bytes // (1024 * 1024)
+    lines.append(f"  state    {state.folder}: memory, counters, at most {kept_mib} MiB of recordings")
     return lines + [f"  warning: {text}" for text in _warnings(config)]
 
 
@@ -37,6 +41,15 @@ def _device(entry: DeviceEntry) -> str:
 
 def _limit(power_w: float | None) -> str:
     return "no limit here" if power_w is None else f"at most {power_w:g} W"
+
+
+def _tariff(config: Config) -> list[str]:
+    if config.tariff is None:
+        return []
+    from controller.tariff_words import tariff_lines
+
+    words = tariff_lines(config.tariff)
+    return [f"  {'' if place else 'tariff':8} {line}" for place, line in enumerate(words)]
 
 
 def _broker(config: Config) -> str:

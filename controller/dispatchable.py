@@ -24,8 +24,10 @@ LITHIUM_CHARGE: Curve = ((0.0, 0.0), (10.0, 1.0), (50.0, 1.0), (60.0, 0.0))
 """Lithium is not charged below 0 C nor above 60 C; between, what makers of LFP cells commonly allow."""
 
 
-def dispatch_config(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) -> DispatchConfig:
-    """The settings of every part of dispatch; `profiles` by device id."""
+def dispatch_config(
+    site: sitefile.SiteFile, profiles: dict[str, DeviceProfile], billed: DemandSettings | None = None
+) -> DispatchConfig:
+    """The settings of every part of dispatch; `profiles` by device id, `billed` the tariff's own peaks."""
     meter = _meter(site.meter[0], profiles[site.meter[0].id])
     stale_after_s = max(1.5, 1.5 * site.cycle_s, 2.0 * meter.period_s)
     return DispatchConfig(
@@ -43,7 +45,7 @@ def dispatch_config(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile])
         export_limit_w=site.grid.export_limit_w,
         fuse_a=site.grid.fuse_a,
         nominal_v=PHASE_VOLTAGE_V,
-        demand=_demand(site.demand),
+        demand=billed if site.demand is None else _demand(site.demand),
         island_floor_pct=site.island.floor_pct,
         enter_service_s=site.island.enter_service_s,
         stale_after_s=stale_after_s,
@@ -60,8 +62,8 @@ def _meter(meter: sitefile.Meter, profile: DeviceProfile) -> MeterSettings:
     )
 
 
-def _demand(demand: sitefile.Demand | None) -> DemandSettings | None:
-    return None if demand is None else DemandSettings(demand.window_min * 60, demand.target_w)
+def _demand(demand: sitefile.Demand) -> DemandSettings:
+    return DemandSettings(demand.window_min * 60, demand.target_w)
 
 
 def fuse_w(grid: sitefile.Grid) -> float | None:

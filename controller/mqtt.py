@@ -170,6 +170,8 @@ class MqttLink:
     async def _connected_session(self, client: aiomqtt.Client) -> None:
         async with client:
             self._protocol_proven = True
+            # Commands are heard before anybody is told that there is somebody to hear them.
+            await self._subscribe(client)
             await client.publish(self._availability, "online", qos=1, retain=True)
             # Said again now and then: the last will of a connection that died before may come after it.
             self._outbox.put_at(self._availability, b"online", repeat_s=REPEAT_S)
@@ -226,7 +228,7 @@ class MqttLink:
         properties.CorrelationData = letter.correlation
         return properties
 
-    async def _listen(self, client: aiomqtt.Client) -> None:
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
         for hearing in self._hearings:
             # v5 brokers tell by this option also of a message published just now whether it is retained.
             if self._protocol is V5:
@@ -236,6 +238,8 @@ class MqttLink:
                 granted = await client.subscribe(hearing.topics, qos=1)
             if any(_is_refusal(one) for one in granted):
                 log.error("%s does not let us hear %s: see its access list", self._address, hearing.topics)
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
             inbound = _inbound(message)
             heard = [one for one in self._hearings if message.topic.matches(one.topics)]

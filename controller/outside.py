@@ -31,6 +31,8 @@ def policies_of(config: Config) -> tuple[str, ...]:
     able = ["self_consumption", "follow", "standby"]
     if chosen.schedule:
         able.append("schedule")
+    if config.tariff is not None:
+        able.append("economic")
     able += [name for name in (chosen.name, chosen.fallback) if name not in able]
     return tuple(able)
 
@@ -81,7 +83,7 @@ class Outside:
 
         `others` want to hear something too.
         """
-        hearings = [*others, Hearing(self.reception.topics, self.reception.hear)]
+        hearings = [Hearing(self.reception.topics, self.reception.hear), *others]
         if mqtt.discovery_prefix:
             home = Home(self._site, devices, self._policies, self._reserve_pct)
             hearings += HomeAssistant(home, mqtt.discovery_prefix, self.outbox).hearings

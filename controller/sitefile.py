@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from controller.schedule import WindowTable
 from controller.site_mqtt import Mqtt
+from controller.site_planning import Planning
 from controller.site_response import InverterResponse
 from controller.site_simulation import Simulation
 from controller.site_state import JournalTable, StateTable
+from controller.site_tariff import TariffTable
 
 Watts = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
@@ -172,6 +174,8 @@ class SiteFile(Table):
     demand: Demand | None = None
     island: Island = Island()
     mqtt: Mqtt | None = None
+    tariff: TariffTable | None = None
+    planning: Planning = Planning()
     state: StateTable = StateTable()
     journal: JournalTable = JournalTable()
     simulation: Simulation = Simulation()

@@ -16,11 +16,12 @@ from controller.clock import system_clock, zone
 from controller.config import Config
 from controller.devices import open_devices
 from controller.dispatch.modes import Mode
-from controller.loop import ControlLoop, Cycle, Listener
+from controller.loop import ControlLoop, Cycle, Listener, nothing_told
 from controller.mqtt import MqttLink
 from controller.orderbook import Injector
 from controller.outbox import Outbox
 from controller.outside import Outside, policies_of
+from controller.planner_beside import Rehearsal, beside, planner_of
 
 log = logging.getLogger("penstock")
 
@@ -31,12 +32,13 @@ async def run_site(
     config: Config,
     listeners: tuple[Listener, ...] = (),
     stop: asyncio.Event | None = None,
+    rehearsal: Rehearsal | None = None,
     inject: Injector | None = None,
 ) -> None:
     """Control the site until SIGINT, SIGTERM or `stop`, then release the devices and say goodbye.
 
-    A simulation hands in what `inject` brings faults about with.
-
+    A `rehearsal` brings its own clock and past in place of the host's; a simulation hands in what `inject`
+    brings faults about with.
     Raises BrokerError when an embedded broker is asked for and cannot be had; an error in the core ends
     the program, the orders then expire in the devices, and systemd starts it again.
     """
@@ -47,12 +49,15 @@ async def run_site(
             mqtt = await stack.enter_async_context(embedded(mqtt))
         devices = open_devices(config)
         stack.push_async_callback(devices.close)
-        clock = system_clock(zone(config.timezone))
+        clock = system_clock(zone(config.timezone)) if rehearsal is None else rehearsal.clock
+        planner = planner_of(config, clock, rehearsal)
+        planners, hearings = ((), ()) if planner is None else ((planner.heard,), planner.hearings)
         outside = Outside(
             config.site,
             config.dispatch,
             policies_of(config),
             clock,
+            nothing_told if planner is None else planner.told,
             insecure=mqtt is not None and mqtt.insecure,
             folder=config.state.folder,
             inject=inject,
@@ -65,14 +70,16 @@ async def run_site(
             devices.batteries,
             devices.pvs,
             devices.switches,
-            (outside.listen, box.heard, _Watchdog().fed_by, *listeners),
+            (outside.listen, box.heard, _Watchdog().fed_by, *listeners, *planners),
             clock,
             outside.told,
         )
         await box.prepare(control)
         outside.remember(box.keeper.orders, box.keeper.command_ids, box.keeper.keep_command)
+        await stack.enter_async_context(beside(planner, outside.outbox, rehearsal))
         with _signals(stop.set):
-            link = None if mqtt is None else outside.link(mqtt, tuple(one.id for one in config.devices))
+            ids = tuple(one.id for one in config.devices)
+            link = None if mqtt is None else outside.link(mqtt, ids, hearings)
             await _together(control, link, outside.outbox, box, stop)
 
 

@@ -17,13 +17,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from controller.errors import RunError
 from controller.lab.hil import How, elsewhere, run_scenario
+from controller.lab.lines import WAYS, Way
 from controller.lab.scenario import Scenario, load_scenario, scenario_of
 from controller.lab.verdict import REPEAT, Verdict, html, judge, junit, trace
 from drivers.doors import DoorError
 
 
-def run_all(paths: Sequence[Path], how: How, site: Path | None, folder: Path | None) -> bool:
+def run_all(paths: Sequence[Path], how: How, site: Path | None, folder: Path | None, over: str) -> bool:
     """Run, print and write; whether every claim of every scenario held. DoorError before anything runs."""
+    way = _way(over)
     scenarios = [load_scenario(path, site) for path in paths]
     names = [one.path.stem for one in scenarios]
     if folder is not None and len(set(names)) < len(names):
@@ -32,7 +34,7 @@ def run_all(paths: Sequence[Path], how: How, site: Path | None, folder: Path | N
         folder.mkdir(parents=True, exist_ok=True)
     console, verdicts, took = Console(highlight=False), [], []
     for scenario in scenarios:
-        verdict, seconds = _run(scenario, how, site is not None)
+        verdict, seconds = _run(scenario, how, site is not None, way)
         verdicts.append(verdict)
         took.append(seconds)
         for line in _lines(verdict, seconds):
@@ -40,7 +42,7 @@ def run_all(paths: Sequence[Path], how: How, site: Path | None, folder: Path | N
         if folder is not None:
             (folder / f"{scenario.path.stem}.html").write_text(html(verdict), encoding="utf-8")
             (folder / f"{scenario.path.stem}.json").write_text(trace(verdict), encoding="utf-8")
-    held = sum(one.held for one in verdicts)
+    held = sum(one.held and not one.why_not_certified for one in verdicts)
     if len(verdicts) > 1:
         console.print(f"{held} of {len(verdicts)} scenarios held, in {sum(took):.0f} s", markup=False)
     if folder is not None:
@@ -55,7 +57,7 @@ def repeat(report: Path) -> bool:
     path = report.parent / told["file"]
     scenario = scenario_of(path, told["scenario"], tomllib.loads(told["scenario"]), told["site"])
     how = cast(How, told["how"])
-    verdict, seconds = _run(scenario, how, has_real=False)
+    verdict, seconds = _run(scenario, how, has_real=False, way="tcp")
     same = verdict.record.trace_hash == told["trace_sha256"]
     console = Console(highlight=False)
     for line in _lines(verdict, seconds):
@@ -84,13 +86,27 @@ def read_report(path: Path) -> dict[str, str]:
     return told
 
 
-def _run(scenario: Scenario, how: How, has_real: bool) -> tuple[Verdict, float]:
+def _way(over: str) -> Way:
+    """DoorError when there is no such wire."""
+    for way in WAYS:
+        if way == over:
+            return way
+    raise DoorError(f"--over {over}: there is {', '.join(WAYS)}")
+
+
+def _run(scenario: Scenario, how: How, has_real: bool, way: Way) -> tuple[Verdict, float]:
     began_s = time.perf_counter()
     real = elsewhere(scenario.config) if has_real else frozenset()
     if has_real and how != "real":
         raise RunError("real devices know only real time; add --real-time to --site")
     with _shown(scenario) as progress:
-        record = run_scenario(scenario, how, real, lambda done_s: progress.update(0, completed=done_s))  # type: ignore[arg-type]  # the one task
+        record = run_scenario(
+            scenario,
+            how,
+            real,
+            lambda done_s: progress.update(0, completed=done_s),  # type: ignore[arg-type]  # the one task
+            way,
+        )
     return judge(scenario, how, record), time.perf_counter() - began_s
 
 
@@ -113,8 +129,10 @@ def _shown(scenario: Scenario) -> Iterator[Progress]:
 
 def _lines(verdict: Verdict, seconds: float) -> Iterator[str]:
     scenario = verdict.scenario
-    word = "ok  " if verdict.held else "FAIL"
+    word = "FAIL" if not verdict.held else "????" if verdict.why_not_certified else "ok  "
     yield f"{word} {scenario.path.stem}: {scenario.title} ({scenario.duration_s:g} s in {seconds:.1f} s)"
+    if verdict.why_not_certified:
+        yield f"     not certified: {verdict.why_not_certified}"
     for name, _, judged in verdict.claims:
         if not judged.held:
             yield f"     {name}: {judged.text}"

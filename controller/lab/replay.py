@@ -51,13 +51,13 @@ class Replay:
 
 def replayed(
     segment: Segment,
-    config: DispatchConfig | None = None,
+    what_if: WhatIf | None = None,
     watcher: Watcher | None = None,
     progress: Progress | None = None,
 ) -> Replay:
-    """Decide every cycle of a segment again, with `config` in place of the recorded settings if given."""
+    """Decide every cycle of a segment again, with other settings than the recorded ones if given."""
     with _without_collector():
-        return _replayed(segment, config, watcher, progress)
+        return _replayed(segment, what_if, watcher, progress)
 
 
 @contextmanager
@@ -73,14 +73,17 @@ def _without_collector() -> Iterator[None]:
 
 
 def _replayed(
-    segment: Segment, config: DispatchConfig | None, watcher: Watcher | None, progress: Progress | None
+    segment: Segment, what_if: WhatIf | None, watcher: Watcher | None, progress: Progress | None
 ) -> Replay:
     result = Replay()
     memory = segment.start.memory
-    settings = config or segment.start.config
-    other = None if config is None else _OtherBatteries(config)
+    settings = segment.start.config if what_if is None else what_if.config
     for recorded in segment.cycles():
-        snapshot = recorded.snapshot if other is None else other.seen(recorded)
+        snapshot = recorded.snapshot
+        if what_if is not None:
+            if result.cycles == 0:
+                memory = what_if.begin(recorded, memory)
+            snapshot = what_if.seen(recorded)
         result.cycles += 1
         if result.cycles == 1:
             result.first_utc_s, result.begun_s = snapshot.utc_s, snapshot.now_s
@@ -93,8 +96,8 @@ def _replayed(
             result.differing += 1
             if result.first is None:
                 result.first = Difference(result.cycles, recorded, decision)
-        if other is not None:
-            other.ordered(recorded.decision, decision)
+        if what_if is not None:
+            what_if.ordered(recorded, decision, memory)
         mode = decision.mode.value
         result.modes[mode] = result.modes.get(mode, 0) + 1
         if watcher is not None:
@@ -113,14 +116,28 @@ def _failure(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> str:
     return f"it does not fail any more: {decision.reason}"
 
 
-class _OtherBatteries:
-    """The batteries under other orders than those recorded."""
+class WhatIf:
+    """Other settings, and the batteries under the orders that follow from them.
+
+    It goes on from one segment to the next where that follows without a gap.
+    """
 
     def __init__(self, config: DispatchConfig) -> None:
-        self._capacities_wh = [one.capacity_wh for one in config.batteries]
+        self.config = config
         self._shift_w = [0.0] * len(config.batteries)
         self._shift_pct = [0.0] * len(config.batteries)
         self._at_s: float | None = None
+        self._seq = 0
+        self._memory = Memory()
+
+    def begin(self, first: Recorded, memory: Memory) -> Memory:
+        """The memory at the begin of a segment: the recorded one after a gap, else the one before it."""
+        if self._at_s is not None and first.aside.seq == self._seq + 1 and first.snapshot.now_s > self._at_s:
+            return self._memory
+        self._shift_w = [0.0] * len(self.config.batteries)
+        self._shift_pct = [0.0] * len(self.config.batteries)
+        self._at_s = None
+        return memory
 
     def seen(self, recorded: Recorded) -> Snapshot:
         """The recorded snapshot as it would have been."""
@@ -143,7 +160,7 @@ class _OtherBatteries:
 
     def _moved(self, index: int, reading: BatteryReading | None, elapsed_h: float) -> BatteryReading | None:
         shift_w = self._shift_w[index]
-        self._shift_pct[index] -= 100.0 * shift_w * elapsed_h / self._capacities_wh[index]
+        self._shift_pct[index] -= 100.0 * shift_w * elapsed_h / self.config.batteries[index].capacity_wh
         if reading is None or (shift_w == 0.0 and self._shift_pct[index] == 0.0):
             return reading
         soc_pct = reading.soc_pct
@@ -153,8 +170,10 @@ class _OtherBatteries:
             self._shift_pct[index] = soc_pct - (reading.soc_pct or 0.0)
         return replace(reading, battery_discharge_w=reading.battery_discharge_w + shift_w, soc_pct=soc_pct)
 
-    def ordered(self, recorded: Decision, decision: Decision) -> None:
+    def ordered(self, recorded: Recorded, decision: Decision, memory: Memory) -> None:
         """What the next cycle will show of these orders; a released battery does as it was recorded."""
-        pairs = zip(recorded.battery_setpoints_w, decision.battery_setpoints_w, strict=True)
+        self._seq, self._memory = recorded.aside.seq, memory
+        was = decision if recorded.decision is None else recorded.decision
+        pairs = zip(was.battery_setpoints_w, decision.battery_setpoints_w, strict=True)
         for index, (was_w, now_w) in enumerate(pairs):
             self._shift_w[index] = 0.0 if was_w is None or now_w is None else now_w - was_w

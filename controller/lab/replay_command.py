@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
@@ -14,12 +16,14 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from controller.config import load_config
 from controller.dispatch.settings import DispatchConfig
 from controller.journal import SUFFIX, JournalError, Segment, segments
-from controller.lab.replay import Replay, replayed
+from controller.lab.replay import Replay, WhatIf, replayed
 from controller.lab.replay_report import Page
 from controller.lab.replay_words import heading, settings_changed, verdict
 from drivers.doors import DoorError
 
 LARGEST_RECORDING = 256 * 1024 * 1024
+WORTH_PROCESSES = 256 * 1024
+"""Less than so many bytes of recordings are decided in this process."""
 
 
 def replay_files(sources: list[Path], site: Path | None, report: Path | None) -> bool:
@@ -33,34 +37,70 @@ def replay_files(sources: list[Path], site: Path | None, report: Path | None) ->
     same, cycles, differing, site_name = True, 0, 0, ""
     with _recordings(sources) as paths, _progress() as bar:
         task = bar.add_task("", total=None)
-        for path in paths:
-            try:
-                segment = Segment(path)
-            except JournalError as error:
-                if len(paths) == 1:
-                    raise
-                out.print(f"{error}; left out")
-                continue
-            other = None if config is None else _fitting(path, segment, config, site)
+        found = _segments(paths, out)
+        what_if = None
+        if config is not None:
+            what_if = WhatIf(config)
+            for segment in found:
+                _check_fits(segment, config, site)
+
+        def show(done: int) -> None:
+            bar.update(task, description=f"{cycles + done} cycles")
+
+        alone = page is None and what_if is None
+        for segment, result in _side_by_side(found) if alone else _in_turn(found, what_if, page, show):
             site_name = segment.start.site
-            if page is not None:
-                page.begin(segment)
-
-            def show(done: int, before: int = cycles) -> None:
-                bar.update(task, description=f"{before + done} cycles")
-
-            result = replayed(segment, other, None if page is None else page.watch, show)
             same = same and result.first is None
             cycles, differing = cycles + result.cycles, differing + result.differing
-            if page is not None:
-                page.ended(result)
-            _print(out, segment, result, other)
-    if len(paths) > 1:
-        out.print(f"\n{len(paths)} recordings, {cycles} cycles, {differing} decisions differ")
+            show(0)
+            _print(out, segment, result, config)
+    if len(found) > 1:
+        out.print(f"\n{len(found)} recordings, {cycles} cycles, {differing} decisions differ")
     if page is not None and report is not None:
         _written(report, page.html(f"Replay of {site_name}"))
         out.print(f"report: {report}")
     return same or config is not None
+
+
+def _segments(paths: list[Path], out: Console) -> list[Segment]:
+    """Those that can be read; of several, the others are named and left out."""
+    found = []
+    for path in paths:
+        try:
+            found.append(Segment(path))
+        except JournalError as error:
+            if len(paths) == 1:
+                raise
+            out.print(f"{error}; left out")
+    return found
+
+
+def _in_turn(
+    found: list[Segment], what_if: WhatIf | None, page: Page | None, show: Callable[[int], None]
+) -> Iterator[tuple[Segment, Replay]]:
+    for segment in found:
+        if page is not None:
+            page.begin(segment)
+        result = replayed(segment, what_if, None if page is None else page.watch, show)
+        if page is not None:
+            page.ended(result)
+        yield segment, result
+
+
+def _side_by_side(found: list[Segment]) -> Iterator[tuple[Segment, Replay]]:
+    """Each stands by itself, so all processors can work; not worth it for a few."""
+    if sum(one.path.stat().st_size for one in found) < WORTH_PROCESSES or len(found) == 1:
+        yield from _in_turn(found, None, None, lambda done: None)
+        return
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for segment, (result, torn) in zip(found, pool.map(_alone, [one.path for one in found]), strict=True):
+            segment.torn = torn
+            yield segment, result
+
+
+def _alone(path: Path) -> tuple[Replay, str]:
+    segment = Segment(path)
+    return replayed(segment), segment.torn
 
 
 def _print(out: Console, segment: Segment, result: Replay, other: DispatchConfig | None) -> None:
@@ -72,17 +112,16 @@ def _print(out: Console, segment: Segment, result: Replay, other: DispatchConfig
         out.print(line)
 
 
-def _fitting(path: Path, segment: Segment, config: DispatchConfig, site: Path | None) -> DispatchConfig:
-    """The changed settings, if they describe the same devices."""
+def _check_fits(segment: Segment, config: DispatchConfig, site: Path | None) -> None:
+    """DoorError when the changed settings describe other devices."""
     was = segment.start.config
     for name in ("batteries", "pvs", "loads"):
         before, after = ([one.id for one in getattr(each, name)] for each in (was, config))
         if before != after:
             raise DoorError(
-                f"{site}: {name} are {', '.join(after) or 'none'}, in {path.name} they are "
+                f"{site}: {name} are {', '.join(after) or 'none'}, in {segment.path.name} they are "
                 f"{', '.join(before) or 'none'}; change settings, not devices"
             )
-    return config
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isnan
 from typing import Any
 from xml.etree import ElementTree
@@ -18,9 +18,13 @@ from controller.lab.hil import How
 from controller.lab.record import Record
 from controller.lab.report import Data, Heading, Part, Plot, Table, Words, page
 from controller.lab.scenario import ClaimMade, Scenario
+from controller.lab.timing import timing_rows, why_not_certified
+from simulators.faults.host import Stalled
 
 REPEAT = "What it takes to repeat this run"
 BALANCE_PART = 1e-9
+IN_SIGHT = 2.0
+"""A limit is drawn up to this multiple of the largest power."""
 HOWS = {"fast": "the bare step", "virtual": "the whole shell in virtual time", "real": "in real time"}
 
 
@@ -37,6 +41,16 @@ class Verdict:
     def held(self) -> bool:
         """Whether every claim held."""
         return all(judged.held for _, _, judged in self.claims)
+
+    @property
+    def why_not_certified(self) -> str:
+        """Why a run in real time proves nothing; empty if it does."""
+        if self.how != "real":
+            return ""
+        beats = [(one.at_s, one.timing) for one in self.record.beats if one.timing is not None]
+        faults = self.scenario.faults
+        stalls = [(one.at_s, one.end_s) for one in faults if isinstance(one.made(), Stalled)]
+        return why_not_certified(beats, self.scenario.config.cycle_s, stalls)
 
 
 def judge(scenario: Scenario, how: How, record: Record) -> Verdict:
@@ -65,7 +79,8 @@ def junit(verdicts: Sequence[Verdict], took_s: Sequence[float]) -> str:
             time=f"{seconds:.3f}",
         )
         properties = ElementTree.SubElement(suite, "properties")
-        for name, value in _facts(verdict):
+        why = verdict.why_not_certified
+        for name, value in [*_facts(verdict), *([("not certified", why)] if why else [])]:
             ElementTree.SubElement(properties, "property", name=name, value=value)
         for number, (name, _, judged) in enumerate(verdict.claims, start=1):
             case = ElementTree.SubElement(
@@ -90,6 +105,7 @@ def trace(verdict: Verdict) -> str:
             "pv_caps_w": one.decision.pv_caps_w,
             "limited_by": one.decision.limited_by,
             "reason": one.decision.reason,
+            "timing": None if one.timing is None else asdict(one.timing),
         }
         for one in record.beats
     ]
@@ -97,6 +113,8 @@ def trace(verdict: Verdict) -> str:
         {
             **dict(_facts(verdict)),
             "held": verdict.held,
+            "why_not_certified": verdict.why_not_certified,
+            "devices": [one.id for one in verdict.scenario.config.devices],
             "claims": [_claim(*one) for one in verdict.claims],
             "writes": record.writes,
             "times_s": record.times_s,
@@ -119,6 +137,7 @@ def html(verdict: Verdict) -> str:
     parts: list[Part] = [
         Words(scenario.why, "quiet"),
         Words(f"{good[0].upper()}{good[1:]}.", "good" if verdict.held else "bad"),
+        *_uncertified(verdict),
         Heading("Claims"),
         Table(
             ("claim", "of", "", "what was seen", "worst moment"),
@@ -128,6 +147,7 @@ def html(verdict: Verdict) -> str:
         Heading("What happened"),
         Plot(_figure(verdict), "Red bands are faults; arrows point at the worst moment of a claim."),
         Table(("from", "mode", "reason"), [(_at(at_s), mode.value, reason) for at_s, mode, reason in modes]),
+        *_timing(verdict),
         Heading("The run"),
         Table(("", ""), list(_facts(verdict))),
         Data("Scenario", scenario.text),
@@ -135,6 +155,23 @@ def html(verdict: Verdict) -> str:
         Data(REPEAT, json.dumps(_to_repeat(verdict), indent=1)),
     ]
     return page(scenario.title, parts)
+
+
+def _uncertified(verdict: Verdict) -> list[Part]:
+    why = verdict.why_not_certified
+    return [Words(f"Not certified: {why}.", "bad")] if why else []
+
+
+def _timing(verdict: Verdict) -> list[Part]:
+    """How the beat was kept, where a clock ran."""
+    beats = [one.timing for one in verdict.record.beats if one.timing is not None]
+    if verdict.how != "real" or not beats:
+        return []
+    rows = timing_rows(beats, [one.id for one in verdict.scenario.config.devices])
+    text = (
+        f"{beats[-1].overruns} cycles took longer than they may, {beats[-1].missed_beats} beats were missed."
+    )
+    return [Heading("Timing"), Words(text, "quiet"), Table(("", "median", "worst"), rows)]
 
 
 def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
@@ -238,8 +275,10 @@ def _flows(verdict: Verdict) -> list[Line]:
     ]
     limits = {"import limit": dispatch.import_limit_w}
     limits["export limit"] = None if dispatch.export_limit_w is None else -dispatch.export_limit_w
+    most_w = max(max(map(abs, record.signals[one]), default=0.0) for one in ("pcc_import_w", "load_w"))
     for title, limit_w in limits.items():
-        if limit_w is not None:
+        # A limit far away would press everything else flat.
+        if limit_w is not None and abs(limit_w) <= max(IN_SIGHT * most_w, 1.0):
             ends = [0.0, scenario.duration_s]
             flows.append(Line(title, ends, [limit_w, limit_w], "limit", dashed=True))
     return flows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -46,6 +47,11 @@ class FaultyLink:
 
     def __init__(self, actives: Sequence[tuple[frozenset[int] | None, Active]]) -> None:
         self._actives = actives
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is no fault, now or to come."""
+        return not any(active.any for _, active in self._actives)
 
     def _faults(self, unit: int | None) -> list[LinkFault]:
         now_s = _now_s()
@@ -119,12 +125,15 @@ class FaultyServer:
         self._server = ModbusTcpServer(units, manners, converse=self._converse)
         self._gate: Gate | None = None
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen; OSError when it cannot."""
-        bound_port = await self._server.start(host, port)
+        bound_port = await self._server.start(host, port, tls)
 
         self._gate = Gate(
-            self._link, (host, bound_port), lambda: self._server.start(host, bound_port), self._server.stop
+            self._link,
+            (host, bound_port),
+            lambda: self._server.start(host, bound_port, tls),
+            self._server.stop,
         )
         self._gate.start()
         return bound_port
@@ -149,7 +158,7 @@ class FaultyServer:
                 request = await read_frame(reader)
             except NoFrameError:
                 return
-            instead = self._link.instead(request, opened_s)
+            instead = None if self._link.quiet else self._link.instead(request, opened_s)
             if instead is not None:
                 send(instead, writer)
                 continue
@@ -161,7 +170,11 @@ class FaultyServer:
                 if unit is None
                 else await answer(unit, peer, request.pdu)
             )
-            send(self._link.reply(Frame(request.transaction, request.unit, pdu), opened_s), writer)
+            reply = Frame(request.transaction, request.unit, pdu)
+            if self._link.quiet:
+                writer.write(reply.data)
+            else:
+                send(self._link.reply(reply, opened_s), writer)
             await writer.drain()
 
 

@@ -191,3 +191,17 @@ def test_the_state_is_where_the_site_file_or_systemd_says(
         file.write('\n[state]\nfolder = "memory"\n')
     assert load_config(house).state.folder == tmp_path / "memory"
     assert (tmp_path / "house-state" / NAME).is_file()
+
+
+def test_several_recordings_are_replayed_side_by_side(
+    penstock: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.lab.replay_command.WORTH_PROCESSES", 1)
+    monkeypatch.setattr("controller.recorder.SEGMENT_S", 60.0)
+    recorded_site(recorder_of(tmp_path), 200.5)
+    (tmp_path / "journal" / "000009-cut.penstock").write_bytes(b"")
+    result = penstock("replay", str(tmp_path))
+    assert result.returncode == 0, result.stdout
+    lines = result.stdout.splitlines()
+    assert "000009-cut.penstock is no recording of Penstock" in lines[0]
+    assert lines[-1] == "3 recordings, 202 cycles, 0 decisions differ"

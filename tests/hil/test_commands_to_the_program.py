@@ -134,6 +134,7 @@ async def test_the_program_takes_what_is_right_and_refuses_the_rest(
                 program.kill()
                 await asker.until(f"{PREFIX}/availability", _is="offline")
             with penstock("run", site, log=log):
+                await asker.until(f"{PREFIX}/availability", _is="online", within_s=60.0)
                 orders = await asker.until(f"{PREFIX}/orders", reserve_pct=35.0, within_s=60.0)
                 assert orders["max_charge_w"] == 1000.0
                 asker.newest.pop(f"{PREFIX}/reply/kept")

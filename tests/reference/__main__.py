@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.reference import battery
+from tests.reference import battery, bills
 
-COMPARISONS = (battery,)
+COMPARISONS = (battery, bills)
 TRACES = Path(__file__).parent / "traces"
 
 

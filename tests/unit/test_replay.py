@@ -13,7 +13,7 @@ from controller.dispatch.limits import Latches, latch
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.journal import Aside, Recorded, Segment, SegmentWriter, Start, segments
-from controller.lab.replay import Replay, replayed
+from controller.lab.replay import Replay, WhatIf, replayed
 from controller.lab.replay_words import heading, settings_changed, verdict
 from controller.settings_text import changes, flat
 from tests.unit.recordings import recorded_site, recorder_of, simulated_day
@@ -91,7 +91,7 @@ def test_a_decision_that_differs_in_the_last_bit_is_found(day: Path, tmp_path: P
 
 def test_the_same_settings_as_a_what_if_change_nothing(day: Path) -> None:
     segment = Segment(day)
-    assert replayed(segment, segment.start.config).differing == 0
+    assert replayed(segment, WhatIf(segment.start.config)).differing == 0
 
 
 def with_reserve(config: DispatchConfig, reserve_pct: float) -> DispatchConfig:
@@ -119,7 +119,7 @@ def test_what_if_the_reserve_had_been_larger_keeps_that_much_in_the_battery(day:
         lowest["recorded"] = min(lowest["recorded"], one.soc_pct or 0.0)
         lowest["changed"] = min(lowest["changed"], other.soc_pct or 0.0)
 
-    result = replayed(segment, config, watch)
+    result = replayed(segment, WhatIf(config), watch)
     assert result.first is not None
     assert lowest["recorded"] < 30.0
     # It begins at 35 %, below the new reserve, and is not discharged before the sun has filled it.
@@ -127,6 +127,22 @@ def test_what_if_the_reserve_had_been_larger_keeps_that_much_in_the_battery(day:
     assert moved_wh["grid"] == pytest.approx(-moved_wh["battery"], abs=1e-6)
     assert settings_changed(segment.start.config, config) == ["policy.reserve_pct: 20 -> 60"]
     assert "would have been different; the first:" in said(day, result, what_if=True)
+
+
+def test_a_what_if_goes_on_from_one_segment_to_the_next(day: Path, tmp_path: Path) -> None:
+    segment = Segment(day)
+    cycles = list(segment.cycles())
+    halves = []
+    for number, half in enumerate((cycles[:1500], cycles[1500:])):
+        path = tmp_path / f"{number}.penstock"
+        writer = SegmentWriter(path, segment.start)
+        writer.add(half)
+        writer.close()
+        halves.append(Segment(path))
+    config = with_reserve(segment.start.config, 60.0)
+    what_if = WhatIf(config)
+    apart = sum(replayed(half, what_if).differing for half in halves)
+    assert apart == replayed(segment, WhatIf(config)).differing
 
 
 def test_the_cycle_in_which_the_core_failed_is_decided_again(day: Path, tmp_path: Path) -> None:
