@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
 from collections.abc import Coroutine
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from controller import __version__
+from controller.lab.black_box_commands import incident, replay
+from controller.lab.schema_command import schema
 from drivers.doors import DoorError
 
 EXIT_FAILED = 1
@@ -34,14 +34,6 @@ app = typer.Typer(
 
 Site = Annotated[Path, typer.Argument(help="The site file (TOML).", metavar="SITE")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
-
-
-class SchemaName(StrEnum):
-    """What `penstock schema` can print."""
-
-    site = "site"
-    profile = "profile"
-    messages = "messages"
 
 
 @app.callback(invoke_without_command=True)
@@ -178,33 +170,163 @@ def simulate(
 
 
 @app.command()
-def schema(
-    what: Annotated[SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages]")] = (
-        SchemaName.site
-    ),
+def commission(
+    site: Site,
+    consent_w: Annotated[
+        float | None,
+        typer.Option(help="Charge and discharge each battery with at most so many W; asked for if left out."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Consent to it; nobody is asked.")] = False,
+    pv: Annotated[
+        bool, typer.Option("--pv", help="Also curtail each PV inverter for half a minute.")
+    ] = False,
+    lease_wait: Annotated[
+        float,
+        typer.Option(help="Try whether an order is forgotten where that takes at most so many seconds."),
+    ] = 150.0,
+    report: Annotated[Path | None, typer.Option(help="Write a page with plots here (HTML).")] = None,
 ) -> None:
-    """Print a JSON Schema.
+    """Try a new installation in small safe steps.
 
-    Of site files, device profiles or MQTT messages.
+    Is every device what the site file says, are meter and battery connected the right way round, does each
+    order take effect, and is it forgotten when the controller dies? Prints what it measured for the site
+    file, and why not to go live, if anything is wrong or could not be found out: then the exit code is 1.
     """
-    typer.echo(json.dumps(_schema(what), indent=2))
+    from controller.lab.commission.command import commission_site
+
+    try:
+        good = commission_site(site, consent_w, yes, pv, lease_wait, report)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if not good:
+        raise typer.Exit(EXIT_FAILED)
 
 
-def _schema(what: SchemaName) -> dict[str, Any]:
-    if what is SchemaName.site:
-        from controller.sitefile import SiteFile
+@app.command()
+def rig(
+    site: Site,
+    listen: Annotated[
+        str, typer.Option(help="Where to wait for rigs, HOST:PORT.", metavar="HOST:PORT")
+    ] = "127.0.0.1:5900",
+    quiet: Quiet = False,
+) -> None:
+    """Let a rig own the clock: lock-step over TCP.
 
-        return SiteFile.model_json_schema()
-    if what is SchemaName.profile:
-        from drivers.profile import profile_schema
+    The rig is the plant behind the devices of the site file. It says how much time has passed and what
+    the devices show, one JSON object a line; one scan of the controller runs, and the orders go back.
+    Between ticks the clock stands still. docs/hil.md has the protocol; `penstock schema rig` its schema.
+    """
+    from controller.config import load_config
+    from controller.lab.rig_server import serve_rigs
 
-        return profile_schema()
-    from controller.messages import DeviceMessage, StateMessage
+    host, colon, port = listen.rpartition(":")
+    if not (colon and host and port.isdecimal() and int(port) <= 65535):
+        raise typer.BadParameter(f"{listen!r}: give HOST:PORT, such as 127.0.0.1:5900", param_hint="--listen")
+    _log_to_stderr(quiet)
+    _complete(serve_rigs(load_config(site), host.strip("[]"), int(port)))
 
-    return {
-        "state": StateMessage.model_json_schema(mode="serialization"),
-        "device": DeviceMessage.model_json_schema(mode="serialization"),
-    }
+
+@app.command()
+def hil(
+    scenarios: Annotated[
+        list[Path] | None, typer.Argument(help="Scenario files (TOML).", metavar="SCENARIO...")
+    ] = None,
+    real_time: Annotated[
+        bool, typer.Option("--real-time", help="In real time, on real sockets, instead of virtual time.")
+    ] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Only the decisions, without shell and sockets.")
+    ] = False,
+    over: Annotated[
+        str, typer.Option(help="Put the emulated devices on tcp, on serial lines in software (rtu), or tls.")
+    ] = "tcp",
+    site: Annotated[
+        Path | None,
+        typer.Option(help="A site file with real devices: what is not on this host is not emulated."),
+    ] = None,
+    repeat: Annotated[
+        Path | None, typer.Option(help="Run again what this report (.html) was made of, and compare.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for junit.xml and each scenario's .html and .json.")
+    ] = None,
+) -> None:
+    """Run scenarios: faults, claims, verdicts.
+
+    A scenario says what site there is, what happens to it, and what has to hold (docs/scenarios.md).
+    Without an option the whole shell runs against emulated devices in virtual time: a minute in a moment.
+    Exit code 1 when a claim did not hold, 78 when a file is wrong.
+    """
+    from controller.lab.hil_command import repeat as run_again
+    from controller.lab.hil_command import run_all
+
+    if (not scenarios) is (repeat is None) or (fast and real_time):
+        raise typer.BadParameter(
+            "give scenario files or --repeat REPORT, and not both --fast and --real-time"
+        )
+    logging.basicConfig(level=logging.CRITICAL)
+    how: Literal["fast", "virtual", "real"] = "real" if real_time else "fast" if fast else "virtual"
+    held = run_again(repeat) if repeat is not None else run_all(scenarios or [], how, site, report, over)
+    if not held:
+        raise typer.Exit(EXIT_FAILED)
+
+
+app.command()(replay)
+app.command()(incident)
+app.command()(schema)
+
+
+@app.command()
+def inject(
+    device: Annotated[
+        str | None, typer.Argument(help='A device of the site, or "site" for its grid; "all" with clear.')
+    ] = None,
+    fault: Annotated[str | None, typer.Argument(help="A fault by name or ID, or clear.")] = None,
+    parameters: Annotated[list[str] | None, typer.Argument(help="Such as factor=10.")] = None,
+    for_s: Annotated[
+        float | None, typer.Option("--for", help="End by itself after so many seconds.", min=0.001)
+    ] = None,
+    site: Annotated[str | None, typer.Option(help="Which site, when several are emulated here.")] = None,
+) -> None:
+    """Break a device of a running emulator.
+
+    `penstock inject bat1 frozen --for 60` while `penstock emulate` or `penstock demo` runs on this host.
+    Without arguments it lists all faults; `penstock inject all clear` ends them.
+    """
+    from controller.lab.inject_command import inject as send
+    from controller.lab.inject_command import listed
+
+    if device is None or fault is None:
+        typer.echo("\n".join(listed()))
+        return
+    typer.echo(send(site, device, fault, parameters or [], for_s))
+
+
+@app.command()
+def proxy(
+    listen: Annotated[str, typer.Argument(help="Where clients come, such as 127.0.0.1:5502.")],
+    target: Annotated[str, typer.Argument(help="The device or server, such as 192.168.1.20:502.")],
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as silent, or late:by_s=0.4,share=0.1,seed=7. May be given again."),
+    ] = None,
+    for_s: Annotated[float | None, typer.Option("--for", help="Only for so many seconds.", min=0.001)] = None,
+) -> None:
+    """A Modbus TCP proxy that breaks the link.
+
+    Between any client and any server, also other people's: late, doubled, cut, foreign, garbled or missing
+    replies, resets, exceptions. The same seed breaks the same ones. Without --fault it passes all on.
+    `penstock inject` lists the faults; a proxy knows those of links.
+    """
+    from controller.lab.inject_command import link_fault, run_proxy, tcp_address
+
+    try:
+        faults = [link_fault(one) for one in fault or []]
+        ends = tcp_address(listen), tcp_address(target)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    _log_to_stderr(False)
+    _complete(run_proxy(*ends, faults, for_s))
 
 
 def _log_to_stderr(quiet: bool) -> None:

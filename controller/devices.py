@@ -40,7 +40,7 @@ def open_devices(config: Config) -> Devices:
     def link(entry: DeviceEntry) -> Link:
         bus = parse_connection(entry.connection)
         if bus not in links:
-            links[bus] = open_link(entry.connection, timings[bus])
+            links[bus] = open_link(entry.connection, timings[bus], f"{config.site} {entry.id}")
         return links[bus]
 
     meter = _meter(config.meter, link(config.meter))
@@ -65,6 +65,8 @@ def _timing(entry: DeviceEntry) -> LinkTiming:
         min_gap_s=transport.min_gap_ms / 1000.0,
         connect_delay_s=transport.connect_delay_ms / 1000.0,
         retry_exceptions=frozenset(transport.retry_exceptions),
+        turnaround_s=transport.turnaround_ms / 1000.0,
+        hold_off_s=transport.hold_off_ms / 1000.0,
     )
 
 

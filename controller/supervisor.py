@@ -9,18 +9,19 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import replace
 
-from controller.broker import embedded_broker
+from controller.black_box import BlackBox, black_box
+from controller.broker import embedded
 from controller.clock import system_clock, zone
 from controller.config import Config
 from controller.devices import open_devices
 from controller.dispatch.modes import Mode
-from controller.loop import ControlLoop, Cycle, Listener
+from controller.loop import ControlLoop, Cycle, Listener, nothing_told
 from controller.mqtt import MqttLink
+from controller.orderbook import Injector
 from controller.outbox import Outbox
-from controller.reporting import Reporter
-from controller.site_mqtt import MqttConfig
+from controller.outside import Outside, policies_of
+from controller.planner_beside import Rehearsal, beside, planner_of
 
 log = logging.getLogger("penstock")
 
@@ -28,10 +29,16 @@ GOODBYE_WITHIN_S = 2.0
 
 
 async def run_site(
-    config: Config, listeners: tuple[Listener, ...] = (), stop: asyncio.Event | None = None
+    config: Config,
+    listeners: tuple[Listener, ...] = (),
+    stop: asyncio.Event | None = None,
+    rehearsal: Rehearsal | None = None,
+    inject: Injector | None = None,
 ) -> None:
     """Control the site until SIGINT, SIGTERM or `stop`, then release the devices and say goodbye.
 
+    A `rehearsal` brings its own clock and past in place of the host's; a simulation hands in what `inject`
+    brings faults about with.
     Raises BrokerError when an embedded broker is asked for and cannot be had; an error in the core ends
     the program, the orders then expire in the devices, and systemd starts it again.
     """
@@ -39,48 +46,68 @@ async def run_site(
     async with AsyncExitStack() as stack:
         mqtt = config.mqtt
         if mqtt is not None and mqtt.host is None:
-            mqtt = replace(
-                mqtt, host="127.0.0.1", port=await stack.enter_async_context(embedded_broker(mqtt.port))
-            )
+            mqtt = await stack.enter_async_context(embedded(mqtt))
         devices = open_devices(config)
         stack.push_async_callback(devices.close)
-        outbox = Outbox(config.site)
+        clock = system_clock(zone(config.timezone)) if rehearsal is None else rehearsal.clock
+        planner = planner_of(config, clock, rehearsal)
+        planners, hearings = ((), ()) if planner is None else ((planner.heard,), planner.hearings)
+        outside = Outside(
+            config.site,
+            config.dispatch,
+            policies_of(config),
+            clock,
+            nothing_told if planner is None else planner.told,
+            insecure=mqtt is not None and mqtt.insecure,
+            folder=config.state.folder,
+            inject=inject,
+        )
+        stack.push_async_callback(outside.close)
+        box = black_box(config, clock, devices)
         control = ControlLoop(
             config.dispatch,
             devices.meter,
             devices.batteries,
             devices.pvs,
             devices.switches,
-            (Reporter(config.dispatch, outbox).report, _Watchdog().fed_by, *listeners),
-            system_clock(zone(config.timezone)),
+            (outside.listen, box.heard, _Watchdog().fed_by, *listeners, *planners),
+            clock,
+            outside.told,
         )
+        await box.prepare(control)
+        outside.remember(box.keeper.orders, box.keeper.command_ids, box.keeper.keep_command)
+        await stack.enter_async_context(beside(planner, outside.outbox, rehearsal))
         with _signals(stop.set):
-            await _together(control, _link(config, mqtt, outbox), outbox, stop)
+            ids = tuple(one.id for one in config.devices)
+            link = None if mqtt is None else outside.link(mqtt, ids, hearings)
+            await _together(control, link, outside.outbox, box, stop)
 
 
-def _link(config: Config, mqtt: MqttConfig | None, outbox: Outbox) -> MqttLink | None:
-    return None if mqtt is None else MqttLink(config.site, mqtt, outbox)
-
-
-async def _together(control: ControlLoop, link: MqttLink | None, outbox: Outbox, stop: asyncio.Event) -> None:
+async def _together(
+    control: ControlLoop, link: MqttLink | None, outbox: Outbox, box: BlackBox, stop: asyncio.Event
+) -> None:
     """Control until `stop`; the link goes last, so that STOPPED is told before `offline`."""
     control_task = asyncio.create_task(control.run(), name="control")
     link_task = asyncio.create_task(link.run(), name="mqtt") if link is not None else None
     stop_task = asyncio.create_task(stop.wait(), name="stop")
-    watched = {control_task, stop_task} | ({link_task} if link_task is not None else set())
+    box_task = asyncio.create_task(box.run(), name="black box")
+    watched = {control_task, stop_task, box_task} | ({link_task} if link_task is not None else set())
     try:
         await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         if link_task is not None and link_task.done():
             log.error("the MQTT link ended by itself; stopping")
+        if box_task.done():
+            log.error("the black box ended by itself; stopping")
         control.stop()
         await control_task
         if link is not None and link.connected:
             await outbox.emptied(GOODBYE_WITHIN_S)
     finally:
-        rest = [task for task in (link_task, stop_task, control_task) if task is not None]
+        rest = [task for task in (link_task, stop_task, box_task, control_task) if task is not None]
         for task in rest:
             task.cancel()
         ended = await asyncio.gather(*rest, return_exceptions=True)
+        await box.close(control, orderly=ended[-1] is None)
     for result in ended:
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
             raise result

@@ -17,6 +17,8 @@ timer restarts with every write to its function and counts only while the functi
   negative on the other side leave exactly one power.
 - `directed_watts`: a power without sign, and a register that says what to do with it. Where both directions
   share the power register, a change of direction goes through 0 W.
+- `limited_amps`: two limits in A, one for discharging and one for charging, within which the device runs its
+  own program; that of the other direction is 0. With both open it runs its own program and nothing else.
 - `import_watts`: the device is ordered an import at a metering point and finds the battery power itself;
   `base` is what would be imported there with the battery at rest, as measured now.
 """
@@ -65,6 +67,8 @@ class Control:
     Where it follows the setpoint on the wire, one request writes both: no other pair is ever in force."""
     restore: Steps = ()
     """Written after a release, as the device was found."""
+    restore_found: bool = False
+    """Instead, what these points held before the first order, if the device ran its own program then."""
     off: float = OFF
     """What `enable` holds while the device runs its own program."""
     enable_first: bool = False
@@ -82,12 +86,21 @@ class Control:
     """Steps that follow each other on the wire go into one request: the device wants a complete set."""
     renew_lease: bool = False
     """The timer is written with each repetition: on this device nothing else restarts it."""
+    volts: str | None = None
+    """The point with the battery's voltage, for setpoints in A."""
+    change_s: float = 0.0
+    """A new power is ordered at most this often, for registers that wear out; 0 W always."""
     clear_lease: bool = True
     """The timer is set to 0 after a release."""
 
+    @property
+    def measured(self) -> bool:
+        """Whether an order is made from what the device measures now."""
+        return bool(self.base) or self.volts is not None
+
     def points(self) -> tuple[str, ...]:
         """Every point that this control reads or writes."""
-        named = [self.setpoint, self.enable, self.opposite, self.percent_of, self.direction]
+        named = [self.setpoint, self.enable, self.opposite, self.percent_of, self.direction, self.volts]
         named += [self.charge_setpoint, *(name for _, name in self.base)]
         named += [name for name, _ in self.prepare + self.select + self.restore]
         named += [self.lease[0]] if self.lease is not None else []
@@ -207,6 +220,22 @@ def _directed_back(control: Control, values: Values) -> float | None:
     return 0.0 if said == control.idle_code else None
 
 
+def _amps(control: Control, order_w: float, values: Values) -> Steps:
+    volts = _number(values, control.volts)
+    if volts is None or volts <= 0:
+        raise ValueError(f"{control.volts} is not available, so {order_w:g} W cannot be said in A")
+    charge_a, discharge_a = max(-order_w, 0.0) / volts, max(order_w, 0.0) / volts
+    return ((control.charge_setpoint or "", charge_a), (control.setpoint, discharge_a))
+
+
+def _amps_back(control: Control, values: Values) -> float | None:
+    discharge_a, charge_a = _number(values, control.setpoint), _number(values, control.charge_setpoint)
+    volts = _number(values, control.volts)
+    if discharge_a is None or charge_a is None or volts is None or (discharge_a > 0 and charge_a > 0):
+        return None
+    return (discharge_a - charge_a) * volts
+
+
 def _import(control: Control, order_w: float, values: Values) -> Steps:
     base_w = added(control.base, values)
     if base_w is None:
@@ -236,5 +265,6 @@ STYLES: Final[dict[str, Style]] = {
     "enabled_percent": Style(_percent, _percent_back, needs=("percent_of",)),
     "pinned_percent": Style(_percent, _percent_back, needs=("percent_of", "opposite")),
     "directed_watts": Style(_directed, _directed_back, needs=("direction",)),
+    "limited_amps": Style(_amps, _amps_back, needs=("volts",)),
     "import_watts": Style(_import, _import_back, needs=("base",)),
 }

@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from drivers.fact import fact
+
 
 class DeviceError(Exception):
     """A device could not be read or written; the text says which, why, and is fit for an operator."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class MeterReading:
     """What a meter showed: at the PCC positive while importing; per-phase tuples are L1 to L3 or empty."""
 
@@ -29,7 +31,7 @@ class MeterReading:
     export_wh: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class BatteryReading:
     """What a battery inverter showed at its AC terminals; `max_*_w` are what it allows now, both >= 0."""
 
@@ -46,7 +48,7 @@ class BatteryReading:
     """The order the device says it holds (read back); None when it runs its own program or does not say."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class PvReading:
     """What a PV inverter gave; `cap_w` is the curtailment it says it holds, None when uncapped."""
 

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -31,6 +31,11 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
         raw = path.read_bytes()
     except OSError as error:
         raise DoorError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_toml(path, raw)
+
+
+def parse_toml(path: Path, raw: bytes) -> tuple[str, dict[str, Any]]:
+    """The text and the tables of what a TOML file holds; DoorError when it does not parse."""
     if len(raw) > MAX_FILE_BYTES:
         raise DoorError(f"{path}: has {len(raw)} bytes; a file of this kind is well under {MAX_FILE_BYTES}")
     try:
@@ -52,9 +57,14 @@ def validate(path: Path, text: str, model: type[Model], tables: dict[str, Any]) 
     try:
         return model.model_validate(tables)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)
-        lines = dict.fromkeys(_sentence(path, text, model, one) for one in found)
+        found = error.errors(include_url=False)
+        lines = dict.fromkeys(one_line(_sentence(path, text, model, one)) for one in found)
         raise DoorError("\n".join(lines)) from None
+
+
+def one_line(text: str) -> str:
+    """Keys and values may hold line breaks and worse; what is told of them is one line that can be shown."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def place(path: Path, text: str, where: Where) -> str:
@@ -104,13 +114,18 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 
 def _sentence(path: Path, text: str, model: type[BaseModel], error: ErrorDetails) -> str:
-    where = [part for part in error["loc"] if part not in ("function-after", "function-wrap")]
+    loc = [part for part in error["loc"] if part not in ("function-after", "function-wrap")]
+    where, owner = _walk(model, loc)
     at = place(path, text, where)
-    owner = _owner(model, where[:-1])
     key = str(where[-1]) if where else ""
     if error["type"] == "extra_forbidden":
         known = sorted(field.alias or name for name, field in owner.model_fields.items()) if owner else []
         return f"{at} is not a known key; {nearest(key, known)}"
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        named = error["ctx"]["discriminator"].strip("'")
+        known = re.findall(r"'([^']*)'", error["ctx"].get("expected_tags", ""))
+        word = error["ctx"].get("tag")
+        return f'{at}.{named} is "{word}"; {nearest(word, known)}' if word else f"{at}.{named} is missing"
     hint = ""
     if owner is not None:
         field = next((f for n, f in owner.model_fields.items() if key in (f.alias, n)), None)
@@ -126,22 +141,41 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _owner(model: type[BaseModel], where: Where) -> type[BaseModel] | None:
-    """The model in which the key at the end of `where` is defined."""
-    at: type[BaseModel] | None = model
-    for part in where:
-        if isinstance(part, int) or at is None:
+def _walk(model: type[BaseModel], loc: Where) -> tuple[list[str | int], type[BaseModel] | None]:
+    """Where an error lies, as the file says it, and the model in which its last key is defined.
+
+    Where one of several kinds of table may stand, pydantic puts the kind between index and key.
+    """
+    where: list[str | int] = []
+    owner: type[BaseModel] | None = None
+    at: list[type[BaseModel]] = [model]
+    for part in loc:
+        if isinstance(part, int):
+            where.append(part)
             continue
-        field = next((f for n, f in at.model_fields.items() if part in (f.alias, n)), None)
-        at = _model_in(field.annotation) if field is not None else None
-    return at
+        tagged = [one for one in at if len(at) > 1 and _tag(one) == part]
+        if tagged:
+            at = tagged
+            continue
+        owner = at[0] if len(at) == 1 else None
+        where.append(part)
+        field = None
+        if owner is not None:
+            field = next((f for n, f in owner.model_fields.items() if part in (f.alias, n)), None)
+        at = _models_in(field.annotation) if field is not None else []
+    return where, owner
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for part in get_args(annotation):
-        found = _model_in(part)
-        if found is not None:
-            return found
+def _tag(model: type[BaseModel]) -> str | None:
+    """The kind of table that a model is, by its one key that can hold only one word."""
+    for field in model.model_fields.values():
+        words = get_args(field.annotation)
+        if get_origin(field.annotation) is Literal and len(words) == 1:
+            return str(words[0])
     return None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _models_in(part)]

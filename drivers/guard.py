@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 
 from drivers.device import DeviceError
 
 TOLERANCE_W = 0.5
+RESERVED_SHARE = 8
+"""One of so many writes a day is kept for rest and release."""
 DAY_S = 86_400.0
 
 
@@ -52,18 +55,32 @@ class Guard:
         if not (math.isfinite(pv_cap_w) and pv_cap_w >= 0):
             raise GuardError(f"refused a PV cap of {pv_cap_w} W: not a number of watts from 0 up")
 
-    def spend_write(self, now_s: float) -> None:
+    def spend_write(self, now_s: float, *, to_rest: bool = False) -> None:
         """Count one write at `now_s` (event-loop time); GuardError when the last 24 h had all there are.
 
-        Call it before each write, whether or not that succeeds: a write that failed may have worn
-        the register all the same. A refused write is not counted.
+        An eighth of them, rounded down, is kept for writes that bring the device to rest or hand it back,
+        so that it is never left at a power because too many were ordered before. Call it before each write,
+        whether or not that succeeds: a write that failed may have worn the register all the same. A refused
+        write is not counted.
         """
         if self._writes_per_day is None:
             return
-        if len(self._written_at_s) == self._writes_per_day and now_s - self._written_at_s[0] < DAY_S:
-            free_in_s = self._written_at_s[0] + DAY_S - now_s
+        most = self._writes_per_day
+        usable = most if to_rest else most - most // RESERVED_SHARE
+        in_24_h = [at_s for at_s in self._written_at_s if now_s - at_s < DAY_S]
+        if len(in_24_h) >= usable:
+            kept = "" if usable == most else f" ({most - usable} more are kept for rest and release)"
+            free_in_s = in_24_h[len(in_24_h) - usable] + DAY_S - now_s
             raise GuardError(
-                f"refused a write: all {self._writes_per_day} of 24 h are used up, "
+                f"refused a write: all {usable} of 24 h are used up{kept}, "
                 f"the next is free in {free_in_s / 60:.0f} min"
             )
         self._written_at_s.append(now_s)
+
+    def spent_ago_s(self, now_s: float) -> tuple[float, ...]:
+        """How long ago each write of the last 24 h was, oldest first: worth keeping over a restart."""
+        return tuple(now_s - at_s for at_s in self._written_at_s if now_s - at_s < DAY_S)
+
+    def remember(self, ago_s: Iterable[float], now_s: float) -> None:
+        """Count writes of before the restart; of one said to be in the future, as of now."""
+        self._written_at_s.extend(sorted(now_s - max(one_s, 0.0) for one_s in ago_s if one_s < DAY_S))

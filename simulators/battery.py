@@ -11,6 +11,9 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from math import inf
 
+TEMPERATURE_C = 25.0
+"""Nothing warms it, nothing cools it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LithiumParams:
@@ -43,6 +46,10 @@ class LithiumParams:
         if self.max_charge_w < 0 or self.max_discharge_w < 0:
             raise ValueError("max_charge_w and max_discharge_w are sizes; give numbers of at least 0")
 
+    def new(self, soc_pct: float) -> Lithium:
+        """A battery at this state of charge."""
+        return Lithium(self, soc_pct)
+
 
 class Lithium:
     """The one thing a battery remembers, `stored_wh`, and the limits that follow from it."""
@@ -67,6 +74,44 @@ class Lithium:
     @property
     def soc_pct(self) -> float:
         return 100 * self.stored_wh / self.params.capacity_wh
+
+    @property
+    def true_soc_pct(self) -> float:
+        return self.soc_pct
+
+    @property
+    def capacity_wh(self) -> float:
+        return self.params.capacity_wh
+
+    @property
+    def temperature_c(self) -> float:
+        return TEMPERATURE_C
+
+    @property
+    def health(self) -> float:
+        return 1.0
+
+    def gain(self, discharge_w: float) -> float:
+        """Wh that the content changes for each Wh through the terminals."""
+        params = self.params
+        return params.charge_efficiency if discharge_w < 0 else 1 / params.discharge_efficiency
+
+    def good_for_h(self, discharge_w: float) -> float:
+        """For ever: the gain never changes, and the limits only at contents that are known."""
+        return inf
+
+    def take(self, discharge_wh: float, hours: float) -> float:
+        """Let this energy out (negative: in); gives how the content changed, Wh."""
+        if discharge_wh < 0:
+            stored_wh = -discharge_wh * self.params.charge_efficiency
+        else:
+            stored_wh = -discharge_wh / self.params.discharge_efficiency
+        self.stored_wh += stored_wh
+        return stored_wh
+
+    def arrive(self, stored_wh: float) -> None:
+        """The step just taken was to end at this content: lose its rounding."""
+        self.stored_wh = stored_wh
 
     def charge_limit_w(self) -> float:
         """The most DC power the BMS lets in now, >= 0; constant until `next_step_wh`."""

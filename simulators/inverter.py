@@ -11,42 +11,18 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import copysign, exp, inf, isfinite, log
 
 from simulators.battery import Lithium
+from simulators.cells.contract import Cells
+from simulators.converter import InverterParams
+
+__all__ = ["BatteryInverter", "InverterParams", "crossing_s"]
 
 SETTLED_W = 0.1
 """Closer to its target than this, an output has arrived; a tenth of what inverters resolve."""
 REST_W = 0.001
 """Below this an inverter is at rest."""
-
-
-@dataclass(frozen=True, slots=True)
-class InverterParams:
-    """A battery inverter: ratings at its AC terminals, share of the power each way that it passes on.
-
-    `standby_w` is drawn from the AC side while the output is 0. Raises ValueError for impossible numbers.
-    """
-
-    rated_charge_w: float
-    rated_discharge_w: float
-    charge_efficiency: float = 0.97
-    discharge_efficiency: float = 0.97
-    standby_w: float = 5.0
-    dead_time_s: float = 0.5
-    time_constant_s: float = 0.3
-    ramp_w_per_s: float = inf
-
-    def __post_init__(self) -> None:
-        for name in ("charge_efficiency", "discharge_efficiency"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name):g}; give a share above 0, at most 1")
-        for name in ("rated_charge_w", "rated_discharge_w", "standby_w", "dead_time_s", "time_constant_s"):
-            if not 0 <= getattr(self, name) < inf:
-                raise ValueError(f"{name} is {getattr(self, name):g}; give a number of at least 0")
-        if not self.ramp_w_per_s > 0:
-            raise ValueError(f"ramp_w_per_s is {self.ramp_w_per_s:g}; give a number above 0")
 
 
 def crossing_s(value: Callable[[float], float], length_s: float, start: float, end: float) -> float:
@@ -78,11 +54,14 @@ class BatteryInverter:
     __slots__ = (
         "_arrive_w",
         "_arrive_wh",
-        "_charge_gain",
-        "_discharge_gain",
+        "_charge_gains",
+        "_dc_part",
+        "_discharge_gains",
         "_expires_s",
         "_gain",
+        "_imposed_w",
         "_jumps",
+        "_least_s",
         "_now_s",
         "_orders",
         "_slope_w_per_s",
@@ -101,9 +80,7 @@ class BatteryInverter:
         "until_s",
     )
 
-    def __init__(
-        self, params: InverterParams, cells: Lithium, now_s: float = 0.0, speed: float = 1.0
-    ) -> None:
+    def __init__(self, params: InverterParams, cells: Cells, now_s: float = 0.0, speed: float = 1.0) -> None:
         """The cells' contents pass `speed` times as fast as orders, dead times and lags."""
         self.params = params
         self.cells = cells
@@ -114,30 +91,39 @@ class BatteryInverter:
         """True while `power_w` is on its way (it is `_u_w` then); False while it is constant."""
         self.power_w = 0.0
         self.until_s = inf
-        self._charge_gain = params.charge_efficiency * cells.params.charge_efficiency
-        self._discharge_gain = 1 / (params.discharge_efficiency * cells.params.discharge_efficiency)
+        self._charge_gains = self._discharge_gains = None
+        if isinstance(cells, Lithium):  # shares that hold at every power need no look-up
+            if params.charge_loss is None:
+                into = params.charge_efficiency
+                self._charge_gains = (into, into * cells.params.charge_efficiency)
+            if params.discharge_loss is None:
+                out = 1 / params.discharge_efficiency
+                self._discharge_gains = (out, out / cells.params.discharge_efficiency)
         self._time_constant_s = params.time_constant_s
         self._jumps = params.time_constant_s == 0 and params.ramp_w_per_s == inf
         self._wh_per_ws = speed / 3600
+        # Where gains are not exact a limit is met only nearly, so the way to it must not get ever shorter.
+        self._least_s = 0.0 if isinstance(cells, Lithium) else 0.05
         self._now_s = now_s
         self._orders: deque[tuple[float, float]] = deque()  # in flight: when it takes effect, output
         self._expires_s = inf
         self._u_w = 0.0  # what the converter would give if the BMS allowed everything
         self._target_w = 0.0
         self._slope_w_per_s = 0.0  # not 0: `_u_w` moves on a straight line, else as an exponential
+        self._dc_part = 0.0  # Wh at the battery's terminals for each Wh at the AC terminals
         self._gain = 0.0  # Wh stored for each Wh into the AC terminals
         self._arrive_w: float | None = None  # `_u_w` at `until_s`, free of rounding
         self._arrive_wh: float | None = None  # contents at `until_s`, free of rounding
+        self._imposed_w: float | None = None
         self._plan()
 
     def order(self, battery_discharge_w: float, expires_at_s: float) -> None:
         """Take an order now: what exceeds the rating is cut; at `expires_at_s` the own program is back."""
         if not isfinite(battery_discharge_w):
             raise ValueError(f"an order of {battery_discharge_w} W is no order")
-        rated_w = min(max(battery_discharge_w, -self.params.rated_charge_w), self.params.rated_discharge_w)
-        self.held_w = rated_w
+        self.held_w = self.params.taken_w(battery_discharge_w)
         self._expires_s = expires_at_s
-        self._heading(rated_w)
+        self._heading(self.held_w)
 
     def release(self) -> None:
         """Back to the own program, which begins after the dead time as any order does."""
@@ -145,17 +131,28 @@ class BatteryInverter:
         self._expires_s = inf
         self._heading(0.0)
 
+    def impose(self, power_w: float | None) -> None:
+        """Let the bus say what flows, as when forming a grid (or at 0: without one), whatever was ordered.
+
+        The caller keeps it between the limits at every event. None: the newest order counts again, and the
+        output goes there from where it is.
+        """
+        if power_w is None and self._imposed_w is None:
+            return
+        self._imposed_w = power_w
+        if power_w is not None:
+            self._u_w = self.power_w = power_w
+        self._plan()
+
     @property
     def max_charge_w(self) -> float:
         """The most it can take at the AC terminals now, >= 0."""
-        limit_w = self.cells.charge_limit_w() / self.params.charge_efficiency
-        return limit_w if limit_w < self.params.rated_charge_w else self.params.rated_charge_w
+        return self.params.most_charge_w(self.cells.charge_limit_w())
 
     @property
     def max_discharge_w(self) -> float:
         """The most it can give at the AC terminals now, >= 0."""
-        limit_w = self.cells.discharge_limit_w() * self.params.discharge_efficiency
-        return limit_w if limit_w < self.params.rated_discharge_w else self.params.rated_discharge_w
+        return self.params.most_discharge_w(self.cells.discharge_limit_w())
 
     def time_to_limit_s(self, marks_wh: Sequence[float] = ()) -> float:
         """Until full, empty, the next BMS step or mark, at the power the newest order leads to; inf if never.
@@ -163,21 +160,24 @@ class BatteryInverter:
         `marks_wh` ascend. Dead time and lag are left out: the true time is up to about their sum off.
         """
         heading_w = self._orders[-1][1] if self._orders else self._target_w
+        if self._imposed_w is not None:
+            heading_w = self._imposed_w
         power_w = min(max(heading_w, -self.max_charge_w), self.max_discharge_w)
         if abs(power_w) < REST_W:
             return inf
         stored_wh = self.cells.stored_wh
         if power_w < 0:
-            limit_wh, gain = self.cells.next_step_wh(), self._charge_gain
+            limit_wh = self.cells.next_step_wh()
             index = bisect_right(marks_wh, stored_wh)
             if index < len(marks_wh) and marks_wh[index] < limit_wh:
                 limit_wh = marks_wh[index]
         else:
-            limit_wh, gain = self.cells.empty_wh, self._discharge_gain
+            limit_wh = self.cells.empty_wh
             index = bisect_left(marks_wh, stored_wh)
             if index and marks_wh[index - 1] > limit_wh:
                 limit_wh = marks_wh[index - 1]
-        return (limit_wh - stored_wh) / (-power_w * gain * self._wh_per_ws)
+        gain = self._gains(power_w)[1]
+        return (limit_wh - stored_wh) / (-power_w * gain * self._wh_per_ws) if gain else inf
 
     def power_after_w(self, seconds: float) -> float:
         """The power so many seconds from now, up to `until_s`."""
@@ -188,7 +188,7 @@ class BatteryInverter:
         seconds = now_s - self._now_s
         self._now_s = now_s
         arrived = now_s >= self.until_s
-        if self._u_w == self._target_w:
+        if self._u_w == self._target_w or self._imposed_w is not None:
             energy_wh = self.power_w * seconds * self._wh_per_ws
         else:
             u_w = self._arrive_w if arrived and self._arrive_w is not None else self._u_after_w(seconds)
@@ -198,8 +198,7 @@ class BatteryInverter:
             else:
                 energy_wh = self.power_w * seconds * self._wh_per_ws
             self._u_w = u_w
-        stored_wh = -energy_wh * self._gain
-        self.cells.stored_wh += stored_wh
+        stored_wh = self.cells.take(energy_wh * self._dc_part, seconds * self._wh_per_ws)
         self.lost_wh -= energy_wh + stored_wh
         if energy_wh < 0:
             self.charged_wh -= energy_wh
@@ -207,7 +206,7 @@ class BatteryInverter:
             self.discharged_wh += energy_wh
         if arrived:
             if self._arrive_wh is not None:
-                self.cells.stored_wh = self._arrive_wh
+                self.cells.arrive(self._arrive_wh)
             self._plan()
         return energy_wh
 
@@ -241,6 +240,13 @@ class BatteryInverter:
         """Find the law that holds from now, and until when."""
         self._obey()
         self._arrive_w = self._arrive_wh = None
+        if self._imposed_w is not None:
+            self.moving = False
+            if self._imposed_w:
+                self._plan_flow(self._imposed_w)
+            else:
+                self._plan_rest()
+            return
         u_w, target_w = self._u_w, self._target_w
         # A limit is looked up only where the output is, or goes, to its side of 0.
         low_w = -self.max_charge_w if u_w < 0 or target_w < 0 else 0.0
@@ -254,16 +260,38 @@ class BatteryInverter:
         power_w = middle_w if self.moving else min(max(middle_w, low_w), high_w)
         if abs(power_w) < REST_W:
             self.moving = False
-            self._gain = 0.0
             self.power_w = 0.0 - self.params.standby_w
+            self._plan_rest()
             return
         self.power_w = self._u_w if self.moving else power_w
-        if power_w < 0:
-            self._gain = self._charge_gain
-            self._plan_limit(self.cells.next_step_wh())
-        else:
-            self._gain = self._discharge_gain
-            self._plan_limit(self.cells.empty_wh)
+        self._plan_flow(power_w)
+
+    def _plan_flow(self, power_w: float) -> None:
+        """Plan what the contents do at a power of this sign."""
+        self._dc_part, self._gain = self._gains(power_w)
+        self._plan_horizon(power_w * self._dc_part)
+        if self._gain:
+            self._plan_limit(self.cells.next_step_wh() if power_w < 0 else self.cells.empty_wh)
+
+    def _plan_rest(self) -> None:
+        self._dc_part = self._gain = 0.0
+        self._plan_horizon(0.0)
+
+    def _plan_horizon(self, dc_discharge_w: float) -> None:
+        """Look at the cells again before they have changed much."""
+        hours = self.cells.good_for_h(dc_discharge_w)
+        if hours < inf and self._now_s + hours / self._wh_per_ws < self.until_s:
+            self.until_s = self._now_s + hours / self._wh_per_ws
+            self._arrive_w = None
+
+    def _gains(self, power_w: float) -> tuple[float, float]:
+        """Wh at the battery's terminals, and in its content, for each Wh at the AC terminals."""
+        gains = self._charge_gains if power_w < 0 else self._discharge_gains
+        if gains is None:
+            dc_discharge_w = self.params.dc_discharge_w(power_w)
+            part = dc_discharge_w / power_w
+            gains = (part, part * self.cells.gain(dc_discharge_w))
+        return gains
 
     def _plan_way(self, low_w: float, high_w: float) -> float:
         """Choose line or exponential up to the next level at which the law changes; gives that level."""
@@ -305,6 +333,7 @@ class BatteryInverter:
             if end_wh * to_go_wh <= 0:
                 return
             seconds = crossing_s(beyond_wh, length_s, -to_go_wh, end_wh)
+        seconds = max(seconds, self._least_s)
         if self._now_s + seconds <= self.until_s:
             self.until_s = self._now_s + seconds
             self._arrive_wh = limit_wh

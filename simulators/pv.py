@@ -15,6 +15,7 @@ class PvInverter:
 
     __slots__ = (
         "_caps",
+        "_ceiling_w",
         "_dead_time_s",
         "_effective_cap_w",
         "_expires_s",
@@ -33,7 +34,7 @@ class PvInverter:
         self.cap_w: float | None = None
         self.until_s = inf
         self._dead_time_s = dead_time_s
-        self._effective_cap_w = inf
+        self._effective_cap_w = self._ceiling_w = inf
         self._caps: deque[tuple[float, float]] = deque()  # in flight: when it takes effect, cap
         self._expires_s = inf
 
@@ -70,6 +71,11 @@ class PvInverter:
         self._wait()
         self._give()
 
+    def throttle(self, ceiling_w: float) -> None:
+        """Give no more than this either: the bus cannot take more, or (at 0) there is none to feed."""
+        self._ceiling_w = ceiling_w
+        self._give()
+
     def _head_for(self, now_s: float, cap_w: float) -> None:
         newest_w = self._caps[-1][1] if self._caps else self._effective_cap_w
         if cap_w != newest_w:
@@ -81,5 +87,5 @@ class PvInverter:
         self.until_s = min(self._caps[0][0] if self._caps else inf, self._expires_s)
 
     def _give(self) -> None:
-        capped = self._effective_cap_w < self.available_w
-        self.power_w = self._effective_cap_w if capped else self.available_w
+        most_w = self._effective_cap_w if self._effective_cap_w < self._ceiling_w else self._ceiling_w
+        self.power_w = most_w if most_w < self.available_w else self.available_w

@@ -8,62 +8,20 @@ exponential, so a step of a second and a step of an hour cost and err the same. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import inf
 
-from drivers.device import BatteryReading, MeterReading, PvReading
-from drivers.simulated import BatteryPort, MeterPort, PvPort
-from simulators.battery import Lithium, LithiumParams
-from simulators.inverter import BatteryInverter, InverterParams, crossing_s
+from drivers.simulated import BatteryPort, PvPort
+from simulators.fuse import Fuse
+from simulators.grid import Grid, GridTraces
+from simulators.inverter import BatteryInverter, crossing_s
+from simulators.island import IslandParams, Supply, Transfer
+from simulators.meters import HouseMeter, MeterParams, SlowMeter
+from simulators.parts import BatteryUnit, Energies, PvUnit
+from simulators.ports import HouseBattery, HousePv
 from simulators.pv import PvInverter
 from simulators.traces import Trace
 
-NOMINAL_V = 230.0
-SOURCE_OHM = 0.25
-"""Resistance of mains and house lead, a phase: the reference impedance of IEC 60725 is 0.24 + j0.15 ohm."""
-BAND_V = 23.0
-"""Ten percent: what EN 50160 allows the voltage of a supply to be off."""
-FREQUENCY_HZ = 50.0
-CELL_TEMPERATURE_C = 25.0
-
-
-@dataclass(frozen=True, slots=True)
-class BatteryUnit:
-    """A battery with its inverter; `phase` 1 to 3, or None for an equal part on each."""
-
-    cells: LithiumParams
-    inverter: InverterParams
-    soc_pct: float = 50.0
-    phase: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PvUnit:
-    """A PV inverter and what the sun offers it, W; `phase` as for a battery."""
-
-    sun: Trace
-    rated_w: float
-    dead_time_s: float = 0.5
-    phase: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Energies:
-    """The books since the start, Wh, all >= 0; `charged_wh` and `discharged_wh` at the AC terminals.
-
-    import + pv + discharged = load + export + charged
-    stored = stored at the start + charged - discharged - lost
-    """
-
-    load_wh: float
-    pv_wh: float
-    curtailed_wh: float
-    import_wh: float
-    export_wh: float
-    charged_wh: float
-    discharged_wh: float
-    lost_wh: float
-    stored_wh: float
+__all__ = ["BatteryUnit", "Energies", "House", "PvUnit"]
 
 
 class House:
@@ -85,6 +43,9 @@ class House:
         speed: float = 1.0,
         begin_s: float = 0.0,
         trace_begin_s: float = 0.0,
+        island: IslandParams | None = None,
+        grid: GridTraces | None = None,
+        fuse_a: float | None = None,
     ) -> None:
         if phases not in (1, 3):
             raise ValueError(f"phases is {phases}; give 1 or 3")
@@ -94,11 +55,13 @@ class House:
         self.speed = speed
         self.now_s = begin_s
         self.batteries = tuple(
-            BatteryInverter(unit.inverter, Lithium(unit.cells, unit.soc_pct), begin_s, speed)
-            for unit in batteries
+            BatteryInverter(unit.inverter, unit.cells.new(unit.soc_pct), begin_s, speed) for unit in batteries
         )
         self.pvs = tuple(PvInverter(unit.rated_w, unit.dead_time_s) for unit in pvs)
         self.begin_s = begin_s
+        self.grid = Grid()
+        formers = [one for one, unit in zip(self.batteries, batteries, strict=True) if unit.forms_grid]
+        self._transfer = Transfer(island or IslandParams(), self.grid, self.batteries, formers, self.pvs)
         self._trace_begin_s = trace_begin_s
         self._load = load
         self._wanted_w = self._shed_w = 0.0
@@ -109,7 +72,14 @@ class House:
         phases_named = (load_phase, *(unit.phase for unit in batteries), *(unit.phase for unit in pvs))
         self._is_even = all(phase is None for phase in phases_named)
         self.import_wh = self.export_wh = self._load_wh = self._pv_wh = self.available_wh = 0.0
+        self._unserved_wh = 0.0
+        self._phases_wh = [0.0] * phases  # imported minus exported by each, kept while they differ
+        self._meters: list[SlowMeter] = []
+        self._sample_s = inf  # when the first of them measures next
         self.load_w = self.pv_generation_w = self.available_w = 0.0
+        self._grid_traces = grid
+        self.fuse = None if fuse_a is None else Fuse(fuse_a, phases)
+        self._grid_edge_s = inf if grid is None else trace_begin_s
         self._load_edge_s = trace_begin_s  # the traces' next edges, in their own time
         self._sun_edges_s = [trace_begin_s] * len(pvs)
         self._trace_edge_s = trace_begin_s  # the first of them
@@ -125,17 +95,26 @@ class House:
             raise ValueError(f"the house is at {self.now_s} s and cannot go back to {now_s} s")
         while self.now_s < now_s:
             until_s = self._change_s if self._change_s < now_s else now_s
+            if self._sample_s < until_s:
+                until_s = self._sample_s
             moving = False
             for battery in self.batteries:
                 if battery.until_s < until_s:
                     until_s = battery.until_s
                 if battery.moving:
                     moving = True
-            self._move_to(self._grid_turns_s(until_s) if moving else until_s)
+            if moving:
+                until_s = self._grid_turns_s(until_s)
+            if self.fuse is None or not self._transfer.connected:
+                self._move_to(until_s)
+            else:
+                self._move_through(self.fuse, until_s, moving)
 
     @property
     def pcc_import_w(self) -> float:
         """The true power from the grid now; negative while exporting."""
+        if not self._transfer.connected:
+            return 0.0
         import_w = self.load_w - self.pv_generation_w
         for battery in self.batteries:
             import_w -= battery.power_w
@@ -145,6 +124,7 @@ class House:
     def energies(self) -> Energies:
         return Energies(
             load_wh=self._load_wh,
+            unserved_wh=self._unserved_wh,
             pv_wh=self._pv_wh,
             curtailed_wh=self.available_wh - self._pv_wh,
             import_wh=self.import_wh,
@@ -166,15 +146,20 @@ class House:
             soonest_s = min(soonest_s, battery.time_to_limit_s(marks_wh[index] if marks_wh else ()))
         return soonest_s
 
-    def meter(self) -> MeterPort:
-        """The meter at the PCC."""
-        return _Meter(self)
+    def meter(self, params: MeterParams | None = None) -> HouseMeter:
+        """A meter at the PCC: one that shows the truth, or one with these weaknesses."""
+        return HouseMeter(self) if params is None else SlowMeter(self, params)
+
+    def sampled_by(self, meter: SlowMeter) -> None:
+        """Stop at each of this meter's instants from now on."""
+        self._meters.append(meter)
+        self._sample_s = min(self._sample_s, meter.next_s)
 
     def battery(self, index: int) -> BatteryPort:
-        return _Battery(self, self.batteries[index])
+        return HouseBattery(self, self.batteries[index])
 
     def pv(self, index: int) -> PvPort:
-        return _Pv(self, self.pvs[index])
+        return HousePv(self, self.pvs[index])
 
     def cap(self, pv: PvInverter, pv_cap_w: float | None, expires_at_s: float) -> None:
         """Curtail a PV inverter of this house now, or lift its cap with None."""
@@ -184,16 +169,52 @@ class House:
             pv.release(self.now_s)
         else:
             pv.cap(self.now_s, pv_cap_w, expires_at_s)
-        self._sum_pv()
+        self._settle()
 
     def shed(self, more_w: float) -> None:
         """Take this much more out of the load now; a negative number gives it back."""
         self._shed_w += more_w
-        self.load_w = max(0.0, self._wanted_w - self._shed_w)
+        self._settle()
+
+    def set_grid(
+        self,
+        *,
+        present: bool | None = None,
+        frequency_hz: float | None = None,
+        voltage_v: float | None = None,
+    ) -> None:
+        """Let the grid go, come back, or change its frequency or no-load voltage, now.
+
+        It does not come back behind a main fuse that has blown; `replace_fuse` lets it.
+        """
+        was_present = self.grid.present
+        blown = self.fuse is not None and self.fuse.blown
+        self.grid.change(present, frequency_hz, voltage_v, blown)
+        if was_present and not self.grid.present:
+            self._transfer.grid_went(self.now_s)
+        elif self.grid.present and not was_present:
+            self._transfer.grid_came(self.now_s)
+        self._settle()
+
+    def replace_fuse(self) -> None:
+        """Put new links into the main fuse, now."""
+        if self.fuse is not None:
+            self.fuse.replace()
+            self.set_grid()
+
+    @property
+    def supply(self) -> Supply:
+        """Where the house has its power from now."""
+        return self._transfer.supply
+
+    @property
+    def demand_w(self) -> float:
+        """What the loads want that are not shed."""
+        return max(0.0, self._wanted_w - self._shed_w) if self._shed_w else self._wanted_w
 
     def phase_import_w(self) -> tuple[float, ...]:
         """The true power from the grid on each phase now."""
-        if self._is_even:
+        if self._is_even or not self._transfer.connected:
             return (self.pcc_import_w / self.phases,) * self.phases
         totals_w = [self.load_w * share for share in self._load_shares]
         for unit, shares in zip(self.pvs, self._pv_shares, strict=True):
@@ -202,6 +223,12 @@ class House:
             totals_w = [w - battery.power_w * share for w, share in zip(totals_w, shares, strict=True)]
         return tuple(totals_w)
 
+    def phase_wh(self) -> tuple[float, ...]:
+        """What each phase has imported minus exported since the start."""
+        if self._is_even:
+            return ((self.import_wh - self.export_wh) / self.phases,) * self.phases
+        return tuple(self._phases_wh)
+
     def _shares(self, phase: int | None) -> tuple[float, ...]:
         if phase is not None and not 1 <= phase <= self.phases:
             raise ValueError(f"phase is {phase}; the house has phases 1 to {self.phases}")
@@ -209,14 +236,35 @@ class House:
             return (1 / self.phases,) * self.phases
         return tuple(float(number == phase) for number in range(1, self.phases + 1))
 
+    def _move_through(self, fuse: Fuse, until_s: float, moving: bool) -> None:
+        """Move on the grid up to an instant, or up to the end of the fuse."""
+        grid = self.grid
+        currents_a = [abs(w) / grid.phase_voltage_v(w) for w in self.phase_import_w()]
+        melts_s = fuse.melts_in_s(currents_a)
+        if melts_s < inf:
+            # While an inverter is on its way the current is not that of the start for long.
+            most_s = min(melts_s, 0.1) if moving else melts_s
+            until_s = min(until_s, max(self.now_s + most_s, self.now_s + 1e-3))
+        began_s = self.now_s
+        self._move_to(until_s)
+        fuse.carry(currents_a, until_s - began_s)
+        if fuse.blown:
+            self.set_grid()
+
     def _move_to(self, until_s: float) -> None:
         """Move to an instant up to which every law holds and the grid's power keeps its sign."""
         hours = (until_s - self.now_s) * self.speed / 3600
         load_wh = self.load_w * hours
         pv_wh = self.pv_generation_w * hours
         import_wh = load_wh - pv_wh
-        for battery in self.batteries:
-            import_wh -= battery.move_to(until_s)
+        if self._is_even:
+            for battery in self.batteries:
+                import_wh -= battery.move_to(until_s)
+        else:
+            import_wh -= self._move_phases(until_s, hours, load_wh)
+        if not self._transfer.connected:
+            self._unserved_wh += (self.demand_w - self.load_w) * hours
+            import_wh = 0.0  # what is left of it is rounding
         self._load_wh += load_wh
         self._pv_wh += pv_wh
         self.available_wh += self.available_w * hours
@@ -231,7 +279,36 @@ class House:
             if until_s >= self._edge_s:
                 self._follow_traces()
             else:
-                self._sum_pv()
+                self._settle()
+        elif self._transfer.supply is Supply.ISLAND:
+            self._settle()
+        if until_s >= self._sample_s:
+            self._sample(until_s)
+
+    def _move_phases(self, until_s: float, hours: float, load_wh: float) -> float:
+        """Move the batteries and count each phase by itself; gives what the batteries discharged, Wh."""
+        phases_wh = [load_wh * share for share in self._load_shares]
+        for pv, shares in zip(self.pvs, self._pv_shares, strict=True):
+            for phase, share in enumerate(shares):
+                phases_wh[phase] -= pv.power_w * hours * share
+        discharged_wh = 0.0
+        for battery, shares in zip(self.batteries, self._battery_shares, strict=True):
+            energy_wh = battery.move_to(until_s)
+            discharged_wh += energy_wh
+            for phase, share in enumerate(shares):
+                phases_wh[phase] -= energy_wh * share
+        if self._transfer.connected:
+            for phase, energy_wh in enumerate(phases_wh):
+                self._phases_wh[phase] += energy_wh
+        return discharged_wh
+
+    def _sample(self, now_s: float) -> None:
+        self._sample_s = inf
+        for meter in self._meters:
+            if meter.next_s <= now_s:
+                meter.sample(now_s)
+            if meter.next_s < self._sample_s:
+                self._sample_s = meter.next_s
 
     def _grid_turns_s(self, until_s: float) -> float:
         """The instant up to `until_s` where import turns to export or back; `until_s` if it does not.
@@ -261,9 +338,8 @@ class House:
         edge_s = self._trace_edge_s
         if self._load_edge_s <= edge_s:
             self._wanted_w = self._load.at(edge_s)
-            self.load_w = max(0.0, self._wanted_w - self._shed_w) if self._shed_w else self._wanted_w
             self._load_edge_s = self._load.next_edge_s(edge_s)
-        next_edge_s = self._load_edge_s
+        next_edge_s = min(self._load_edge_s, self._grid_edge_s)
         for index, sun in enumerate(self._suns):
             if self._sun_edges_s[index] <= edge_s:
                 self.pvs[index].shine(sun.at(edge_s))
@@ -272,12 +348,26 @@ class House:
                 next_edge_s = self._sun_edges_s[index]
         self._trace_edge_s = next_edge_s
         self._edge_s = self.begin_s + (next_edge_s - self._trace_begin_s) / self.speed
-        self._sum_pv()
+        if self._grid_traces is not None and self._grid_edge_s <= edge_s:
+            self._grid_edge_s = self._grid_traces.next_edge_s(edge_s)
+            self._follow_grid(self._grid_traces, edge_s)
+        self._settle()
 
-    def _sum_pv(self) -> None:
-        """Take over what the PV inverters give and when that next changes."""
+    def _follow_grid(self, traces: GridTraces, edge_s: float) -> None:
+        self.set_grid(
+            present=None if traces.present is None else traces.present.at(edge_s) > 0,
+            frequency_hz=None if traces.frequency_hz is None else traces.frequency_hz.at(edge_s),
+            voltage_v=None if traces.voltage_v is None else traces.voltage_v.at(edge_s),
+        )
+
+    def _settle(self) -> None:
+        """Take over what loads and PV do from now on, and when that next changes by itself."""
+        transfer, demand_w = self._transfer, self.demand_w
+        if transfer.supply is not Supply.GRID:
+            transfer.settle(self.now_s, demand_w)
+        self.load_w = 0.0 if transfer.supply is Supply.DARK else demand_w
         self.pv_generation_w = self.available_w = 0.0
-        self._change_s = self._edge_s
+        self._change_s = self._edge_s if self._edge_s < transfer.turn_s else transfer.turn_s
         for pv in self.pvs:
             self.pv_generation_w += pv.power_w
             self.available_w += pv.available_w
@@ -291,83 +381,3 @@ def _total(values: Iterable[float]) -> float:
     for value in values:
         total += value
     return total
-
-
-def _voltage_v(phase_import_w: float) -> float:
-    """What a phase has left at this power; a connection for more is stiffer, and stays inside the band."""
-    drop_v = SOURCE_OHM * phase_import_w / NOMINAL_V
-    return NOMINAL_V - max(-BAND_V, min(BAND_V, drop_v))
-
-
-class _Meter:
-    def __init__(self, house: House) -> None:
-        self._house = house
-
-    def reading(self, now_s: float) -> MeterReading:
-        house = self._house
-        house.advance(now_s)
-        phase_import_w = house.phase_import_w()
-        voltages_v = tuple([_voltage_v(power_w) for power_w in phase_import_w])
-        return MeterReading(
-            taken_at_s=now_s,
-            pcc_import_w=house.pcc_import_w,
-            phase_import_w=phase_import_w,
-            phase_voltage_v=voltages_v,
-            phase_current_a=tuple([abs(w) / v for w, v in zip(phase_import_w, voltages_v, strict=True)]),
-            frequency_hz=FREQUENCY_HZ,
-            import_wh=house.import_wh,
-            export_wh=house.export_wh,
-        )
-
-
-class _Battery:
-    def __init__(self, house: House, unit: BatteryInverter) -> None:
-        self._house = house
-        self._unit = unit
-
-    def reading(self, now_s: float) -> BatteryReading:
-        self._house.advance(now_s)
-        unit = self._unit
-        return BatteryReading(
-            taken_at_s=now_s,
-            battery_discharge_w=unit.power_w,
-            soc_pct=unit.cells.soc_pct,
-            max_discharge_w=unit.max_discharge_w,
-            max_charge_w=unit.max_charge_w,
-            capacity_wh=unit.cells.params.capacity_wh,
-            temperature_c=CELL_TEMPERATURE_C,
-            grid_present=True,
-            fault=False,
-            setpoint_w=unit.held_w,
-        )
-
-    def order(self, now_s: float, battery_discharge_w: float, expires_at_s: float) -> None:
-        self._house.advance(now_s)
-        self._unit.order(battery_discharge_w, expires_at_s)
-
-    def release(self, now_s: float) -> None:
-        self._house.advance(now_s)
-        self._unit.release()
-
-
-class _Pv:
-    def __init__(self, house: House, unit: PvInverter) -> None:
-        self._house = house
-        self._unit = unit
-
-    def reading(self, now_s: float) -> PvReading:
-        self._house.advance(now_s)
-        return PvReading(
-            taken_at_s=now_s,
-            pv_generation_w=self._unit.power_w,
-            rated_w=self._unit.rated_w,
-            cap_w=self._unit.cap_w,
-        )
-
-    def cap(self, now_s: float, pv_cap_w: float, expires_at_s: float) -> None:
-        self._house.advance(now_s)
-        self._house.cap(self._unit, pv_cap_w, expires_at_s)
-
-    def release(self, now_s: float) -> None:
-        self._house.advance(now_s)
-        self._house.cap(self._unit, None, inf)

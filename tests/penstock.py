@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,15 +60,24 @@ def free_ports(number: int) -> list[int]:
             probe.close()
 
 
-def wait_for_port(port: int) -> None:
-    """Until something listens there; TimeoutError when nothing does."""
+def wait_until(true: Callable[[], bool], what: str = "it") -> None:
+    """Until this is so; TimeoutError when it never is."""
     until_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < until_s:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if true():
+            return
         time.sleep(0.02)
-    raise TimeoutError(f"nothing listens on port {port}")
+    raise TimeoutError(f"{what} did not happen within {PATIENCE_S:g} s")
+
+
+def wait_for_port(port: int) -> None:
+    """Until something listens there; TimeoutError when nothing does."""
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(listens, f"listening on port {port}")
 
 
 def site_file(folder: Path, ports: list[int], broker: str) -> Path:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from controller.dispatch.care import CareState
 from controller.dispatch.demand import DemandState
 from controller.dispatch.islanding import IslandState
@@ -11,9 +9,11 @@ from controller.dispatch.limits import Latches
 from controller.dispatch.modes import Mode
 from controller.dispatch.plausible import NO_DOUBT, Doubt
 from controller.dispatch.response import NOTHING_HEARD, Response
+from controller.dispatch.soc import Charges
+from drivers.fact import fact
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Memory:
     """All that the controller remembers from one cycle to the next.
 
@@ -38,9 +38,10 @@ class Memory:
     demand: DemandState | None = None
     care: tuple[CareState, ...] = ()
     island: IslandState | None = None
+    charges: Charges = ()
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Heard:
     """What one snapshot leaves to be remembered in every mode."""
 
@@ -49,16 +50,17 @@ class Heard:
     response: Response
     doubt: Doubt
     island: IslandState | None
+    charges: Charges
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Decision:
     """What the devices shall do now, and why.
 
     `battery_setpoints_w` and `pv_caps_w` follow the order of the config. A battery setpoint of None
     means: release it to its own program; a PV cap of None: no cap. `loads_closed` is for the switches.
     `limited_w` is what the limit named by `limited_by` took from `wanted_w`; `missing` says which reading
-    was lost, or which fault latched; `note` what care or a question to the meter added.
+    was lost, or which fault latched; `note` what care, a question to the meter or a SoC in doubt added.
     """
 
     mode: Mode

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 
 from controller.dispatch.limits import INFINITE_W, Range
 from controller.dispatch.orders import LocalTime
 from controller.dispatch.settings import DemandSettings, DispatchConfig
 from controller.dispatch.site import Site
+from drivers.fact import fact
 
 SPENT_SHARE = 0.99
 """Of what a window may have, this much is spent. The rest is for load steps that the battery follows late
@@ -21,7 +21,7 @@ WATCHED_GAP_S = 60.0
 """After a longer gap the window's energy is a guess, and a guess never raises the month's peak."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class DemandState:
     """What was counted so far.
 

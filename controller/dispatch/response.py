@@ -10,10 +10,11 @@ inside it has not changed. Measured battery power is used, never the profile's i
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from controller.dispatch.settings import MeterSettings
 from drivers.device import MeterReading
+from drivers.fact import fact
 
 USUAL_PERIOD_S = 0.2
 """How often a meter is taken to have a new value when neither profile nor behaviour says otherwise."""
@@ -41,7 +42,7 @@ CALM_S = 120.0
 Samples = tuple[tuple[float, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Response:
     """What is remembered between readings.
 

@@ -31,6 +31,7 @@ from controller.dispatch.policies import wish
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.share import share
 from controller.dispatch.site import Site
+from controller.dispatch.soc import Charges, doubts
 
 SOFT_START_PER_S = 0.1
 """After a restricted mode power comes back at this part of the rating a second (fault class R2)."""
@@ -45,7 +46,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     island = on_grid(config, heard.island, site.now_s) if config.loads else heard.island
     demand = None if config.demand is None else update(config, memory.demand, site)
     care_states, care_wishes = care(config, memory.care, site)
-    latches = _latches(config, memory, site, care_wishes)
+    latches = _latches(config, memory, site, care_wishes, heard.charges)
     rated_w = total([one.max_charge_w + one.max_discharge_w for one in site.batteries]) / 2.0
     wanted_w, policy, note = _wanted(config, site, heard, care_wishes, rated_w)
     limited, rooms, preferred = _within_limits(config, site, latches, demand, wanted_w)
@@ -54,6 +55,9 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     power_w = _economical(config, memory, limited)
     setpoints_w = _shared(config, memory, site, power_w, limited.reach, preferred, rooms)
     setpoint_w = total(setpoints_w)
+    doubted = doubts(config.batteries, heard.charges)
+    if doubted:
+        note = f"{note}; {doubted}" if note else doubted
     if abs(setpoint_w - power_w) > 1e-6 and not limited.limited_by:
         limited.limited_by = "min_power"
     orders = site.orders
@@ -77,6 +81,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         demand,
         care_states,
         island,
+        heard.charges,
     )
     return after, Decision(
         Mode.RUNNING,
@@ -88,7 +93,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         limited.limited_by,
         wanted_w - setpoint_w if limited.limited_by else 0.0,
         "",
-        config.policy.reserve_pct,
+        _reserve_pct(config, site),
         note,
         loads_closed(config, island) if config.loads else (),
         None if demand is None else peak_forecast_w(config, demand, site),
@@ -172,13 +177,10 @@ def _together(rooms: Rooms) -> Range:
 
 
 def _latches(
-    config: DispatchConfig, memory: Memory, site: Site, wishes: tuple[CareWish, ...]
+    config: DispatchConfig, memory: Memory, site: Site, wishes: tuple[CareWish, ...], charges: Charges
 ) -> tuple[Latches, ...]:
     before = memory.latches or (NO_LATCHES,) * len(config.batteries)
-    reserve_pct = config.policy.reserve_pct
-    raised_pct = in_force(site.orders.reserve_pct, site.now_s)
-    if raised_pct is not None and raised_pct > reserve_pct:
-        reserve_pct = raised_pct
+    reserve_pct = _reserve_pct(config, site)
     after = before
     for battery in site.batteries:
         index = battery.index
@@ -187,9 +189,19 @@ def _latches(
         # While it absorbs, the charger ends the charge by tapering, not the ceiling.
         ceiling_pct = INFINITE_W if wishes and wishes[index].absorbing else settings.max_soc_pct
         one = latch(before[index], battery.soc_pct, floor_pct, ceiling_pct, reserve_pct)
+        charge = charges[index]
+        if charge is not None and charge.doubted_since_s is not None and charge.higher_pct >= ceiling_pct:
+            one = Latches(one.empty, True, one.at_reserve)
         if one is not after[index]:
             after = (*after[:index], one, *after[index + 1 :])
     return after
+
+
+def _reserve_pct(config: DispatchConfig, site: Site) -> float:
+    """The site file's reserve, or the one that was ordered if it is higher."""
+    reserve_pct = config.policy.reserve_pct
+    raised_pct = in_force(site.orders.reserve_pct, site.now_s)
+    return raised_pct if raised_pct is not None and raised_pct > reserve_pct else reserve_pct
 
 
 def _rating_name(limited: _Limited, latches: tuple[Latches, ...], site: Site) -> str:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from controller.dispatch.orders import NO_ORDERS, LocalTime, Orders, Plan, Prices
 from drivers.device import BatteryReading, MeterReading, PvReading, SwitchReading
+from drivers.fact import fact
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Snapshot:
     """The newest readings and orders at one instant; tuples follow the order of the config.
 
@@ -32,7 +33,7 @@ class Snapshot:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class BatterySite:
     """One battery that answered: what it does and what its device allows now (both limits >= 0)."""
 
@@ -44,7 +45,7 @@ class BatterySite:
     temperature_c: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Site:
     """Fresh readings of one site, brought to the meter's own instant.
 

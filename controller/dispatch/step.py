@@ -11,6 +11,7 @@ from controller.dispatch.observe import observe
 from controller.dispatch.running import run
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Missing, Site, Snapshot
+from controller.dispatch.soc import believed, follow_soc
 
 _RESTRICTED = frozenset({Mode.STARTING, Mode.SAFE, Mode.FAULT})
 _HANDED_BACK = frozenset({Mode.ISLANDED, Mode.STOPPED})
@@ -18,13 +19,15 @@ _HANDED_BACK = frozenset({Mode.ISLANDED, Mode.STOPPED})
 
 def step(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[Memory, Decision]:
     """The next memory and the decision; the same arguments always give the same answer."""
+    charges = follow_soc(config.batteries, memory.charges, snapshot)
+    snapshot = believed(snapshot, charges)
     observed, response, doubt = observe(config, memory.response, memory.doubt, snapshot)
     lost = islanding.grid_lost(config, snapshot)
     island = islanding.follow_grid(config, memory.island, lost, snapshot.now_s)
     islanded = island is not None and island.islanded_since_s is not None
     signal, fresh_since_s, fresh_at_s = _signal(config, memory, snapshot, observed, islanded)
     mode = NEXT_MODE[memory.mode, signal]
-    heard = Heard(fresh_since_s, fresh_at_s, response, doubt, island)
+    heard = Heard(fresh_since_s, fresh_at_s, response, doubt, island, charges)
     if mode is Mode.RUNNING and isinstance(observed, Site):
         return run(config, memory, observed, heard)
     if mode is Mode.HOLDING:
@@ -92,6 +95,7 @@ def _hold(
         memory.demand,
         memory.care,
         heard.island,
+        heard.charges,
     )
     return after, decision
 
@@ -118,7 +122,7 @@ def _rest(
     missing = "" if mode is Mode.STOPPED else snapshot.fault if mode is Mode.FAULT else _why(observed)
     decision = Decision(
         mode,
-        config.policy.name,
+        snapshot.orders.policy or config.policy.name,
         0.0,
         0.0,
         setpoints_w,
@@ -141,6 +145,7 @@ def _rest(
         demand=memory.demand,
         care=memory.care,
         island=island,
+        charges=heard.charges,
     )
     return after, decision
 

@@ -4,34 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import tempfile
 from dataclasses import replace
 from importlib.resources import as_file, files
+from pathlib import Path
 
 from rich.console import Console
 
 from controller.config import Config, DeviceEntry, load_config
-from controller.lab.emulate import emulated
+from controller.lab.emulate import built, emulated
+from controller.lab.inject import injector
+from controller.lab.live import injectable
+from controller.lab.rehearsal import day_ahead, house_clock, lived
 from controller.lab.view import View
+from controller.planner_beside import Rehearsal
 from controller.supervisor import run_site
 from drivers.address import Address, parse_connection
+
+LONGEST_GAP_S = 5.0
+"""A reading stands for so long at most, in real time."""
 
 
 async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
     """Run until Ctrl-C or for `seconds`; RunError when a port cannot be had."""
-    config = _demo_config(mqtt_port)
-    stop = asyncio.Event()
-    console = Console()
-    async with emulated(config, speed) as house:
-        view = View(console, config, house)
-        if seconds is not None:
-            asyncio.get_running_loop().call_later(seconds, stop.set)
-        with view:
-            await run_site(config, (view.show,), stop)
-    view.summary()
+    with tempfile.TemporaryDirectory(prefix="penstock-demo-") as folder:
+        config = _demo_config(mqtt_port, Path(folder))
+        stop = asyncio.Event()
+        console = Console()
+        stage = built(config, speed)
+        async with emulated(stage), injectable(config.site, stage.board):
+            view = View(console, config, stage.house)
+            if seconds is not None:
+                asyncio.get_running_loop().call_later(seconds, stop.set)
+            with view:
+                played = Rehearsal(
+                    house_clock(config, stage.house),
+                    lived(config, config.planning.history_s),
+                    LONGEST_GAP_S * speed,
+                    day_ahead(config),
+                    view.plan,
+                )
+                await run_site(config, (view.show,), stop, played, injector(stage))
+        view.summary()
 
 
-def _demo_config(mqtt_port: int) -> Config:
-    """The demo's site file, on free ports when its own are taken."""
+def _demo_config(mqtt_port: int, folder: Path) -> Config:
+    """The demo's site file, on free ports when its own are taken, with its state in `folder`."""
     with as_file(files("controller.lab") / "demo.toml") as path:
         config = load_config(path)
     assert config.mqtt is not None, "the demo's site file has a broker"
@@ -41,6 +59,7 @@ def _demo_config(mqtt_port: int) -> Config:
         batteries=tuple(_on_free_port(entry) for entry in config.batteries),
         pvs=tuple(_on_free_port(entry) for entry in config.pvs),
         mqtt=replace(config.mqtt, port=_free_port(mqtt_port)),
+        state=replace(config.state, folder=folder),
     )
 
 

@@ -6,76 +6,125 @@ import asyncio
 import errno
 import logging
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Container
+from contextlib import asynccontextmanager, suppress
 
 from controller.config import Config, DeviceEntry, SwitchEntry
 from controller.errors import RunError
-from controller.lab.house import build_house, resolution_s, synthetic
-from drivers.address import SerialAddress, parse_connection
-from drivers.wire import Server, Unit, serve
-from simulators.emulator import EmulatedUnit, Rating, emulated_unit, emulated_units
+from controller.lab.house import resolution_s, synthetic
+from controller.lab.lines import laid
+from controller.lab.live import injectable
+from controller.lab.stage import Stage
+from drivers.address import Address, SerialAddress, TlsAddress, parse_connection
+from drivers.tls import server_context
+from drivers.wire import Manners, Server, Unit, serve
+from simulators.emulator import EmulatedUnit, Port, Rating, emulated_unit
+from simulators.faults import Active
+from simulators.faults.link import FaultyLink, FaultyServer
+from simulators.faults.registers import FaultyUnit
 from simulators.relays import EmulatedRelays, SharedUnit, SwitchedLoad
-from simulators.site import House
 
 log = logging.getLogger("penstock")
 
 
-@asynccontextmanager
-async def emulated(config: Config, speed: float | None = None) -> AsyncIterator[House]:
-    """The site's devices listening on their addresses; RunError when one cannot be bound."""
+def built(config: Config, speed: float | None = None) -> Stage:
+    """The plant that `[simulation]` describes, beginning now."""
     speed = config.simulation.speed if speed is None else speed
     traces = synthetic(config, resolution_s(speed))
-    house = build_house(
+    return Stage(
         config,
         traces.load,
         traces.pv,
         config.simulation.pv_peak_w,
+        wired=True,
         speed=speed,
         begin_s=asyncio.get_running_loop().time(),
         trace_begin_s=config.simulation.start_hour * 3600.0,
     )
+
+
+@asynccontextmanager
+async def emulated(stage: Stage, real: Container[str] = ()) -> AsyncIterator[None]:
+    """The site's devices listening on their addresses, but for those (by id) that are real.
+
+    RunError when one cannot be bound.
+    """
+    behind = _units(stage, real)
     servers: list[Server] = []
-    try:
-        for connection, units in _units(config, house).items():
-            servers.append(await _listen(connection, units))
-        yield house
-    finally:
-        for server in servers:
-            await server.stop()
+    keeping = asyncio.create_task(stage.keep(), name="plant")
+    with laid(behind) as places:
+        try:
+            for connection, (units, link) in behind.items():
+                manners = _manners(stage.config, connection)
+                servers.append(await _listen(places[connection], units, link, manners))
+            yield
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
+            for server in servers:
+                await server.stop()
 
 
-def _units(config: Config, house: House) -> dict[str, dict[int, Unit]]:
-    """Emulated units by connection and unit id."""
+def _units(stage: Stage, real: Container[str]) -> dict[str, tuple[dict[int, Unit], FaultyLink]]:
+    """Emulated units by connection and unit id, and the faults of their links."""
     found: dict[str, dict[int, Unit]] = {}
+    actives: dict[str, list[tuple[frozenset[int] | None, Active]]] = {}
+    config, board = stage.config, stage.board
 
-    def add(entry: DeviceEntry, device: Unit) -> None:
+    def add(entry: DeviceEntry, parts: dict[int, Unit]) -> None:
         units = found.setdefault(entry.connection, {})
-        parts = (
-            emulated_units(entry.unit, device) if isinstance(device, EmulatedUnit) else {entry.unit: device}
-        )
         for unit_id, unit in parts.items():
             units[unit_id] = SharedUnit(units[unit_id], unit) if unit_id in units else unit
+        actives.setdefault(entry.connection, []).append((frozenset(parts), board.active(entry.id)))
 
-    add(config.meter, emulated_unit(config.meter.profile, house.meter(), serial=config.meter.id))
-    for index, entry in enumerate(config.batteries):
-        params = house.batteries[index].params
-        rating = Rating(params.rated_charge_w, params.rated_discharge_w)
-        add(entry, emulated_unit(entry.profile, house.battery(index), serial=entry.id, rating=rating))
-    for index, entry in enumerate(config.pvs):
-        add(entry, emulated_unit(entry.profile, house.pv(index), serial=entry.id))
-    modules: dict[tuple[str, int], list[SwitchEntry]] = {}
-    for switch in config.switches:
-        modules.setdefault((switch.device.connection, switch.device.unit), []).append(switch)
+    def device(entry: DeviceEntry, port: Port, rating: Rating | None = None) -> None:
+        if entry.id in real:
+            return
+
+        def make(serial: str | None) -> EmulatedUnit:
+            return emulated_unit(entry.profile, port, serial=serial or entry.id, rating=rating)
+
+        add(entry, FaultyUnit(make, board.active(entry.id)).parts(entry.unit))
+
+    device(config.meter, stage.meter)
+    for entry, battery, inverter in zip(
+        config.batteries, stage.batteries, stage.house.batteries, strict=True
+    ):
+        params = inverter.params
+        device(entry, battery, Rating(params.rated_charge_w, params.rated_discharge_w))
+    for entry, pv in zip(config.pvs, stage.pvs, strict=True):
+        device(entry, pv)
+    modules: dict[tuple[str, int], list[tuple[SwitchEntry, SwitchedLoad]]] = {}
+    for switch, load in zip(config.switches, stage.loads, strict=True):
+        if switch.device.id not in real:
+            modules.setdefault((switch.device.connection, switch.device.unit), []).append((switch, load))
     for switches in modules.values():
-        loads = {one.channel: SwitchedLoad(house, one.sheds_w) for one in switches}
-        add(switches[0].device, EmulatedRelays(switches[0].device.profile, loads))
-    return found
+        first = switches[0][0].device
+        relays = EmulatedRelays(first.profile, {one.channel: load for one, load in switches})
+        add(first, {first.unit: relays})
+    return {connection: (units, FaultyLink(actives[connection])) for connection, units in found.items()}
 
 
-async def _listen(connection: str, units: dict[int, Unit]) -> Server:
+def _manners(config: Config, connection: str) -> Manners:
+    """Those of the strictest of the devices behind one connection."""
+    behind = [one.profile.transport for one in config.devices if one.connection == connection]
+    limits = [one.max_clients for one in behind if one.max_clients is not None]
+    silent = any(one.missing_unit == "silent" for one in behind)
+    deaf_ms = max((one.connect_delay_ms for one in behind), default=0)
+    return Manners(min(limits, default=None), "silent" if silent else "gateway", deaf_ms / 1000.0)
+
+
+async def _listen(connection: str, units: dict[int, Unit], link: FaultyLink, manners: Manners) -> Server:
+    address = parse_connection(connection)
     try:
-        server = await serve(connection, units)
+        if isinstance(address, Address | TlsAddress):
+            faulty = FaultyServer(units, link, manners)
+            tls = server_context(address) if isinstance(address, TlsAddress) else None
+            await faulty.start(address.host, address.port, tls)
+            server: Server = faulty
+        else:
+            server = await serve(connection, units, manners)
     except OSError as error:
         raise RunError(f"{connection}: {_why_not(error, connection)}") from None
     log.info("%s: emulating unit %s", connection, ", ".join(str(unit) for unit in sorted(units)))
@@ -85,8 +134,7 @@ async def _listen(connection: str, units: dict[int, Unit]) -> Server:
 def _why_not(error: OSError, connection: str) -> str:
     address = parse_connection(connection)
     if isinstance(address, SerialAddress):
-        pair = "socat pty,raw,echo=0,link=A pty,raw,echo=0,link=B"
-        return f"{error}; without hardware, make two joined ports with {pair}: one for each end"
+        return f"{error}; without hardware, name a port outside of /dev that is not there: it is made then"
     if error.errno == errno.EADDRINUSE:
         return f"port {address.port} is in use; end what listens there, or change the port in the site file"
     # From Python 3.13 on, asyncio says without a number that none of the host's addresses could be bound.
@@ -101,8 +149,11 @@ async def emulate_site(config: Config) -> None:
     """Serve until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with emulated(config):
+    stage = built(config)
+    async with emulated(stage), injectable(config.site, stage.board) as where:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
+        if where is not None:
+            log.info("faults: penstock inject --site %s DEVICE FAULT (through %s)", config.site, where)
         log.info("the house is running; Ctrl-C ends it")
         await stop.wait()

@@ -19,12 +19,14 @@ from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.limits import HYSTERESIS_PCT
 from controller.dispatch.modes import Mode
 from controller.dispatch.orders import NO_ORDERS, LocalTime, Orders, Plan, Prices
+from controller.dispatch.policies.economic import AHEAD_PCT
 from controller.dispatch.running import ASKING
 from controller.dispatch.settings import BatterySettings
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
-from controller.lab.house import build_house
+from controller.lab.house import build_house, site_meter
 from controller.lab.judge import LimitJudge, Verdict
+from controller.loop import Teller, Told
 from simulators.site import Energies, House
 from simulators.traces import Trace
 
@@ -41,6 +43,10 @@ class Wall:
         index = bisect_right(self.offsets_s, now_s, key=_from_s) - 1
         return LocalTime(self.begin_utc_s + now_s, self.offsets_s[index][1])
 
+    def offset_at(self, utc_s: float) -> float:
+        """The local offset at a UTC instant."""
+        return self.at(max(utc_s - self.begin_utc_s, 0.0)).offset_s
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -50,12 +56,16 @@ class World:
     orders: Orders
     prices: tuple[Trace, Trace] | None
     plan: Plan | None
+    teller: Teller | None = None
 
-    def prices_at(self, now_s: float) -> Prices | None:
-        """Import and export price of this instant."""
-        if self.prices is None:
-            return None
-        return Prices(self.prices[0].at(now_s), self.prices[1].at(now_s))
+    def told(self, now_s: float, local: LocalTime | None) -> Told:
+        """Orders, prices and plan of this instant."""
+        if self.teller is not None:
+            return self.teller(now_s, local)
+        prices = None
+        if self.prices is not None:
+            prices = Prices(self.prices[0].at(now_s), self.prices[1].at(now_s))
+        return Told(self.orders, prices, self.plan)
 
 
 def _from_s(change: tuple[float, float]) -> float:
@@ -66,6 +76,19 @@ Watcher = Callable[[Snapshot, Decision], None]
 Progress = Callable[[float], None]
 
 PROGRESS_EVERY = 2000
+PRICED_S = 300.0
+"""A policy of prices changes its mind at any SoC: it is asked at least so often."""
+METERED_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """What the meter at the PCC has counted so far, and what it would have without a battery, Wh."""
+
+    import_wh: float
+    export_wh: float
+    import_without_wh: float
+    export_without_wh: float
 
 
 @dataclass(slots=True)
@@ -80,7 +103,10 @@ class Result:
     export_without_wh: float = 0.0
     capacity_wh: float = 0.0
     soc_pct: float = 0.0
+    health_pct: float = 100.0
     verdict: Verdict = field(default_factory=Verdict)
+    metered: list[Metered] = field(default_factory=list)
+    """At the begin, every `METERED_S`, and at the end."""
 
     @property
     def books(self) -> Energies:
@@ -115,6 +141,15 @@ class Result:
         return _share_pct(abs(site_wh) + abs(cells_wh), books.load_wh + books.export_wh + books.charged_wh)
 
 
+def _mean(house: House, values: list[float]) -> float:
+    """The mean over the batteries by their capacities."""
+    part = whole = 0.0
+    for battery, value in zip(house.batteries, values, strict=True):
+        part += battery.cells.capacity_wh * value
+        whole += battery.cells.capacity_wh
+    return part / whole
+
+
 def _share_pct(part: float, whole: float) -> float:
     return 100.0 * part / whole if whole > 0.0 else 0.0
 
@@ -132,13 +167,14 @@ def simulate(
     orders: Orders = NO_ORDERS,
     prices: tuple[Trace, Trace] | None = None,
     plan: Plan | None = None,
+    teller: Teller | None = None,
     watcher: Watcher | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Run the site for `duration_s` with a decision at least every `step_s`.
 
-    `prices` are of import and export, per kWh. `watcher` is shown every snapshot and decision, `progress`
-    the seconds done now and again.
+    `prices` are of import and export, per kWh; a `teller` takes the place of orders, prices and plan.
+    `watcher` is shown every snapshot and decision, `progress` the seconds done now and again.
     """
     with _without_collector():
         return _simulated(
@@ -146,7 +182,7 @@ def simulate(
             (load, sun, sun_peak_w, trace_begin_s),
             duration_s,
             step_s,
-            World(wall, orders, prices, plan),
+            World(wall, orders, prices, plan, teller),
             watcher,
             progress,
         )
@@ -178,15 +214,19 @@ def _simulated(
     site = _Site(config, house, world)
     result = Result(duration_s, stored_before_wh=house.energies.stored_wh)
     judge = LimitJudge(config.dispatch, result.verdict)
-    now_s, grid_step = 0.0, 0
+    now_s, grid_step, priced = 0.0, 0, config.dispatch.policy.name == "economic"
     while now_s < duration_s:
         snapshot, decision = site.decide(now_s)
         result.decisions += 1
         if watcher is not None:
             watcher(snapshot, decision)
+        if now_s >= len(result.metered) * METERED_S:
+            result.metered.append(_meters(house, result))
         if now_s >= (grid_step + 1) * step_s:
             grid_step = int(now_s / step_s)
         next_s = min((grid_step + 1) * step_s, duration_s)
+        if priced:
+            next_s = min(next_s, (now_s // PRICED_S + 1.0) * PRICED_S)
         if next_s - now_s > config.cycle_s:
             next_s = min(next_s, now_s + max(site.unchanged_for_s(now_s, decision), config.cycle_s))
         _count_without(result, house, next_s - now_s)
@@ -197,9 +237,11 @@ def _simulated(
         if progress is not None and result.decisions % PROGRESS_EVERY == 0:
             progress(now_s)
     house.advance(duration_s)
+    result.metered.append(_meters(house, result))
     result.energies = house.energies
     result.capacity_wh = sum(one.capacity_wh for one in config.dispatch.batteries)
-    result.soc_pct = 100.0 * house.energies.stored_wh / result.capacity_wh
+    result.soc_pct = _mean(house, [one.cells.true_soc_pct for one in house.batteries])
+    result.health_pct = _mean(house, [100.0 * one.cells.health for one in house.batteries])
     return result
 
 
@@ -212,11 +254,12 @@ class _Site:
         self._world = world
         self._house = house
         self._marks_wh = [
-            _marks_wh(settings, self._config.policy.reserve_pct, battery.cells.params.capacity_wh)
+            _marks_wh(settings, self._config.policy.reserve_pct, battery.cells.capacity_wh)
             for settings, battery in zip(self._config.batteries, house.batteries, strict=True)
         ]
+        self._capacity_wh = sum(one.capacity_wh for one in self._config.batteries)
         self._caps_before_w: tuple[float | None, ...] = ()
-        self._meter = house.meter()
+        self._meter = site_meter(config, house)
         self._batteries = [house.battery(index) for index in range(len(config.batteries))]
         self._pvs = [house.pv(index) for index in range(len(config.pvs))]
 
@@ -224,6 +267,7 @@ class _Site:
         """Read everything at `now_s`, decide, and order it."""
         world = self._world
         local = None if world.wall is None else world.wall.at(now_s)
+        told = world.told(now_s, local)
         snapshot = Snapshot(
             now_s,
             self._meter.reading(now_s),
@@ -231,9 +275,9 @@ class _Site:
             tuple([one.reading(now_s) for one in self._pvs]),
             utc_s=None if local is None else local.utc_s,
             local=local,
-            orders=world.orders,
-            prices=world.prices_at(now_s),
-            plan=world.plan,
+            orders=told.orders,
+            prices=told.prices,
+            plan=told.plan,
         )
         self._caps_before_w = self._memory.pv_caps_w
         self._memory, decision = step(self._config, self._memory, snapshot)
@@ -258,13 +302,17 @@ class _Site:
         response = self._memory.response
         seen_w = 0.0 if response.value is None else response.value.pcc_import_w + response.samples[-1][1]
         unsure = abs(seen_w - response.net_load_w) > self._config.policy.deadband_w
-        if unsure or response.unconfirmed or decision.note == ASKING:
+        if unsure or response.unconfirmed or ASKING in decision.note:
             return 0.0
         if decision.mode is not Mode.RUNNING or self._memory.soft_start or decision.limited_by == "ramp":
             return 0.0
         if decision.pv_caps_w != self._caps_before_w:
             return 0.0
-        return self._house.time_to_limit_s(now_s, self._marks_wh)
+        unchanged_s = self._house.time_to_limit_s(now_s, self._marks_wh)
+        if decision.policy == "economic" and decision.setpoint_w:
+            # Water values change with the SoC: it may move by as much as `economic` looks ahead.
+            unchanged_s = min(unchanged_s, self._capacity_wh * 36.0 * AHEAD_PCT / abs(decision.setpoint_w))
+        return unchanged_s
 
 
 def _marks_wh(settings: BatterySettings, reserve_pct: float, capacity_wh: float) -> list[float]:
@@ -275,8 +323,14 @@ def _marks_wh(settings: BatterySettings, reserve_pct: float, capacity_wh: float)
     return sorted(capacity_wh * pct / 100 for pct in marks_pct)
 
 
+def _meters(house: House, result: Result) -> Metered:
+    return Metered(house.import_wh, house.export_wh, result.import_without_wh, result.export_without_wh)
+
+
 def _count_without(result: Result, house: House, seconds: float) -> None:
     """What the grid would have had to do without a battery, at this load and the sun that was offered."""
+    if not house.grid.present:
+        return
     net_wh = (house.load_w - house.available_w) * seconds / 3600.0
     if net_wh > 0.0:
         result.import_without_wh += net_wh

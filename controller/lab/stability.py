@@ -17,7 +17,7 @@ from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
 from simulators.battery import LithiumParams
 from simulators.inverter import InverterParams
-from simulators.meters import SlowMeter
+from simulators.meters import HouseMeter, MeterParams
 from simulators.site import BatteryUnit, House
 from simulators.traces import StepTrace
 
@@ -108,18 +108,16 @@ def run(case: Case) -> Outcome:
         battery.order(now_s, 0.0 if setpoint_w is None else setpoint_w, inf)
         number += 1
         next_s = number * case.cycle_s
-        # The meter goes first: it moves the house through the instants at which it measures.
         fine_s = now_s
         while fine_s + FINE_S < next_s - 1e-9:
             fine_s += FINE_S
-            meter.reading(fine_s)
             house.advance(fine_s)
             trace.append((fine_s - STEP_AT_S, house.pcc_import_w))
         now_s = next_s
     return _measured(case, trace)
 
 
-def _plant(case: Case) -> tuple[House, SlowMeter]:
+def _plant(case: Case) -> tuple[House, HouseMeter]:
     load = StepTrace(STEP_AT_S, [LOAD_W[0], LOAD_W[1], LOAD_W[1], LOAD_W[1], LOAD_W[1]])
     unit = BatteryUnit(
         LithiumParams(1_000_000.0),
@@ -133,7 +131,7 @@ def _plant(case: Case) -> tuple[House, SlowMeter]:
     )
     house = House(load, (), (unit,), phases=1)
     # Never in step with the controller: a phase that is no simple part of anything.
-    return house, SlowMeter(house, case.meter_period_s, case.meter_delay_s, case.meter_period_s / pi)
+    return house, house.meter(MeterParams(case.meter_period_s, case.meter_delay_s, case.meter_period_s / pi))
 
 
 def _config(case: Case) -> DispatchConfig:

@@ -53,7 +53,7 @@ class ModbusMeter:
     """A meter read over Modbus."""
 
     def __init__(self, profile: DeviceProfile, link: Link, unit: int, device_id: str) -> None:
-        self.facts = _facts(device_id, profile)
+        self.facts = facts_of(device_id, profile)
         self._poller = Poller(device_id, profile, link, unit)
 
     async def read(self, deadline_s: float) -> MeterReading:
@@ -87,7 +87,7 @@ class ModbusBattery:
         max_discharge_w: float | None,
         battery_w: Callable[[Mapping[str, Value]], float | None] | None,
     ) -> None:
-        self.facts = _facts(device_id, profile)
+        self.facts = facts_of(device_id, profile)
         self._poller = Poller(device_id, profile, link, unit)
         self._battery_w = battery_w
         self._site_w = {"max_charge_w": max_charge_w, "max_discharge_w": max_discharge_w}
@@ -123,6 +123,11 @@ class ModbusBattery:
     def writes_by_register(self) -> Mapping[int, int]:
         """How often each register was written since the start, by its address."""
         return dict(self._orders.writes_by_register)
+
+    @property
+    def write_budgets(self) -> Mapping[int, Guard]:
+        """What registers that wear out may still be written, by their address."""
+        return self._orders.budgets
 
     async def order(self, battery_discharge_w: float, deadline_s: float) -> None:
         """DeviceError if it did not get through; GuardError if refused here, with the battery released."""
@@ -164,6 +169,13 @@ class ModbusBattery:
             # Only what is read once is a nameplate; what moves is the BMS' word for now.
             own = values.get(point.name) if point is not None and point.every == "once" else None
             known = [w for w in (own, site_w) if isinstance(w, float | int)]
+            lease = self._poller.profile.lease
+            if site_w is None and (lease is None or lease.seconds is None):
+                # What stays on when we fall silent is the owner's to say.
+                raise DeviceError(
+                    f"{self._poller.device_id}: the device never forgets an order by itself, so say in the "
+                    f"site file with {field} how much may stay on"
+                )
             if not known:
                 raise DeviceError(
                     f"{self._poller.device_id}: the device does not say its {field}; give it in the site file"
@@ -176,7 +188,7 @@ class ModbusPv:
     """A PV inverter curtailed over Modbus."""
 
     def __init__(self, profile: DeviceProfile, link: Link, unit: int, device_id: str) -> None:
-        self.facts = _facts(device_id, profile)
+        self.facts = facts_of(device_id, profile)
         self._poller = Poller(device_id, profile, link, unit)
         self._orders = _orders(self._poller)
         self._guard = Guard(0.0, 0.0, writes_per_day=None)  # a PV inverter is capped, never ordered
@@ -198,6 +210,11 @@ class ModbusPv:
     def writes_by_register(self) -> Mapping[int, int]:
         """How often each register was written since the start, by its address."""
         return dict(self._orders.writes_by_register)
+
+    @property
+    def write_budgets(self) -> Mapping[int, Guard]:
+        """What registers that wear out may still be written, by their address."""
+        return self._orders.budgets
 
     async def cap(self, pv_cap_w: float | None, deadline_s: float) -> None:
         """DeviceError if it did not get through; GuardError if refused here, with the cap lifted."""
@@ -231,7 +248,8 @@ def _orders(poller: Poller) -> Orders:
     return Orders(poller, control)
 
 
-def _facts(device_id: str, profile: DeviceProfile) -> DeviceFacts:
+def facts_of(device_id: str, profile: DeviceProfile) -> DeviceFacts:
+    """What is known of a device of this profile before it is asked."""
     lease, response = profile.lease, profile.response
     return DeviceFacts(
         id=device_id,

@@ -7,13 +7,13 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from drivers.control import Control, change, held, release, take
+from drivers.control import Control, Steps, change, held, release, take
 from drivers.device import DeviceError
 from drivers.guard import Guard, GuardError
 from drivers.modbus.polling import Poller
 from drivers.modbus.signoff import TEXT, Outcome, SignOff
 from drivers.profile.codec import register_writes
-from drivers.profile.model import DeviceProfile, Point, Write
+from drivers.profile.model import DeviceProfile, Write
 from drivers.registers import Value, decode
 
 
@@ -23,6 +23,7 @@ class Orders:
     def __init__(self, poller: Poller, control: Control) -> None:
         self._poller = poller
         self._control = control
+        self._evidence = control.evidence()
         profile = poller.profile
         lease = profile.lease
         self._lease_s = math.inf if lease is None or lease.seconds is None else lease.seconds
@@ -30,15 +31,19 @@ class Orders:
         if lease is not None and lease.repeat_s is not None:
             self._refresh_s = lease.repeat_s
         self._sign_off = SignOff(control, profile.response, profile.role)
-        self._budgets = {
+        self.budgets = {
             point.address: Guard(0.0, 0.0, point.writes_per_day)
             for one in (profile, *profile.variants.values())
             for point in one.points.values()
             if point.writes_per_day is not None
         }
+        """The write budget of each register that wears out, by its address."""
         self._taken_over_on: int | None = None
         self._released_on: int | None = None
         self._newest: tuple[Write, ...] = ()
+        self._order_w = 0.0
+        self._changed_at_s = -math.inf
+        self._found: dict[str, float] = {}
         self._said: dict[str, Value] = {}
         self._began_at_s = -math.inf
         self._all_said_at_s = -math.inf
@@ -86,13 +91,15 @@ class Orders:
         After a failure the next order takes the device over from the start. DeviceError while another
         controller is given way to.
         """
-        connects = await self._poller.ready(deadline_s, fresh=bool(self._control.base))
+        connects = await self._poller.ready(deadline_s, fresh=self._control.measured)
         now_s = _now_s()
         values = self._poller.values(now_s)
+        order_w = self._in_its_time(order_w, now_s)
+        self._remember_own_program(values)
         try:
-            newest = register_writes(
-                self._profile, change(self._control, order_w, self._known(values)), values
-            )
+            # A style with a direction goes by what the device holds, the others by what it measures.
+            held_now = values if self._control.direction is None else self._known(values)
+            newest = register_writes(self._profile, change(self._control, order_w, held_now), values)
             taking_over = not self._in_force(connects, now_s)
             if taking_over:
                 self._insist(now_s)
@@ -101,23 +108,46 @@ class Orders:
                 writes = newest
             else:
                 writes = self._news(newest)
-                if not writes:
+                waits = order_w != 0 and now_s - self._changed_at_s < self._control.change_s
+                if not writes or waits:  # an order in A moves with the voltage; that can wait too
                     return
         except ValueError as error:
             raise DeviceError(f"{self._poller.device_id}: {error}") from None
+        due = self._due(writes, to_rest=order_w == 0)
         self._taken_over_on = self._released_on = None
-        await self._write(writes, connects, deadline_s)
+        self._order_w = order_w
+        if due:
+            self._changed_at_s = now_s
+        await self._write(due, connects, deadline_s)
         self._taken_over_on, self._newest = connects, newest
         before = values if taking_over else self._said
         self._said = ({} if taking_over else self._said) | self._as_read_back(writes, values)
         self._began_at_s, self._done_at_s = now_s, _now_s()
         if taking_over or len(writes) == len(newest):
             self._all_said_at_s = now_s
-        expected = {name: self._said[name] for name in self._control.evidence() if self._readable(name)}
+        expected = {name: self._said[name] for name in self._evidence if self._readable(name)}
         self._sign_off.ordered(self._done_at_s, order_w, expected, before)
         if taking_over and expected:
             await self._poller.read_back(deadline_s)
             self._sign_off.read_back(self._poller.values(_now_s()), at_once=True)
+
+    def _in_its_time(self, order_w: float, now_s: float) -> float:
+        """What may be ordered now of a device whose settings wear out: rest always, another power later."""
+        if order_w == 0 or now_s - self._changed_at_s >= self._control.change_s:
+            return order_w
+        return self._order_w
+
+    def _remember_own_program(self, values: dict[str, Value]) -> None:
+        """What to restore one day, from before the first order; nothing that may be an order of ours."""
+        if not self._control.restore_found or self._found or self._newest or self.held_w(values) is not None:
+            return
+        for name, _ in self._control.restore:
+            value = values.get(name)
+            if isinstance(value, float):
+                self._found[name] = value
+
+    def _release_steps(self) -> Steps:
+        return tuple((name, self._found.get(name, value)) for name, value in release(self._control))
 
     def _news(self, newest: Sequence[Write]) -> tuple[Write, ...]:
         """What of these the registers do not hold yet; all, where a change counts only with its enable."""
@@ -133,12 +163,14 @@ class Orders:
         connects = await self._poller.identified(deadline_s)
         values = self._poller.values(_now_s())
         try:
-            writes = register_writes(self._profile, release(self._control), values)
+            writes = register_writes(self._profile, self._release_steps(), values)
         except ValueError as error:
             raise DeviceError(f"{self._poller.device_id}: {error}") from None
+        due = self._due(writes, to_rest=True)
         self._taken_over_on = None
         self._sign_off.released()
-        await self._write(writes, connects, deadline_s)
+        self._order_w = 0.0
+        await self._write(due, connects, deadline_s)
         self._said |= self._as_read_back(writes, values)
         self._done_at_s = _now_s()
         if writes:
@@ -187,8 +219,9 @@ class Orders:
     def _known(self, values: dict[str, Value]) -> dict[str, Value]:
         """What the device holds: what was read, and what was written since; not what may have failed."""
         known = dict(values)
+        newest_s = max(self._done_at_s, self._failed_at_s)
         for name, point in self._profile.points.items():
-            if not point.writable or self._poller.read_at_s(name) > max(self._done_at_s, self._failed_at_s):
+            if not point.writable or self._poller.read_at_s(name) > newest_s:
                 continue
             if self._failed_at_s > self._done_at_s:
                 known.pop(name, None)
@@ -198,7 +231,7 @@ class Orders:
 
     def _read_back_at_s(self) -> float:
         """When the registers that show an order were last read, all of them."""
-        times = [self._poller.read_at_s(one) for one in self._control.evidence() if self._readable(one)]
+        times = [self._poller.read_at_s(one) for one in self._evidence if self._readable(one)]
         return min(times, default=-math.inf)
 
     def _readable(self, name: str) -> bool:
@@ -221,29 +254,41 @@ class Orders:
         offset = write.address
         return [(p.name, write.words[p.address - offset : p.end - offset]) for p in points]
 
+    def _due(self, writes: Sequence[Write], *, to_rest: bool) -> tuple[Write, ...]:
+        """Those of the writes that are needed, paid for; DeviceError, and nothing written, if not all can be.
+
+        A register that wears out is not written with what it holds already.
+        """
+        if not self.budgets:
+            return tuple(writes)
+        known = self._known(self._poller.values(_now_s()))
+        due = tuple(write for write in writes if not self._stands(write, known))
+        for name in (name for write in due for name in write.points):
+            budget = self.budgets.get(self._profile.points[name].address)
+            if budget is not None:
+                try:
+                    budget.spend_write(_now_s(), to_rest=to_rest)
+                except GuardError as error:
+                    # Not the guard's verdict on an order: the device stays as it is, and nothing is wrong.
+                    raise DeviceError(f"{self._poller.device_id}: {name}: {error}") from None
+        return due
+
     async def _write(self, writes: Sequence[Write], connects: int, deadline_s: float) -> None:
-        poller = self._poller
-        known = self._known(poller.values(_now_s()))
         self._failed_at_s = math.inf  # until all is written
         try:
-            await self._write_all(writes, known, connects, deadline_s)
+            await self._write_all(writes, connects, deadline_s)
         finally:
             self._failed_at_s = _now_s()
         self._failed_at_s = -math.inf
 
-    async def _write_all(
-        self, writes: Sequence[Write], known: dict[str, Value], connects: int, deadline_s: float
-    ) -> None:
+    async def _write_all(self, writes: Sequence[Write], connects: int, deadline_s: float) -> None:
         poller = self._poller
         for write in writes:
             if poller.link.connects != connects:
                 raise DeviceError(f"{poller.device_id}: the connection was lost in the middle of an order")
-            points = [self._profile.points[name] for name in write.points]
-            if self._stands(write, known):
-                continue
             unit = poller.unit if write.unit_id is None else write.unit_id
+            self.writes_by_register.update(self._profile.points[name].address for name in write.points)
             try:
-                self._spend(points)
                 await poller.link.write(
                     unit, write.address, write.words, deadline_s, single=write.single, on_connect=connects
                 )
@@ -258,17 +303,6 @@ class Orders:
             return False
         said = self._as_read_back([write], known)
         return all(name in known and known[name] == value for name, value in said.items())
-
-    def _spend(self, points: Sequence[Point]) -> None:
-        """Count the writes; DeviceError when a register that wears out had all it may have in 24 h."""
-        for point in points:
-            if point.address in self._budgets:
-                try:
-                    self._budgets[point.address].spend_write(_now_s())
-                except GuardError as error:
-                    # Not the guard's verdict on an order: the device stays as it is, and nothing is wrong.
-                    raise DeviceError(f"{point.name}: {error}") from None
-            self.writes_by_register[point.address] += 1
 
 
 def _words(writes: Sequence[Write]) -> dict[int, tuple[int, ...]]:

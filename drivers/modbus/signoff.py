@@ -28,7 +28,7 @@ UNKNOWN_SETTLE_S = 15.0
 """Where a profile does not say how fast its device is: the slowest system in bslib's database (measured by
 HTW Berlin, PerMod) settles in 14.2 s."""
 TOLERANCE_W, TOLERANCE_SHARE = 200.0, 0.1
-READ_BACK_W, READ_BACK_PCT, READ_BACK_SHARE = 10.0, 1.0, 0.01
+READ_BACK_W, READ_BACK_PCT, READ_BACK_A, READ_BACK_SHARE = 10.0, 1.0, 0.5, 0.01
 """Devices keep powers in steps of their own; what else they hold must be exactly what was written."""
 DISSENTING_READINGS = 3
 REWRITES, REWRITES_WINDOW_S = 3, 60.0
@@ -51,7 +51,8 @@ class SignOff:
         self._control = control
         self._role = role
         self._powers = {control.setpoint, control.charge_setpoint, control.opposite}
-        self._step = READ_BACK_W if control.percent_of is None else READ_BACK_PCT
+        in_amps, in_percent = control.volts is not None, control.percent_of is not None
+        self._step = READ_BACK_A if in_amps else READ_BACK_PCT if in_percent else READ_BACK_W
         lag_s = response.dead_time_s + 5.0 * response.time_constant_s
         self._settle_s = lag_s + 1.0 if lag_s > 0 else UNKNOWN_SETTLE_S
         self._ramp_w_per_s = response.ramp_w_per_s or math.inf

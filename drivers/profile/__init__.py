@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from drivers.doors import DoorError, Where, dotted, line_of, nearest, read_toml, validate
+from drivers.doors import DoorError, Where, dotted, line_of, nearest, one_line, read_toml, validate
 from drivers.profile.build import ContradictionError, build
 from drivers.profile.door import PointTable, ProfileFile
 from drivers.profile.examples import examples_wrong
@@ -27,6 +27,7 @@ __all__ = [
     "Transport",
     "Write",
     "load_profile",
+    "profile_of",
     "profile_schema",
     "shipped_profiles",
 ]
@@ -48,6 +49,14 @@ def load_profile(name_or_path: str, base: Path | None = None) -> DeviceProfile:
     path = _path(name_or_path, base)
     try:
         text, tables = read_toml(path)
+    except DoorError as error:
+        raise ProfileError(str(error)) from None
+    return profile_of(path, text, tables)
+
+
+def profile_of(path: Path, text: str, tables: dict[str, Any]) -> DeviceProfile:
+    """The profile in these tables, which stand so in the text of a file; ProfileError if it is bad."""
+    try:
         unknown = [_line(path, text, where, what) for where, what in _unknown_point_keys(tables)]
         if unknown:
             raise ProfileError("\n".join(unknown))
@@ -94,4 +103,4 @@ def _unknown_point_keys(tables: dict[str, Any]) -> Iterator[tuple[Where, str]]:
 def _line(path: Path, text: str, where: Where, what: str) -> str:
     # A point written as an inline table stands on one line, whichever of its keys is meant.
     line = line_of(text, where) or line_of(text, where[:-1])
-    return f"{path}{f':{line}' if line else ''}: {dotted(where)}: {what}"
+    return one_line(f"{path}{f':{line}' if line else ''}: {dotted(where)}: {what}")

@@ -9,7 +9,7 @@ from itertools import product
 from drivers.control import Control, Sum
 from drivers.doors import Where
 from drivers.profile.blocks import plan_blocks
-from drivers.profile.checks import control_wrong, points_wrong, probes_wrong
+from drivers.profile.checks import control_wrong, points_wrong, probes_wrong, response_wrong
 from drivers.profile.door import ControlTable, ExampleTable, LeaseTable, PointTable, ProfileFile
 from drivers.profile.model import (
     DeviceProfile,
@@ -43,7 +43,7 @@ def build(profile_id: str, file: ProfileFile) -> DeviceProfile:
 
     With probes it is the one for which all variants hold; `variants` has it and all others.
     """
-    wrong = list(probes_wrong(file))
+    wrong = [*probes_wrong(file), *response_wrong(file)]
     if wrong:
         raise ContradictionError(wrong)
     names = list(dict.fromkeys(probe.variant for probe in file.probe))
@@ -168,6 +168,7 @@ def _point(name: str, table: PointTable, file: ProfileFile) -> Point:
         writes_per_day=table.writes_per_day,
         unit_id=table.unit_id,
         sign=Sign(table.sign_point, table.negative_bits, table.positive_bits) if table.sign_point else None,
+        quiet=table.quiet,
     )
 
 
@@ -180,6 +181,9 @@ def _control(table: ControlTable, lease: LeaseTable | None, points: Mapping[str,
         prepare=_steps(table.prepare),
         select=_steps(table.select),
         restore=_steps(table.restore),
+        restore_found=table.restore_found,
+        volts=table.volts,
+        change_s=table.change_s,
         percent_of=table.percent_of,
         opposite=table.opposite,
         enable_each_time=table.enable_each_time,

@@ -18,6 +18,7 @@ _NEEDS: Final = {
     "opposite": "names the point that limits the other direction",
     "direction": "names the point that says what the power means, with charge, discharge and idle",
     "base": "adds up what the device would import with its battery at rest",
+    "volts": "names the point with the battery's voltage",
 }
 """The keys of `[control]` that only some styles go by."""
 
@@ -41,6 +42,9 @@ def points_wrong(file: ProfileFile, points: Points, sums: Mapping[str, Sum]) -> 
     for field, terms in sums.items():
         yield from _sum_wrong(field, terms, points, fields, given)
         given.setdefault(field, terms[0][1])
+    summed = {name for terms in sums.values() for _, name in terms}
+    for name in sorted(point.name for point in points.values() if point.quiet and point.name not in summed):
+        yield ("points", name, "quiet"), "is for terms of [sums]; nothing else may count as 0"
     yield from _overlaps(points)
     required = REQUIRED[file.role]
     if required not in given:
@@ -190,8 +194,12 @@ def _style_wrong(control: ControlTable) -> Findings:
     said = [control.charge, control.discharge, control.idle]
     if "direction" in style.needs and (None in said or control.charge == control.discharge):
         yield ("control", "direction"), "needs charge, discharge and idle: what the point holds for each"
-    if control.charge_setpoint is not None and "direction" not in style.needs:
-        yield ("control", "charge_setpoint"), "is for directed_watts, and only there"
+    if control.charge_setpoint is not None and not {"direction", "volts"} & set(style.needs):
+        yield ("control", "charge_setpoint"), "is for directed_watts and limited_amps, and only there"
+    if control.charge_setpoint is None and "volts" in style.needs:
+        yield ("control", "charge_setpoint"), "is missing: the point that limits charging"
+    if control.restore_found and not control.restore:
+        yield ("control", "restore_found"), "has nothing to restore; name the points in restore"
 
 
 def _wanted(control: ControlTable, lease: LeaseTable | None) -> Iterator[tuple[Where, str, bool, bool]]:
@@ -206,8 +214,10 @@ def _wanted(control: ControlTable, lease: LeaseTable | None) -> Iterator[tuple[W
         yield ("control", "restore"), name, True, False
     for name in control.select:
         yield ("control", "select"), name, True, True
-    if control.percent_of is not None:
-        yield ("control", "percent_of"), control.percent_of, False, False
+    for key in ("percent_of", "volts"):
+        name = getattr(control, key)
+        if name is not None:
+            yield ("control", key), name, False, False
     if lease is not None and lease.timer is not None:
         yield ("lease", "timer"), lease.timer, True, False
     if lease is not None and lease.remaining is not None:
@@ -219,6 +229,13 @@ def _lease_wrong(lease: LeaseTable) -> Findings:
         yield ("lease",), "takes either a timer point, fixed = true or none = ..., one of them"
     if lease.none is None and not lease.fallback:
         yield ("lease", "fallback"), "is missing: say in words what the device does when the lease ends"
+
+
+def response_wrong(file: ProfileFile) -> Findings:
+    """Times of which nobody says where they are from."""
+    said = file.response.model_dump(exclude={"source"}, exclude_defaults=True)
+    if said and not file.response.source:
+        yield ("response", "source"), "is missing: where these times are from, or that they are assumed"
 
 
 def probes_wrong(file: ProfileFile) -> Findings:

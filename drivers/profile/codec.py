@@ -35,7 +35,7 @@ def point_values(profile: DeviceProfile, memory: Memory) -> dict[str, Value]:
         if len(present) == len(words) and all(name in values for name in point.needs):
             value = decode(point.encoding, present, power_for(point, values))
             values[point.name] = signed(point, value, values)
-    return with_sums(values, profile.sums)
+    return with_sums(values, profile.sums, profile.quiet)
 
 
 def signed(point: Point, value: Value, values: Values) -> Value:

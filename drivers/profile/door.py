@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from drivers.profile.model import Rate, Role, Way
 from drivers.registers import Type, WordOrder
-from drivers.wire import MAX_READ_WORDS, Space
+from drivers.wire import MAX_READ_WORDS, MissingUnit, Space
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -44,6 +44,9 @@ class TransportTable(_Table):
     timeout_ms: int = Field(default=500, ge=10, le=60_000)
     max_clients: int | None = Field(default=None, ge=1)
     retry_exceptions: list[Annotated[int, Field(ge=1, le=255)]] = [5, 6]
+    turnaround_ms: int = Field(default=0, ge=0, le=1000, description="RS-485: silence before a request")
+    hold_off_ms: int = Field(default=300, ge=0, le=60_000, description="RS-485: how late an answer may come")
+    missing_unit: MissingUnit = Field(default="gateway", description="what it says for units it has not")
     over: list[Way] = Field(default=[], description="the ways it can be reached, for the documentation")
 
 
@@ -79,6 +82,7 @@ class PointTable(_Table):
     sign_point: str | None = Field(default=None, description="the point whose bits hold the sign")
     negative_bits: int = Field(default=0, ge=0, le=0xFFFF)
     positive_bits: int = Field(default=0, ge=0, le=0xFFFF)
+    quiet: bool = Field(default=False, description="a term of a sum: without a value it counts as 0")
     when: str | None = Field(default=None, description="only in the variant that a probe finds")
     unless: str | None = Field(default=None, description="only without that variant")
     emulated: Finite | str | None = Field(default=None, description="what an emulator shows at first")
@@ -93,7 +97,10 @@ class ControlTable(_Table):
     prepare: dict[Name, Finite] = {}
     select: dict[Name, Finite] = {}
     restore: dict[Name, Finite] = Field(default={}, description="written after a release")
+    restore_found: bool = Field(default=False, description="restore what was found, where that was seen")
     percent_of: Name | None = None
+    volts: Name | None = None
+    change_s: float = Field(default=0.0, ge=0, le=86_400, description="a new power at most this often")
     opposite: Name | None = None
     enable_each_time: bool = False
     enable_first: bool = False
@@ -142,6 +149,7 @@ class ResponseTable(_Table):
     ramp_w_per_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     period_s: NotNegative = 0.0
     delay_s: NotNegative = 0.0
+    source: str = Field(default="", description="where these numbers are from, or that they are assumed")
 
 
 class ImageTable(_Table):

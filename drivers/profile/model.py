@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from drivers.control import Control, Sum
 from drivers.registers import Encoding, Value
-from drivers.wire import Space
+from drivers.wire import MissingUnit, Space
 
 Role = Literal["meter", "battery", "pv", "switch"]
 Way = Literal["tcp", "rtu", "tls"]
@@ -68,6 +68,12 @@ class Transport:
     max_clients: int | None
     retry_exceptions: tuple[int, ...]
     over: tuple[Way, ...] = ()
+    turnaround_ms: int = 0
+    """On a serial line: silence between a reply and the next request, where the standard's is not enough."""
+    hold_off_ms: int = 300
+    """On a serial line: how long after its timeout an answer may still come."""
+    missing_unit: MissingUnit = "gateway"
+    """Over TCP: a unit that is not there is reported by exception 11, or nothing is said at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,8 @@ class Point:
     unit_id: int | None = None
     """The unit it is found at; None for the device's own."""
     sign: Sign | None = None
+    quiet: bool = False
+    """A term of a sum that says nothing while power flows the other way: it counts as 0 then."""
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -174,6 +182,7 @@ class Response:
     ramp_w_per_s: float | None = None
     period_s: float = 0.0
     delay_s: float = 0.0
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +277,11 @@ class DeviceProfile:
     probes: tuple[Probe, ...] = ()
     variants: Mapping[frozenset[str], DeviceProfile] = field(default_factory=dict, repr=False, compare=False)
     """The same device as the probes may find it, by the variants that hold; this one is with all."""
+
+    @property
+    def quiet(self) -> frozenset[str]:
+        """The terms of sums that may be without a value while another one has one."""
+        return frozenset(point.name for point in self.points.values() if point.quiet)
 
     def named(self, field_name: str) -> str:
         """The name under which a field's value is kept; "" if this device does not give it."""

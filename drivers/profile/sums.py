@@ -30,11 +30,17 @@ def parsed(text: str, known: Collection[str]) -> Sum:
     return tuple(terms)
 
 
-def with_sums(values: dict[str, Value], sums: Mapping[str, Sum]) -> dict[str, Value]:
-    """The values, and each sum whose terms are all among them, under its field's name."""
+def with_sums(
+    values: dict[str, Value], sums: Mapping[str, Sum], quiet: Collection[str] = ()
+) -> dict[str, Value]:
+    """The values, and each sum whose terms are all among them, under its field's name.
+
+    A term among `quiet` that has no value is left out, as long as another one has.
+    """
     for field, terms in sums.items():
         if all(name in values for _, name in terms):
-            values[field] = added(terms, values)
+            said = tuple(term for term in terms if values[term[1]] is not None or term[1] not in quiet)
+            values[field] = added(said, values) if said else None
     return values
 
 

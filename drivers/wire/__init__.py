@@ -10,7 +10,14 @@ from typing import Protocol
 
 from drivers.address import Address, RtuTcpAddress, SerialAddress, TlsAddress, parse_connection
 from drivers.tls import server_context
-from drivers.wire.conversation import LONGEST_LENGTH, MAX_FRAME_BYTES, MBAP, SHORTEST_LENGTH, rtu_frames
+from drivers.wire.conversation import (
+    LONGEST_LENGTH,
+    MAX_FRAME_BYTES,
+    MBAP,
+    SHORTEST_LENGTH,
+    MissingUnit,
+    rtu_frames,
+)
 from drivers.wire.pdu import (
     DEVICE_BUSY,
     DEVICE_FAILURE,
@@ -29,7 +36,7 @@ from drivers.wire.pdu import (
     refusal,
 )
 from drivers.wire.serial import ModbusSerialServer
-from drivers.wire.tcp import ModbusTcpServer
+from drivers.wire.tcp import POLITE, Manners, ModbusTcpServer
 
 __all__ = [
     "DEVICE_BUSY",
@@ -45,7 +52,10 @@ __all__ = [
     "MAX_READ_WORDS",
     "MAX_WRITE_WORDS",
     "MBAP",
+    "POLITE",
     "SHORTEST_LENGTH",
+    "Manners",
+    "MissingUnit",
     "ModbusFault",
     "ModbusSerialServer",
     "ModbusTcpServer",
@@ -67,12 +77,16 @@ class Server(Protocol):
         ...
 
 
-async def serve(connection: str, units: Mapping[int, Unit], max_clients: int | None = None) -> Server:
+async def serve(
+    connection: str,
+    units: Mapping[int, Unit],
+    manners: Manners = POLITE,
+) -> Server:
     """Serve these units where a link with the same connection string looks for them.
 
-    A unit that is not there is reported by exception 11 on TCP and TLS, and is silence among serial
-    frames. For tls:// this end shows the certificate of the connection string too, so that must name the
-    host. ValueError for a bad string, OSError (PortError, TlsFilesError) when it cannot be served.
+    `manners` are for TCP and TLS; among serial frames a unit that is not there is always silent. For tls://
+    this end shows the certificate of the connection string too, so that must
+    name the host. ValueError for a bad string, OSError (PortError, TlsFilesError) when it cannot be served.
     """
     address = parse_connection(connection)
     match address:
@@ -81,12 +95,12 @@ async def serve(connection: str, units: Mapping[int, Unit], max_clients: int | N
             await line.start(address)
             return line
         case Address():
-            server = ModbusTcpServer(units, max_clients=max_clients)
+            server = ModbusTcpServer(units, manners=manners)
             await server.start(address.host, address.port)
         case TlsAddress():
-            server = ModbusTcpServer(units, max_clients=max_clients)
+            server = ModbusTcpServer(units, manners=manners)
             await server.start(address.host, address.port, server_context(address))
         case RtuTcpAddress():
-            server = ModbusTcpServer(units, max_clients=max_clients, converse=rtu_frames)
+            server = ModbusTcpServer(units, manners=manners, converse=rtu_frames)
             await server.start(address.host, address.port)
     return server

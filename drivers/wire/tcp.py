@@ -6,30 +6,46 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from drivers.wire.conversation import MAX_FRAME_BYTES, Converse, MissingUnit, mbap_frames
 from drivers.wire.pdu import Unit
 
 
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """What a device on TCP does with its clients.
+
+    Those beyond `max_clients` are hung up on at once. A unit that is not there is reported by exception 11,
+    as a gateway does, or passed over in silence, as on a serial bus. Whatever a client sends in the first
+    `deaf_s` of its connection is swallowed: some devices need a while to be ready.
+    """
+
+    max_clients: int | None = None
+    missing_unit: MissingUnit = "gateway"
+    deaf_s: float = 0.0
+
+
+POLITE: Final = Manners()
+
+
 class ModbusTcpServer:
     """Units on one TCP address, answering as a device would.
 
-    A unit that is not there is passed over in silence, as on a serial bus, or reported by exception 11
-    as a gateway does. A frame with a foreign protocol id or an impossible length ends its connection,
-    since nothing after it can be trusted to begin where a frame begins. Clients beyond `max_clients`
-    are hung up on at once. With `converse=rtu_frames` it is a gateway that passes serial frames through.
+    A frame with a foreign protocol id or an impossible length ends its connection, since nothing after it
+    can be trusted to begin where a frame begins. With `converse=rtu_frames` it is a gateway that passes
+    serial frames through.
     """
 
     def __init__(
         self,
         units: Mapping[int, Unit],
-        missing_unit: MissingUnit = "gateway",
-        max_clients: int | None = None,
+        manners: Manners = POLITE,
         converse: Converse = mbap_frames,
     ) -> None:
         self._units = units
-        self._missing_unit = missing_unit
-        self._max_clients = max_clients
+        self._manners = manners
         self._converse = converse
         self._server: asyncio.Server | None = None
         self._is_open = False
@@ -60,7 +76,8 @@ class ModbusTcpServer:
         await server.wait_closed()
 
     def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        full = self._max_clients is not None and len(self._clients) >= self._max_clients
+        most = self._manners.max_clients
+        full = most is not None and len(self._clients) >= most
         peername = writer.get_extra_info("peername")  # None when the client has gone already
         if full or peername is None or not self._is_open:
             writer.transport.abort()
@@ -74,7 +91,17 @@ class ModbusTcpServer:
         # A client that hangs up, in mid-frame or not, is nobody's fault.
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             try:
-                await self._converse(self._units, self._missing_unit, peer, reader, writer)
+                if self._manners.deaf_s > 0:
+                    await _swallow(reader, self._manners.deaf_s)
+                await self._converse(self._units, self._manners.missing_unit, peer, reader, writer)
             finally:
                 writer.close()
                 await writer.wait_closed()
+
+
+async def _swallow(reader: asyncio.StreamReader, for_s: float) -> None:
+    """Hear nothing of what comes in this time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(for_s):
+            while await reader.read(MAX_FRAME_BYTES):
+                pass

@@ -96,6 +96,15 @@ class EmulatedUnit:
         """What this device shows at another unit."""
         return _OtherUnit(self, unit_id)
 
+    def values(self) -> dict[str, Value]:
+        """What every point holds now."""
+        return {name: self._registers.decoded(point) for name, point in self.profile.points.items()}
+
+    def forget(self, now_s: float) -> None:
+        """Let go of the plant, as a device does that restarts; one built anew takes its place."""
+        if self._release is not None:
+            self._release(now_s)
+
     async def read(self, peer: str, space: Space, address: int, count: int) -> Sequence[int]:
         """The registers as they stand now; exception 2 if one of them does not exist."""
         return await self.read_at(None, space, address, count)

@@ -1,22 +1,19 @@
-"""What real sockets cost: one scan against bare pymodbus, and `penstock run` from its start."""
+"""What real sockets cost: `penstock run` from its start to its first setpoint, and its size."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pymodbus.client import AsyncModbusTcpClient
 
-from controller.config import Config, load_config
-from controller.devices import open_devices
-from drivers.address import Address, parse_connection
+from controller.config import load_config
 from tests.bench.measure import Figure
 from tests.bench.sites import on_ports
 
@@ -66,60 +63,6 @@ def wait_for_port(port: int) -> None:
                 return
         time.sleep(0.02)
     raise TimeoutError(f"nothing listens on port {port}")
-
-
-def scan_against_bare(folder: Path) -> Figure:
-    """Meter block, battery block, one setpoint write: ours against the same three transactions bare."""
-    first = free_ports()
-    path = on_ports(folder, first)
-    with penstock("emulate", str(path)):
-        wait_for_port(first + 2)
-        ours_us, bare_us = asyncio.run(_both(load_config(path)))
-    note = f"{ours_us:.0f} us against {bare_us:.0f} us"
-    return Figure("scan over loopback TCP", ours_us / bare_us, "x bare pymodbus", 1.5, note=note)
-
-
-async def _both(config: Config) -> tuple[float, float]:
-    devices = open_devices(config)
-    battery = devices.batteries[0]
-    loop = asyncio.get_running_loop()
-    watts = iter(range(10 * SCANS))
-
-    async def ours() -> None:
-        deadline_s = loop.time() + 5.0
-        await devices.meter.read(deadline_s)
-        await battery.read(deadline_s)
-        await battery.order(float(next(watts) % 4000), deadline_s)
-
-    addresses = [parse_connection(one.connection) for one in (config.meter, config.batteries[0])]
-    meter, inverter = [
-        AsyncModbusTcpClient(address.host, port=address.port)
-        for address in addresses
-        if isinstance(address, Address)
-    ]
-    await meter.connect()
-    await inverter.connect()
-    meter_block = next(one for one in config.meter.profile.blocks if one.every == "fast")
-    battery_block = next(one for one in config.batteries[0].profile.blocks if one.every == "fast")
-    setpoint = config.batteries[0].profile.points["wset"].address
-
-    async def bare() -> None:
-        await meter.read_input_registers(meter_block.address, count=meter_block.count)
-        await inverter.read_holding_registers(battery_block.address, count=battery_block.count)
-        await inverter.write_registers(setpoint, [0, next(watts) % 4000])
-
-    # In turns, so that a busy host is unfair to both.
-    found: dict[Callable[[], Awaitable[None]], list[float]] = {ours: [], bare: []}
-    for number in range(SCANS):
-        for work, times in found.items():
-            began_s = time.perf_counter()
-            await work()
-            if number > SCANS // 10:
-                times.append(time.perf_counter() - began_s)
-    meter.close()
-    inverter.close()
-    await devices.close()
-    return statistics.median(found[ours]) * 1e6, statistics.median(found[bare]) * 1e6
 
 
 def start_and_size(folder: Path) -> list[Figure]:

@@ -34,7 +34,8 @@ sources, or the vendor's own table, agree; *medium* where one program that peopl
 `penstock check` warns. RS-485 devices work on a serial line (`rtu://`) and behind a gateway (`tcp://`,
 `rtu+tcp://`). *Sign* is what a positive number in the device's own register means; inside Penstock a
 positive power always feeds the site. *Lease* is how long the device keeps an order when we fall silent, and
-what it does then.
+what it does then. *How fast* is the time until the power begins to follow an order; where it is not known, an
+order has 15 s to show in the power.
 """
 
 
@@ -47,9 +48,9 @@ def page() -> str:
         ordered = role in HELD or role == "switch"
         names = ["Device", "Profile", "Reached over", "Sign", "Confidence", "Source"]
         if ordered:
-            names[4:4] = ["How it is ordered", "Lease", "Write wear"]
+            names[4:4] = ["How it is ordered", "Lease", "Write wear", "How fast"]
         parts.append(f"\n## {title}\n\n{_line(names)}{_line(['---'] * len(names))}")
-        parts += [_line(row if ordered else row[:4] + row[7:]) for row in rows]
+        parts += [_line(row if ordered else row[:4] + row[8:]) for row in rows]
     return "".join(parts)
 
 
@@ -66,6 +67,7 @@ def _row(profile: DeviceProfile) -> list[str]:
         _ordered(profile),
         _lease(profile),
         _wear(profile),
+        _fast(profile),
         profile.confidence,
         "<br>".join(profile.source),
     ]
@@ -117,6 +119,14 @@ def _wear(profile: DeviceProfile) -> str:
     if profile.relay is not None:
         return "contacts: moved only when they must"
     return ", ".join(f"`{point.name}`: {point.writes_per_day} a day" for point in worn) or "none known"
+
+
+def _fast(profile: DeviceProfile) -> str:
+    response = profile.response
+    if not response.source:
+        return "not known"
+    lag = f"{response.dead_time_s:g} s, then a time constant of {response.time_constant_s:g} s"
+    return f"{lag} ({response.source})"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 
 from controller.config import load_config
 from controller.devices import open_devices
-from controller.lab.emulate import emulated
+from controller.lab.emulate import built, emulated
 from drivers.control import STYLES
 from drivers.link import Link
 from drivers.modbus import modbus_battery
@@ -99,7 +99,7 @@ def test_penstock_check_says_what_is_wrong_with_ones_own_profile(site: Path) -> 
 
 async def test_ones_own_profile_is_emulated_read_ordered_and_released(site: Path) -> None:
     config = load_config(site)
-    async with emulated(config):
+    async with emulated(built(config)):
         devices = open_devices(config)
         try:
             late = asyncio.get_running_loop().time() + 5.0

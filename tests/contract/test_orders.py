@@ -10,17 +10,31 @@ import pytest
 
 from drivers.control import take
 from drivers.device import DeviceError
-from drivers.link import Link
+from drivers.link import Link, LinkTiming, open_link
 from drivers.modbus import ModbusBattery
 from drivers.profile import DeviceProfile, load_profile, shipped_profiles
 from drivers.profile.codec import register_writes
-from simulators.emulator import Behaviour, Rating
-from tests.contract.plants import Obeying, battery_of, in_virtual_time, soon
+from drivers.wire import serve
+from simulators.emulator import Behaviour, Rating, emulated_unit, emulated_units
+from simulators.serial_pair import pty_pair
+from tests.contract.plants import RATING, Obeying, battery_of, in_virtual_time, soon
 
 BATTERIES = [p for p in map(load_profile, shipped_profiles()) if p.role == "battery"]
 WATCHED = [p for p in BATTERIES if p.control is not None and p.points[p.control.setpoint].readable]
-STEP_W = 10.0
-"""What the coarsest of the registers can say."""
+
+
+def volts_of(profile: DeviceProfile) -> dict[str, float]:
+    """The voltage that an emulated device shows, for orders in A."""
+    volts = profile.control.volts if profile.control is not None else None
+    shown = profile.points[volts].emulated if volts is not None else None
+    return {volts: shown} if volts is not None and isinstance(shown, float) else {}
+
+
+def step_w(profile: DeviceProfile) -> float:
+    """What the coarsest of the registers can say, or 1 A."""
+    return max(10.0, *volts_of(profile).values(), 0.0)
+
+
 every_battery = pytest.mark.parametrize("profile", BATTERIES, ids=lambda p: p.id)
 every_watched = pytest.mark.parametrize("profile", WATCHED, ids=lambda p: p.id)
 
@@ -37,13 +51,15 @@ def cycle(plant: Obeying, profile: DeviceProfile) -> Callable[[Link], Awaitable[
     async def scenario(link: Link) -> None:
         battery = battery_of(profile, link)
         assert battery.outcome == ""
+        change_s = profile.control.change_s if profile.control is not None else 0.0
         for order_w in (-1500.0, 2000.0, 0.0):
-            await beats(battery, order_w, 20)
+            await beats(battery, order_w, 30)
             reading = await battery.read(soon())
-            assert reading.battery_discharge_w == pytest.approx(order_w, abs=STEP_W)
+            assert reading.battery_discharge_w == pytest.approx(order_w, abs=step_w(profile))
             assert battery.outcome == "applied"
             if profile in WATCHED:
-                assert reading.setpoint_w == pytest.approx(order_w, abs=STEP_W)
+                assert reading.setpoint_w == pytest.approx(order_w, abs=step_w(profile))
+            await asyncio.sleep(change_s)
         await battery.release(soon())
         assert battery.outcome == ""
         lease_s = profile.lease.seconds if profile.lease is not None else None
@@ -51,7 +67,7 @@ def cycle(plant: Obeying, profile: DeviceProfile) -> Callable[[Link], Awaitable[
             await asyncio.sleep(lease_s)  # this device only waits for our silence
         assert plant.ordered_w(asyncio.get_running_loop().time()) == 0.0
         await beats(battery, -700.0, 2)
-        assert (await battery.read(soon())).battery_discharge_w == pytest.approx(-700.0, abs=STEP_W)
+        assert (await battery.read(soon())).battery_discharge_w == pytest.approx(-700.0, abs=step_w(profile))
 
     return scenario
 
@@ -63,8 +79,33 @@ def test_a_battery_charges_discharges_rests_and_is_released_and_each_is_signed_o
     plant = Obeying()
     in_virtual_time(profile, plant, cycle(plant, profile))
     ordered = [entry[0] for entry in plant.diary if entry is not None]
-    assert min(ordered) >= -1500.0 - STEP_W, "nothing on the way is more than what was ordered"
-    assert max(ordered) <= 2000.0 + STEP_W
+    assert min(ordered) >= -1500.0 - step_w(profile), "nothing on the way is more than what was ordered"
+    assert max(ordered) <= 2000.0 + step_w(profile)
+
+
+@pytest.mark.parametrize("profile", [p for p in BATTERIES if "rtu" in p.transport.over], ids=lambda p: p.id)
+async def test_a_battery_is_read_ordered_and_released_over_a_serial_line(profile: DeviceProfile) -> None:
+    plant = Obeying()
+    with pty_pair() as (device_end, our_end):
+        device = emulated_unit(profile, plant, rating=RATING)
+        server = await serve(f"rtu://{device_end}?baud=115200", emulated_units(1, device))
+        link = open_link(f"rtu://{our_end}?baud=115200", LinkTiming())
+        try:
+            late = asyncio.get_running_loop().time() + 20.0
+            battery = battery_of(profile, link)
+            await battery.order(-1500.0, late)
+            assert plant.ordered_w(asyncio.get_running_loop().time()) == pytest.approx(
+                -1500.0, abs=step_w(profile)
+            )
+            reading = await battery.read(late)
+            assert reading.battery_discharge_w == pytest.approx(-1500.0, abs=step_w(profile))
+            await battery.release(late)
+            assert profile.control is not None
+            ended = profile.control.enable is None or plant.diary[-1] is None
+            assert ended, "handed back to its own program"
+        finally:
+            await link.close()
+            await server.stop()
 
 
 @pytest.mark.parametrize("variant", load_profile("sungrow-sh").variants.values(), ids=["new", "old"])
@@ -99,7 +140,7 @@ def test_an_order_is_kept_alive_and_ends_with_its_lease_when_we_fall_silent(prof
         powers.append(plant.ordered_w(now_s()))
 
     in_virtual_time(profile, plant, scenario)
-    assert powers == pytest.approx([1000.0] * 130 + [1000.0 if lease_s is None else 0.0], abs=STEP_W)
+    assert powers == pytest.approx([1000.0] * 130 + [1000.0 if lease_s is None else 0.0], abs=step_w(profile))
 
 
 @every_battery
@@ -123,7 +164,9 @@ def test_an_unchanged_order_costs_no_more_writes_than_keeping_it_alive_does(prof
 async def foreign_order(profile: DeviceProfile, link: Link, order_w: float) -> None:
     """What another controller writes that knows the device as we do."""
     assert profile.control is not None
-    values = dict.fromkeys(profile.points, 0.0)
+    known = [(name, point.emulated) for name, point in profile.points.items()]
+    values = {name: value if isinstance(value, float) else 0.0 for name, value in known}
+    values |= {profile.control.percent_of or "": 5000.0}
     for write in register_writes(profile, take(profile.control, order_w, values), values):
         unit = 1 if write.unit_id is None else write.unit_id
         await link.write(unit, write.address, write.words, soon(), single=write.single)

@@ -14,7 +14,7 @@ import pytest
 from controller.config import load_config
 from controller.devices import open_devices
 from controller.errors import RunError
-from controller.lab.emulate import emulated
+from controller.lab.emulate import built, emulated
 from controller.scanning import scan
 from drivers.profile import load_profile
 from drivers.wire import ModbusFault, ModbusTcpServer, Space, Unit
@@ -152,7 +152,9 @@ def site(tmp_path: Path) -> Path:
 
 async def test_a_site_of_sunspec_devices_is_emulated_read_and_ordered(tmp_path: Path) -> None:
     config = load_config(site(tmp_path))
-    async with emulated(config) as house:
+    stage = built(config)
+    house = stage.house
+    async with emulated(stage):
         devices = open_devices(config)
         by_s = asyncio.get_running_loop().time() + 10.0
         meter, battery = await devices.meter.read(by_s), await devices.batteries[0].read(by_s)

@@ -13,7 +13,7 @@ import pytest
 from controller.checking import describe
 from controller.config import ConfigError, load_config
 from controller.devices import open_devices
-from controller.lab.emulate import emulated
+from controller.lab.emulate import built, emulated
 from drivers.device import DeviceError, DeviceFacts, Switch, SwitchReading
 from drivers.link import Link, LinkTiming, ModbusExceptionReply, open_link
 from drivers.modbus.switch import modbus_switch
@@ -243,7 +243,9 @@ async def test_an_emulated_site_sheds_a_load_that_its_meter_then_no_longer_sees(
     boiler = config.switches[0]
     assert (boiler.sheds_w, boiler.shed_below_soc_pct, boiler.restore_above_soc_pct) == (300.0, 15.0, 30.0)
     assert [one.id for one in config.devices][-2:] == ["boiler", "pump"]
-    async with emulated(config) as house:
+    stage = built(config)
+    house = stage.house
+    async with emulated(stage):
         devices = open_devices(config)
         try:
             whole_w = house.load_w
@@ -259,7 +261,7 @@ async def test_an_emulated_site_sheds_a_load_that_its_meter_then_no_longer_sees(
 async def test_a_hybrid_inverter_may_be_meter_and_battery_at_one_unit(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     config = load_config(a_site(tmp_path, port=port, other=port, battery="huawei-luna2000"))
-    async with emulated(config):
+    async with emulated(built(config)):
         devices = open_devices(config)
         try:
             late = asyncio.get_running_loop().time() + 5.0

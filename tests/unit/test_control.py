@@ -109,6 +109,7 @@ def test_each_style_names_what_it_goes_by() -> None:
         "enabled_percent": ("percent_of",),
         "pinned_percent": ("percent_of", "opposite"),
         "directed_watts": ("direction",),
+        "limited_amps": ("volts",),
         "import_watts": ("base",),
     }
 

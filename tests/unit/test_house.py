@@ -239,15 +239,18 @@ dynamics = st.fixed_dictionaries(
 )
 
 
-def a_random_house(first: dict[str, float], second: dict[str, float], soc_pct: float, speed: float) -> House:
+def a_random_house(
+    first: dict[str, float], second: dict[str, float], soc_pct: float, speed: float, phases: int = 1
+) -> House:
     tapering = LithiumParams(3000.0, max_charge_w=3500.0, max_discharge_w=4000.0, min_soc_pct=10.0)
     return House(
         held(300.0, 2500.0, 900.0, 4100.0),
         [PvUnit(held(0.0, 3300.0, 5000.0), 4600.0, dead_time_s=first["dead_time_s"])],
         [
             BatteryUnit(tapering, InverterParams(3680.0, 4600.0, **first), soc_pct),
-            a_battery(100.0 - soc_pct, None, **second),
+            a_battery(100.0 - soc_pct, phases if phases > 1 else None, **second),
         ],
+        phases=phases,
         speed=speed,
     )
 
@@ -295,7 +298,7 @@ def test_the_books_close_after_every_step_whatever_is_ordered(
         assert after.import_wh >= before.import_wh
         assert after.export_wh >= before.export_wh
         for battery in house.batteries:
-            assert -1e-9 <= battery.cells.stored_wh <= battery.cells.params.capacity_wh + 1e-9
+            assert -1e-9 <= battery.cells.stored_wh <= battery.cells.capacity_wh + 1e-9
         before = after
 
 

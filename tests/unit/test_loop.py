@@ -10,9 +10,9 @@ import pytest
 
 from controller.dispatch.modes import Mode
 from controller.dispatch.orders import Order, Orders, Prices
-from controller.dispatch.settings import BatterySettings, DispatchConfig
+from controller.dispatch.settings import BatterySettings, DispatchConfig, LoadSettings, PvSettings
 from controller.loop import ControlLoop, Cycle, Told
-from drivers.device import BatteryReading, DeviceError, DeviceFacts, MeterReading
+from drivers.device import BatteryReading, DeviceError, DeviceFacts, MeterReading, PvReading, SwitchReading
 from drivers.guard import GuardError
 from simulators.virtual_time import VirtualTimeLoop, run
 
@@ -182,6 +182,34 @@ def test_a_clean_stop_releases_every_battery_and_closes_every_device() -> None:
     assert cycles[-1].decision.mode is Mode.STOPPED
     assert meter.closed
     assert battery.closed
+
+
+def test_a_clean_stop_lifts_every_cap_and_gives_every_load_its_power() -> None:
+    @dataclass
+    class Roof(ScriptedBattery):
+        async def read(self, deadline_s: float) -> PvReading:  # type: ignore[override]  # a roof is no battery
+            return PvReading(now_s(), 4000.0, 5000.0)
+
+        async def cap(self, pv_cap_w: float | None, deadline_s: float) -> None:
+            """Curtailed or not, what counts here is the end."""
+
+    @dataclass
+    class Relay(ScriptedBattery):
+        async def read(self, deadline_s: float) -> SwitchReading:  # type: ignore[override]  # nor is a relay
+            return SwitchReading(now_s(), closed=False)
+
+        async def set(self, closed: bool, deadline_s: float) -> None:
+            """As above."""
+
+    roof, relay = Roof(), Relay()
+    config = DispatchConfig(
+        (BatterySettings("bat1", 10_000),), pvs=(PvSettings("roof"),), loads=(LoadSettings("boiler", 2000.0),)
+    )
+    control = ControlLoop(config, ScriptedMeter(), (ScriptedBattery(),), (roof,), (relay,))
+    run(run_for(control, 5.5))
+    assert roof.orders == relay.orders == [(5.5, None)]
+    assert roof.closed
+    assert relay.closed
 
 
 def test_what_was_told_from_outside_reaches_the_decision_at_every_beat() -> None:

@@ -170,6 +170,12 @@ def test_a_syntax_error_has_line_and_column(tmp_path: Path) -> None:
         ("reading.pcc_import_w = -2000.0", "", "shows either a reading or one of take_w, change_w, release"),
         ("max_gap_registers = 4", "max_read_registers = 2", "w with what belongs to it spans 3 registers"),
         ("[points]", "[lease]\nnone = 'x'\n[points]", "a lease is for orders"),
+        (
+            "[points]",
+            "[response]\nperiod_s = 1.0\n[points]",
+            "response.source: is missing: where these times",
+        ),
+        ("scale = 0.1", "scale = 0.1, quiet = true", "points.volts.quiet: is for terms of [sums]"),
     ],
 )
 def test_a_wrong_meter_profile_is_told_what_to_do(

@@ -79,6 +79,12 @@ def refused(tmp_path: Path, text: str) -> str:
             'timer = "timer"\nfixed = true',
             "lease: takes either a timer point, fixed = true",
         ),
+        (
+            "idle = 0",
+            'idle = 0\nvolts = "w"',
+            "control.volts: names the point with the battery's voltage: for",
+        ),
+        ("restore = {on = 0}", "restore_found = true", "control.restore_found: has nothing to restore"),
     ],
 )
 def test_a_wrong_control_is_told_what_to_do(tmp_path: Path, found: str, instead: str, expected: str) -> None:

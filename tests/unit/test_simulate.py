@@ -11,10 +11,11 @@ import pytest
 
 from controller.config import Config, load_config
 from controller.dispatch.decision import Decision
+from controller.dispatch.orders import NO_ORDERS, Plan, Prices
 from controller.dispatch.site import Snapshot
 from controller.lab.house import build_house
-from controller.lab.simulate import simulate
-from controller.loop import ControlLoop, Cycle
+from controller.lab.simulate import Wall, simulate
+from controller.loop import ControlLoop, Cycle, Told
 from drivers.device import DeviceFacts
 from drivers.simulated import SimulatedBattery, SimulatedMeter, SimulatedPv
 from simulators.traces import StepTrace, SyntheticHouse
@@ -151,3 +152,23 @@ def shell_decisions(config: Config, traces: SyntheticHouse) -> list[tuple[float,
 
     run(day())
     return [one for one in heard if one[0] % config.cycle_s == 0.0]
+
+
+def test_what_is_told_reaches_every_decision_and_water_values_are_followed_within_a_step(
+    config: Config,
+) -> None:
+    # A kWh is worth 0.40 up to 60 % and nothing above; power costs 0.30. From 50 %, 10 kWh: 1 kWh is bought.
+    values = tuple(0.4 if level <= 60 else 0.0 for level in range(101))
+    plan = Plan(0.0, DAY_S, (values,), DAY_S)
+    policy = replace(config.dispatch.policy, name="economic", grid_charging=True)
+    result = simulate(
+        replace(config, dispatch=replace(config.dispatch, policy=policy)),
+        held(0.0),
+        held(0.0),
+        1.0,
+        4 * 3600.0,
+        3600.0,
+        wall=Wall(0.0),
+        teller=lambda now_s, local: Told(NO_ORDERS, Prices(0.30, 0.05), plan),
+    )
+    assert result.soc_pct == pytest.approx(60.0, abs=1.5)

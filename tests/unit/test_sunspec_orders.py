@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from drivers.device import DeviceError
 from drivers.guard import GuardError
 from drivers.sunspec import sunspec_battery, sunspec_pv
 from tests.unit.sunspec_site import (
@@ -127,7 +128,10 @@ async def test_a_704_that_cannot_set_watts_leaves_the_orders_to_124(unimplemente
 )
 async def test_a_device_without_a_reversion_timer_says_that_it_never_forgets(models: Any, timer: str) -> None:
     async with on_a_bus(image(*models)) as bus:
-        battery = sunspec_battery("bat1", bus.link, 1)
+        unlimited = sunspec_battery("bat1", bus.link, 1)
+        with pytest.raises(DeviceError, match="never forgets an order by itself, so say in the site file"):
+            await unlimited.order(500.0, soon())
+        battery = sunspec_battery("bat1", bus.link, 1, max_charge_w=1000.0, max_discharge_w=1000.0)
         await battery.order(500.0, soon())
         assert battery.facts.lease_s is None
         assert battery.facts.lease_fallback == f"model {timer} has no reversion timer: the last order stays"

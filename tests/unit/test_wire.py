@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.wire import ModbusTcpServer, answer
+from drivers.wire import Manners, ModbusTcpServer, answer
 from tests.unit.raw_modbus import PlainUnit, frame, read_frame, read_pdu, words_pdu
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -36,7 +36,7 @@ def reply_to(request: bytes, unit: PlainUnit | None = None) -> bytes:
 async def serving(
     unit: PlainUnit, missing_unit: Literal["silent", "gateway"] = "gateway", max_clients: int | None = None
 ) -> AsyncIterator[tuple[ModbusTcpServer, int]]:
-    server = ModbusTcpServer({1: unit}, missing_unit, max_clients)
+    server = ModbusTcpServer({1: unit}, Manners(max_clients, missing_unit))
     port = await server.start("127.0.0.1", 0)
     try:
         yield server, port

@@ -17,6 +17,7 @@ from controller.dispatch.plausible import Doubt
 from controller.dispatch.response import Response
 from controller.dispatch.settings import LoadSettings
 from controller.dispatch.site import Snapshot
+from controller.dispatch.soc import Charge
 from controller.dispatch.step import step
 from drivers.device import BatteryReading, MeterReading, PvReading
 from tests.unit.dispatch.sites import FIVE_KW, PV, RUNNING, TWO_KW, a_config, a_snapshot, decide
@@ -44,6 +45,11 @@ BUSY = Memory(
 OLD = "the last reading of the meter at the PCC is {} s old, allowed are 1.5 s"
 
 
+def at(now_s: float, soc_pct: float = 50.0) -> tuple[Charge, ...]:
+    """What is remembered of a SoC that was believed."""
+    return (Charge(now_s, soc_pct, soc_pct),)
+
+
 def later(now_s: float, **changes: object) -> Snapshot:
     """The meter was read at 10 s, everything else just now."""
     return a_snapshot(
@@ -53,7 +59,7 @@ def later(now_s: float, **changes: object) -> Snapshot:
 
 def test_holding_keeps_all_that_was_ordered_and_remembered() -> None:
     after, decision = step(HOUSE, BUSY, later(12.0))
-    assert after == replace(BUSY, mode=Mode.HOLDING, fresh_since_s=None, decided_at_s=12.0)
+    assert after == replace(BUSY, mode=Mode.HOLDING, fresh_since_s=None, decided_at_s=12.0, charges=at(12.0))
     assert decision == Decision(
         Mode.HOLDING,
         "follow",
@@ -101,6 +107,7 @@ def test_safe_orders_nothing_and_forgets_only_what_it_must() -> None:
         demand=BUSY.demand,
         care=BUSY.care,
         island=BUSY.island,
+        charges=at(13.0),
     )
     assert decision == Decision(
         Mode.SAFE,

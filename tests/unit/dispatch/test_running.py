@@ -16,6 +16,7 @@ from controller.dispatch.orders import LocalTime, Order, Orders
 from controller.dispatch.response import Response
 from controller.dispatch.settings import CareSettings, DemandSettings, DispatchConfig, LoadSettings
 from controller.dispatch.site import Snapshot
+from controller.dispatch.soc import Charge
 from controller.dispatch.step import step
 from drivers.device import BatteryReading, MeterReading
 from tests.unit.dispatch.cared import BIWEEKLY, MONTHLY, NOW_UTC_S, full_days_ago
@@ -54,6 +55,7 @@ def test_a_cycle_remembers_all_that_it_decided() -> None:
         ((0.0, 10.0), (-2000.0, 10.0)),
         (2500.0,),
         (Latches(full=True), NO_LATCHES),
+        charges=(Charge(10.0, 100.0, 100.0), Charge(10.0, 50.0, 50.0)),
     )
     assert after.response.net_load_w == 500.0, "with PV that says what it gives, all of the load"
 
@@ -103,6 +105,15 @@ def test_a_reserve_that_was_raised_from_outside_is_kept_while_the_order_lasts() 
     assert given_w(40.5, Order(40.0, 10.5)) == 500.0
     assert given_w(40.0, Order(40.0, 10.0)) == 500.0
     assert given_w(20.0, Order(10.0, 10.5)) == 0.0, "it may only be raised"
+
+
+def test_the_reason_names_the_reserve_that_is_in_force() -> None:
+    def reason(reserve_pct: float) -> str:
+        orders = Orders(reserve_pct=Order(reserve_pct, 10.5))
+        return decide(a_config(reserve_pct=20.0), a_snapshot(500.0, soc_pct=30.0, orders=orders)).reason
+
+    assert reason(40.0) == "battery at rest; reserve 40 % kept, 500 W come from the grid"
+    assert reason(10.0) == "covering the house; reserve 20 % not touched"
 
 
 def test_the_demand_window_spends_what_it_has_left_and_counts_on() -> None:

@@ -1,0 +1,270 @@
+"""One scenario, run in one of three ways: the bare `step`, the whole shell in virtual time, or in real time.
+
+The shell is the one of `penstock run`: the control loop, its stations, the drivers, links and sockets. In
+virtual time the emulators live in the same event loop; a scenario without wires has in-process devices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from controller.config import Config, DeviceEntry
+from controller.devices import open_devices
+from controller.dispatch.orders import LocalTime
+from controller.errors import RunError
+from controller.lab.emulate import emulated
+from controller.lab.fast import decide_all, wall_clock
+from controller.lab.lines import Way, moved_to
+from controller.lab.record import Record
+from controller.lab.scenario import Scenario
+from controller.lab.stage import Stage
+from controller.lab.timing import timing_of
+from controller.loop import ControlLoop, Cycle, Told
+from drivers.address import Address, parse_connection
+from drivers.device import Battery, Meter, Pv, Switch
+from drivers.modbus import ModbusBattery, ModbusPv, facts_of
+from drivers.simulated import SimulatedBattery, SimulatedMeter, SimulatedPv, SimulatedSwitch
+from simulators.faults.frames import LinkFault
+from simulators.faults.host import Killed, Restarted, Stalled
+from simulators.virtual_time import VirtualTimeLoop, run
+
+QUIESCE_S: dict[Way, float] = {"tcp": 0.001, "tls": 0.001, "rtu": 0.005}
+"""In virtual time, how long the clock waits for bytes that the kernel still holds: a tty is late."""
+SELDOM = 200_000
+"""How many objects come into being between two searches for rubbish."""
+How = Literal["fast", "virtual", "real"]
+BEGIN_S = 0.5
+"""In real time, between the emulators' start and the scenario's beginning."""
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The devices as the controller has them, for as long as it lives."""
+
+    meter: Meter
+    batteries: Sequence[Battery]
+    pvs: Sequence[Pv]
+    switches: Sequence[Switch]
+    close: Callable[[], Awaitable[None]]
+
+
+def run_scenario(
+    scenario: Scenario,
+    how: How = "virtual",
+    real: Container[str] = (),
+    progress: Progress | None = None,
+    way: Way = "tcp",
+) -> Record:
+    """The record of one run. `real` devices (by id) are not emulated; `progress` hears the seconds done.
+
+    Without real devices all buses are of the same kind, `way`, at free places of this host.
+    """
+    if how == "fast":
+        stage = staged(scenario, scenario.config, 0.0, wired=False)
+        record = stage.record()
+        decide_all(scenario, stage, record, progress)
+        return record
+    if way == "rtu" and any(isinstance(one.made(), LinkFault) for one in scenario.faults):
+        raise RunError(f"{scenario.path.name}: faults of links are for tcp and tls, not for serial lines")
+    with TemporaryDirectory(prefix="penstock-") as folder:
+        if not real:
+            scenario = replace(scenario, config=moved_to(scenario.config, way, Path(folder)))
+        wired = how == "real" or scenario.wires or way != "tcp"
+        shell = _Shell(scenario, wired, how == "real", real, progress)
+        if how == "real":
+            return asyncio.run(shell.run())
+        with _collected_seldom():
+            return run(shell.run(), QUIESCE_S[way])
+
+
+@contextmanager
+def _collected_seldom() -> Iterator[None]:
+    """A run keeps what it makes: looking for rubbish among it again and again costs a fifth of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(SELDOM, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def staged(scenario: Scenario, config: Config, begin_s: float, wired: bool) -> Stage:
+    """The plant of a scenario, with the faults of its timeline in front."""
+    stage = Stage(config, scenario.load, scenario.sun, scenario.sun_peak_w, wired=wired, begin_s=begin_s)
+    for one in scenario.faults:
+        stage.board.add(one.device, one.made(), begin_s + one.at_s, begin_s + one.end_s)
+    stage.grid += [replace(one, at_s=begin_s + one.at_s) for one in scenario.grid]
+    return stage
+
+
+def elsewhere(config: Config) -> frozenset[str]:
+    """The devices (by id) that are not on this host's loopback: real ones."""
+
+    def is_here(entry: DeviceEntry) -> bool:
+        address = parse_connection(entry.connection)
+        return isinstance(address, Address) and address.host.startswith(("127.", "localhost", "::1"))
+
+    return frozenset(one.id for one in config.devices if not is_here(one))
+
+
+class _Shell:
+    """The whole shell on one event loop, virtual or real."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        wired: bool,
+        real_time: bool,
+        real: Container[str],
+        progress: Progress | None,
+    ) -> None:
+        self._scenario = scenario
+        self._wired = wired
+        self._real_time = real_time
+        self._real = real
+        self._progress = progress
+        self._config = scenario.config
+        self._writes: dict[str, int] = {}
+
+    async def run(self) -> Record:
+        """The record of the run."""
+        scenario, loop = self._scenario, asyncio.get_running_loop()
+        begin_s = self._begin_s = loop.time() + (BEGIN_S if self._real_time else 0.0)
+        self._stage = staged(scenario, self._config, begin_s, self._wired)
+        self._record = self._stage.record()
+        for one in scenario.faults:
+            if isinstance(one.made(), Stalled):
+                loop.call_at(begin_s + one.at_s, _stall, loop, one.end_s - one.at_s)
+        async with AsyncExitStack() as stack:
+            if self._wired:
+                await stack.enter_async_context(emulated(self._stage, self._real))
+            else:
+                keeping = asyncio.create_task(self._stage.keep(), name="plant")
+                stack.callback(keeping.cancel)
+            await _sleep_until(begin_s)
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(self._watch())
+                await self._lives()
+                watching.cancel()
+        self._stage.close(self._record, scenario.duration_s)
+        self._record.writes = self._writes if self._wired else None
+        return self._record
+
+    async def _watch(self) -> None:
+        """Look at the plant again and again."""
+        scenario, number = self._scenario, 0
+        while True:
+            now_s = asyncio.get_running_loop().time()
+            self._stage.look(self._record, now_s)
+            if self._progress is not None:
+                self._progress(now_s - self._begin_s)
+            number += 1
+            await _sleep_until(self._begin_s + number * scenario.sample_s)
+
+    async def _lives(self) -> None:
+        """One controller after the other: it may be killed, or stopped in order, and started again."""
+        scenario, begin_s = self._scenario, self._begin_s
+        ends = sorted(
+            (one.at_s, one.end_s, isinstance(one.made(), Killed))
+            for one in scenario.faults
+            if isinstance(one.made(), Killed | Restarted)
+        )
+        for at_s, end_s, killed in ends:
+            await self._life(begin_s + at_s, killed)
+            await _sleep_until(begin_s + min(end_s, scenario.duration_s))
+        if not ends or ends[-1][1] < scenario.duration_s:
+            await self._life(begin_s + scenario.duration_s, killed=False)
+
+    async def _life(self, until_s: float, killed: bool) -> None:
+        opened = self._opened()
+        control = ControlLoop(
+            self._config.dispatch,
+            opened.meter,
+            opened.batteries,
+            opened.pvs,
+            opened.switches,
+            listeners=[self._note],
+            clock=self._clock,
+            told=self._told,
+        )
+        life = asyncio.create_task(control.run(), name="control")
+        try:
+            await asyncio.wait([life], timeout=until_s - asyncio.get_running_loop().time())
+            if killed:
+                life.cancel()
+            else:
+                control.stop()
+            await asyncio.wait([life])
+            if not life.cancelled():
+                life.result()
+        finally:
+            for device in (*opened.batteries, *opened.pvs):
+                if isinstance(device, ModbusBattery | ModbusPv):
+                    count = sum(device.writes_by_register.values())
+                    self._writes[device.facts.id] = self._writes.get(device.facts.id, 0) + count
+            await opened.close()
+
+    def _opened(self) -> Opened:
+        config, stage = self._config, self._stage
+        if self._wired:
+            devices = open_devices(config)
+            return Opened(devices.meter, devices.batteries, devices.pvs, devices.switches, devices.close)
+
+        async def nothing() -> None:
+            """There is no link to close."""
+
+        facts = {one.id: facts_of(one.id, one.profile) for one in config.devices}
+        return Opened(
+            SimulatedMeter(facts[config.meter.id], stage.meter),
+            [
+                SimulatedBattery(facts[entry.id], port)
+                for entry, port in zip(config.batteries, stage.batteries, strict=True)
+            ],
+            [SimulatedPv(facts[entry.id], port) for entry, port in zip(config.pvs, stage.pvs, strict=True)],
+            [
+                SimulatedSwitch(facts[entry.device.id], load)
+                for entry, load in zip(config.switches, stage.loads, strict=True)
+            ],
+            nothing,
+        )
+
+    def _note(self, cycle: Cycle) -> None:
+        at_s = cycle.snapshot.now_s - self._begin_s
+        if at_s < self._scenario.duration_s:
+            self._record.beat(at_s, cycle.decision, timing_of(cycle))
+
+    def _told(self, now_s: float, local: LocalTime | None) -> Told:
+        return self._scenario.told(now_s - self._begin_s, self._begin_s)
+
+    def _clock(self) -> tuple[float | None, LocalTime | None]:
+        return wall_clock(self._scenario, self._stage, asyncio.get_running_loop().time())
+
+
+async def _sleep_until(when_s: float) -> None:
+    """Until exactly this instant on the loop's clock."""
+    loop = asyncio.get_running_loop()
+    if when_s <= loop.time():
+        return
+    waiter: asyncio.Future[None] = loop.create_future()
+    handle = loop.call_at(when_s, waiter.set_result, None)
+    try:
+        await waiter
+    finally:
+        handle.cancel()
+
+
+def _stall(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    """Let nothing of this process run for a while; the world outside goes on."""
+    if isinstance(loop, VirtualTimeLoop):
+        loop.jump(seconds)
+    else:
+        threading.Event().wait(seconds)

@@ -1,0 +1,101 @@
+"""All faults of one site in one place: added from a timeline, from Python or live, asked for by the seams."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from difflib import get_close_matches
+from math import inf, isfinite
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from simulators.faults.catalogue import IDS, INJECTORS
+from simulators.faults.model import Active, Fault, parameters
+
+
+class FaultError(ValueError):
+    """A fault that cannot be injected; the text says what could be."""
+
+
+def make_fault(name: str, values: Mapping[str, Any]) -> Fault:
+    """A fault by its name, or by an ID that only one has; FaultError for a bad name, parameter or value."""
+    kind = INJECTORS.get(name)
+    if kind is None and (named := IDS.get(name.upper())):
+        if len(named) > 1:
+            raise FaultError(f"{name} is brought about by {' or '.join(named)}: say which")
+        kind = INJECTORS[named[0]]
+    if kind is None:
+        near = get_close_matches(name, INJECTORS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(INJECTORS)}"
+        raise FaultError(f"there is no fault {name!r}; {hint}")
+    hints = get_type_hints(kind)
+    known = {one.name: hints[one.name] for one in parameters(kind)}
+    checked = {}
+    for key, value in values.items():
+        if key not in known:
+            some = ", ".join(known) or "no parameters"
+            raise FaultError(f"{kind.name} has no parameter {key!r}; it has {some}")
+        checked[key] = _checked(kind.name, key, value, known[key])
+    return kind(**checked)
+
+
+def _checked(name: str, key: str, value: Any, kind: Any) -> Any:
+    """The value as its parameter's type; text becomes numbers, so that a command line can say them."""
+    if get_origin(kind) is Literal:
+        if value in get_args(kind):
+            return value
+        raise FaultError(f"{name}: {key} is {value!r}; give {', '.join(get_args(kind))}")
+    if kind is bool:
+        if str(value).lower() in ("true", "false"):
+            return str(value).lower() == "true"
+        raise FaultError(f"{name}: {key} is {value!r}; give true or false")
+    if kind in (int, float):
+        try:
+            number = float(value) if not isinstance(value, str) else float(int(value, 0))
+        except ValueError:
+            try:
+                number = float(value)
+            except ValueError:
+                number = inf if value == "inf" else float("nan")
+        if isinstance(value, bool) or not isfinite(number) or (kind is int and number != int(number)):
+            wanted = "a whole number" if kind is int else "a number"
+            raise FaultError(f"{name}: {key} is {value!r}; give {wanted}")
+        return int(number) if kind is int else number
+    return str(value)
+
+
+class Board:
+    """The faults of one site; `roles` says for each device, and for site and host, what it is.
+
+    Devices that are `off_tcp` have a wire on which frames cannot be changed.
+    """
+
+    def __init__(self, roles: Mapping[str, str], off_tcp: Container[str] = ()) -> None:
+        self.roles = dict(roles)
+        self._off_tcp = off_tcp
+        self._active = {name: Active() for name in roles}
+
+    def active(self, device: str) -> Active:
+        """The faults of one device; FaultError when there is none of that name."""
+        if device not in self._active:
+            near = get_close_matches(device, self._active, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self._active)}"
+            raise FaultError(f"there is no {device!r} here; {hint}")
+        return self._active[device]
+
+    def add(self, device: str, fault: Fault, begin_s: float, end_s: float = inf) -> None:
+        """Let a device have a fault from one instant to another; FaultError when it cannot have it."""
+        active = self.active(device)
+        self.check(device, fault)
+        active.add(fault, begin_s, end_s)
+
+    def check(self, device: str, fault: Fault) -> None:
+        """FaultError when a device of this kind cannot have the fault."""
+        role = self.roles[device]
+        if role not in fault.roles:
+            raise FaultError(f"{device} is a {role}; {fault.name} is a fault of {', '.join(fault.roles)}")
+        if fault.seam == "link" and device in self._off_tcp:
+            raise FaultError(f"{device} is not on tcp://, and only there frames can be changed")
+
+    def clear(self, device: str | None = None) -> None:
+        """End all faults, of one device or of all."""
+        for active in [self.active(device)] if device is not None else self._active.values():
+            active.clear()

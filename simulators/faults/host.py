@@ -1,0 +1,114 @@
+"""Faults of the grid (C10 to C13) and of the host (E): who runs plant and controller carries them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+from typing import ClassVar
+
+from simulators.faults.model import Fault, param
+
+
+@dataclass
+class Outage(Fault):
+    """The grid is gone."""
+
+    name: ClassVar[str] = "outage"
+    ids: ClassVar[tuple[str, ...]] = ("C10", "C12")
+    roles: ClassVar[tuple[str, ...]] = ("site",)
+    seam: ClassVar[str] = "grid"
+    _begun_s: float = field(init=False, repr=False, compare=False, default=0.0)
+
+    def begin(self, now_s: float) -> None:
+        self._begun_s = now_s
+
+    def present(self, now_s: float) -> bool:
+        """Whether the grid is there now."""
+        return False
+
+    def turns_s(self, now_s: float) -> float:
+        """When that changes next while the fault lasts; inf when it does not."""
+        return inf
+
+
+@dataclass
+class Flapping(Outage):
+    """The grid goes and comes: gone for `off_s`, back for `on_s`, and again."""
+
+    name: ClassVar[str] = "flapping"
+    ids: ClassVar[tuple[str, ...]] = ("C13",)
+    off_s: float = param(10.0, "s without grid")
+    on_s: float = param(20.0, "s with it")
+
+    def present(self, now_s: float) -> bool:
+        return self._phase_s(now_s) >= self.off_s
+
+    def turns_s(self, now_s: float) -> float:
+        phase_s = self._phase_s(now_s)
+        return now_s - phase_s + (self.off_s if phase_s < self.off_s else self.off_s + self.on_s)
+
+    def _phase_s(self, now_s: float) -> float:
+        # Rounded, so that the instant at which it turns is on its far side.
+        return round((now_s - self._begun_s) % (self.off_s + self.on_s), 6)
+
+
+@dataclass
+class ClockStep(Fault):
+    """The wall clock is `by_s` off; the monotonic clock, by which everything is controlled, is not."""
+
+    name: ClassVar[str] = "clock_step"
+    ids: ClassVar[tuple[str, ...]] = ("E01",)
+    roles: ClassVar[tuple[str, ...]] = ("host",)
+    seam: ClassVar[str] = "host"
+    by_s: float = param(3600.0, "s ahead of the truth")
+
+
+@dataclass
+class ClockUnknown(Fault):
+    """The wall clock is not trusted: no battery behind it, no time from the network."""
+
+    name: ClassVar[str] = "clock_unknown"
+    ids: ClassVar[tuple[str, ...]] = ("E02",)
+    roles: ClassVar[tuple[str, ...]] = ("host",)
+    seam: ClassVar[str] = "host"
+
+
+@dataclass
+class Killed(Fault):
+    """The controller is killed without a word, and started again, with nothing in its memory, at the end."""
+
+    name: ClassVar[str] = "killed"
+    ids: ClassVar[tuple[str, ...]] = ("C11", "E07")
+    roles: ClassVar[tuple[str, ...]] = ("host",)
+    seam: ClassVar[str] = "host"
+
+
+@dataclass
+class Restarted(Fault):
+    """The controller is stopped in order (SIGTERM: all devices released), and started again at the end."""
+
+    name: ClassVar[str] = "restarted"
+    ids: ClassVar[tuple[str, ...]] = ("E15",)
+    roles: ClassVar[tuple[str, ...]] = ("host",)
+    seam: ClassVar[str] = "host"
+
+
+@dataclass
+class Stalled(Fault):
+    """The process gets no processor when the fault begins, for as long as it lasts; nothing else stops."""
+
+    name: ClassVar[str] = "stalled"
+    ids: ClassVar[tuple[str, ...]] = ("E10", "E11")
+    roles: ClassVar[tuple[str, ...]] = ("host",)
+    seam: ClassVar[str] = "host"
+
+
+PLACES: tuple[type[Fault], ...] = (
+    Outage,
+    Flapping,
+    ClockStep,
+    ClockUnknown,
+    Killed,
+    Restarted,
+    Stalled,
+)
