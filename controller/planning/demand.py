@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controller.planning.inputs import Floats, PlanInputs
 
@@ -57,7 +58,7 @@ def peak_targets(inputs: PlanInputs) -> PeakTargets:
     return PeakTargets(limits_w[best], _stored(inputs, HIGHER * paths_w, limits_w[best]))
 
 
-def _peaks(inputs: PlanInputs, paths_w: Floats, limits_w: Floats, applies: Floats) -> Floats:
+def _peaks(inputs: PlanInputs, paths_w: Floats, limits_w: Floats, applies: NDArray[np.bool_]) -> Floats:
     """Terms x candidates x paths: the highest import if the limits are held as far as they can be."""
     storage, hours = inputs.storage, inputs.slot_s / 3600.0
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]

@@ -32,7 +32,7 @@ def forecast(history: History, ahead: Ahead) -> Ensemble:
     return Ensemble(
         np.repeat(load_w, SUN_STATES, axis=0),
         np.tile(sun.pv_w, (LOAD_STATES, 1)),
-        np.kron(load_weights, sun.weights),
+        np.asarray(np.kron(load_weights, sun.weights), dtype=np.float64),
         follows,
         paths_w,
     )

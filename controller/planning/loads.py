@@ -43,7 +43,8 @@ def chances(states: Floats, count: int, prior: float) -> Floats:
     known = np.isfinite(before) & np.isfinite(after)
     found = np.full((count, count), prior)
     np.add.at(found, (before[known].astype(int), after[known].astype(int)), 1.0)
-    return found / found.sum(axis=1, keepdims=True)
+    shares: Floats = found / found.sum(axis=1, keepdims=True)
+    return shares
 
 
 def load_chain(history: History, ahead: Ahead, days: Calendar, count: int) -> tuple[Floats, Floats, Floats]:
@@ -95,7 +96,8 @@ def _with_outside(
         return load_w
     part = float((said[both] * missed[both]).sum() / max((said[both] ** 2).sum(), 1e-9))
     step = np.nan_to_num(ahead.outside_load_w - load_w.mean(axis=0))
-    return np.maximum(load_w + min(max(part, 0.0), 1.0) * step, 0.0)
+    weighed_w: Floats = np.maximum(load_w + min(max(part, 0.0), 1.0) * step, 0.0)
+    return weighed_w
 
 
 def past_days(history: History, ahead: Ahead, days: Calendar) -> Floats | None:
@@ -115,7 +117,7 @@ def past_days(history: History, ahead: Ahead, days: Calendar) -> Floats | None:
     sets = [one if len(one) else np.flatnonzero(whole) for one in of_kind]
     count = max(len(one) for one in sets)
     chosen = np.stack([np.resize(one[::-1], count) for one in sets])[kind.astype(int)].T
-    paths_w = rows[chosen, place % days.per_day]
+    paths_w: Floats = rows[chosen, place % days.per_day]
     recent = np.arange(max(days.now - LEVEL_SLOTS_H * days.per_day // 24, 0), days.now)
     seen = rows[-1, recent]
     if len(recent) and np.isfinite(seen).all():

@@ -69,7 +69,7 @@ def with_german_prices(case: Case, data: Path, year: int) -> Case:
 def californian_home(data: Path) -> Case:
     """A home with PV on a time-of-use tariff in the manner of SCE's TOU-D-4-9PM (round figures, not a bill).
 
-    USD/kWh, summer June to September: 0.48 on working days from 16 to 21 h, 0.37 on free days then, 0.27 else;
+    USD/kWh, June to September: 0.48 on working days from 16 to 21 h, 0.37 on free days then, 0.27 else;
     winter 0.36 from 16 to 21 h, 0.25 from 8 to 16 h, 0.27 else; exports earn 0.04.
     """
     traces = read_csv(data / "residential" / "us_ca_home13_2016-17_60min.csv.gz")
