@@ -87,6 +87,8 @@ class Calendar:
 
     def rows(self, values: Floats, shift: NDArray[np.intp] | None = None) -> Floats:
         """`values` of the history as days x slots, NaN before its begin and after now."""
+        if not self.count:
+            return np.full((self.days, self.per_day), np.nan)
         place = np.arange(self.days * self.per_day) + (self.count - (self.days - 1) * self.per_day - self.now)
         known = (place >= 0) & (place < self.count)
         if shift is not None:
