@@ -105,6 +105,8 @@ class Keeper:
         """The commands carried out before the restart, oldest first."""
         self.alarm = ""
         """Why a power cut would now forget something; empty when all is well."""
+        self.set_aside = False
+        """Whether something of before the start could not be used."""
 
     async def open(self) -> tuple[Memory, Books, str]:
         """What was kept: memory, energy books, and a latched fault (empty: none).
@@ -127,7 +129,7 @@ class Keeper:
         else:
             self._copied_at_s = now_s
         for text in kept.alarms:
-            self._told(text)
+            self._found_damaged(text)
         state = self._understood(kept, "state", State.model_validate_json) or State()
         self.orders = self._understood(kept, "orders", _ORDERS.validate_json) or ()
         self.command_ids = kept.command_ids
@@ -138,9 +140,9 @@ class Keeper:
         self._note_start(state, self._understood(kept, "settings", _SETTINGS.validate_json))
         return restored_memory(self._config, state, now_s), books, state.fault
 
-    def publishable(self, books: Books) -> Totals:
-        """What no restart takes back: the counters as they were last saved; live ones without any store."""
-        return books.totals if self._durable is None else self._durable
+    def publishable(self) -> Totals | None:
+        """What no restart takes back: the counters as they were last saved; None if those are not known."""
+        return self._durable
 
     def heard(self, cycle: Cycle) -> None:
         """One cycle; never waits."""
@@ -293,10 +295,13 @@ class Keeper:
         except ValidationError as error:
             wrong = error.errors()[0]
             at = ".".join(str(one) for one in wrong["loc"])
-            self._told(f"the {name} of before cannot be understood ({at}: {wrong['msg']}); it is left out")
+            self._found_damaged(
+                f"the {name} of before cannot be understood ({at}: {wrong['msg']}); it is left out"
+            )
             return None
 
-    def _told(self, alarm: str) -> None:
+    def _found_damaged(self, alarm: str) -> None:
+        self.set_aside = True
         log.error("%s: %s", self._folder, alarm)
         self.note("penstock", alarm)
 
@@ -339,6 +344,7 @@ class Keeper:
                     rewrite(self._folder)
             self._store, kept = open_store(self._folder)
             for text in kept.alarms:
+                self.set_aside = True
                 log.error("%s", text)
         return self._store
 

@@ -86,7 +86,7 @@ class Site:
             clock=clock,
             memory=memory,
             books=books,
-            publishable=keeper.publishable,
+            publishable=lambda books: keeper.publishable(),
             fault=fault or self.fault,
         )
         self.keeper, self.control = keeper, control
@@ -274,6 +274,15 @@ def test_a_folder_that_cannot_be_written_at_all_costs_no_cycle(tmp_path: Path) -
     assert len(site.cycles) == 102
     assert site.cycles[-2].decision.mode is Mode.RUNNING
     assert "/proc/penstock" in site.keeper.alarm
+
+
+def test_counters_that_cannot_be_read_are_not_told_from_nought(tmp_path: Path) -> None:
+    (tmp_path / "state.db").mkdir()
+    site = Site(tmp_path)
+    run(site.lives(100.5))
+    assert site.cycles[-2].decision.mode is Mode.RUNNING
+    assert {cycle.energy for cycle in site.cycles} == {None}
+    assert site.keeper.alarm != ""
 
 
 def test_a_disk_that_does_not_answer_costs_no_cycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
