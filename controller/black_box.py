@@ -34,7 +34,8 @@ class BlackBox:
 
     def alarms(self) -> tuple[str, ...]:
         """The names of what rings now."""
-        disk = ("disk",) if self.keeper.alarm or self.recorder.alarm else ()
+        now_s = asyncio.get_running_loop().time()
+        disk = ("disk",) if self.keeper.rings(now_s) or self.recorder.rings(now_s) else ()
         return (*disk, "set_aside") if self.keeper.set_aside else disk
 
     async def run(self) -> None:

@@ -95,8 +95,8 @@ class Site:
         await control.run()
         saving.cancel()
         if killed:
-            await asyncio.get_running_loop().run_in_executor(keeper._pool, keeper._closed)
-            keeper._pool.shutdown()
+            await keeper._disk.do(keeper._closed)
+            keeper._disk.close()
             assert keeper._lock is not None
             os.close(keeper._lock)
         else:
@@ -304,8 +304,11 @@ def test_a_disk_that_does_not_answer_costs_no_cycle(tmp_path: Path, monkeypatch:
             await asyncio.sleep(0)
         done = [task.result() for task in waiting if task.done()]
         assert done == [False] * (40 - MOST_WAITING), "the loop went on, and only so many wait"
+        now_s = asyncio.get_running_loop().time()
+        assert (keeper.rings(now_s), keeper.rings(now_s + 11.0)) == (False, True), "ten seconds may pass"
         answers.set()
         assert await asyncio.gather(*waiting) == [True] * MOST_WAITING + [False] * (40 - MOST_WAITING)
+        assert not keeper.rings(now_s + 11.0)
         await keeper.close(orderly=True)
 
     asyncio.run(whole())
