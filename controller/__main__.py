@@ -238,8 +238,12 @@ def hil(
         bool, typer.Option("--fast", help="Only the decisions, without shell and sockets.")
     ] = False,
     over: Annotated[
-        str, typer.Option(help="Put the emulated devices on tcp, on serial lines in software (rtu), or tls.")
-    ] = "tcp",
+        str,
+        typer.Option(
+            help="Put all emulated devices on tcp, on serial lines in software (rtu), or tls; "
+            "else each is on what its connection says."
+        ),
+    ] = "",
     site: Annotated[
         Path | None,
         typer.Option(help="A site file with real devices: what is not on this host is not emulated."),

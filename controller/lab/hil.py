@@ -33,12 +33,12 @@ from drivers.address import Address, parse_connection
 from drivers.device import Battery, Meter, Pv, Switch
 from drivers.modbus import facts_of
 from drivers.simulated import SimulatedBattery, SimulatedMeter, SimulatedPv, SimulatedSwitch
-from simulators.faults.frames import LinkFault
+from simulators.faults import FaultError
 from simulators.faults.host import Killed, Restarted, Stalled
 from simulators.virtual_time import VirtualTimeLoop, run
 
-QUIESCE_S: dict[Way, float] = {"tcp": 0.001, "tls": 0.001, "rtu": 0.005}
-"""In virtual time, how long the clock waits for bytes that the kernel still holds: a tty is late."""
+QUIESCE_S = 0.001
+"""In virtual time, how long the clock waits for bytes that the kernel still holds."""
 SELDOM = 200_000
 """How many objects come into being between two searches for rubbish."""
 How = Literal["fast", "virtual", "real"]
@@ -63,29 +63,29 @@ def run_scenario(
     how: How = "virtual",
     real: frozenset[str] = frozenset(),
     progress: Progress | None = None,
-    way: Way = "tcp",
+    way: Way | None = None,
 ) -> Record:
     """The record of one run. `real` devices (by id) are not emulated; `progress` hears the seconds done.
 
-    Without real devices all buses are of the same kind, `way`, at free places of this host.
+    Without real devices all buses are at free places of this host; `way` says of what kind, or the site.
     """
     if how == "fast":
         stage = staged(scenario, scenario.config, 0.0, wired=False)
         record = stage.record()
         decide_all(scenario, stage, record, progress)
         return record
-    if way == "rtu" and any(isinstance(one.made(), LinkFault) for one in scenario.faults):
-        raise RunError(f"{scenario.path.name}: faults of links are for tcp and tls, not for serial lines")
     refuse_what_cannot_be(scenario.config, real)
     with TemporaryDirectory(prefix="penstock-") as folder:
         if not real:
-            scenario = replace(scenario, config=moved_to(scenario.config, way, Path(folder)))
-        wired = how == "real" or scenario.wires or way != "tcp"
+            scenario = replace(
+                scenario, config=moved_to(scenario.config, way, Path(folder), how == "virtual")
+            )
+        wired = how == "real" or scenario.wires or way is not None
         shell = _Shell(scenario, wired, how == "real", real, progress)
         if how == "real":
             return asyncio.run(shell.run())
         with _collected_seldom():
-            return run(shell.run(), QUIESCE_S[way])
+            return run(shell.run(), QUIESCE_S)
 
 
 @contextmanager
@@ -103,7 +103,10 @@ def staged(scenario: Scenario, config: Config, begin_s: float, wired: bool) -> S
     """The plant of a scenario, with the faults of its timeline in front."""
     stage = Stage(config, scenario.load, scenario.sun, scenario.sun_peak_w, wired=wired, begin_s=begin_s)
     for one in scenario.faults:
-        stage.board.add(one.device, one.made(), begin_s + one.at_s, begin_s + one.end_s)
+        try:
+            stage.board.add(one.device, one.made(), begin_s + one.at_s, begin_s + one.end_s)
+        except FaultError as error:
+            raise RunError(f"{scenario.path.name}: {error}") from None
     stage.grid += [replace(one, at_s=begin_s + one.at_s) for one in scenario.grid]
     return stage
 

@@ -65,7 +65,7 @@ def repeat(report: Path) -> bool:
     path = report.parent / told["file"]
     scenario = scenario_of(path, told["scenario"], tomllib.loads(told["scenario"]), told["site"])
     how = cast(How, told["how"])
-    verdict, seconds = _run(scenario, how, frozenset(), _way(told.get("over", "tcp")))
+    verdict, seconds = _run(scenario, how, frozenset(), _way(told.get("over", "")))
     same = verdict.record.trace_hash == told["trace_sha256"]
     console = Console(highlight=False)
     for line in _lines(verdict, seconds):
@@ -94,8 +94,10 @@ def read_report(path: Path) -> dict[str, str]:
     return told
 
 
-def _way(over: str) -> Way:
+def _way(over: str) -> Way | None:
     """DoorError when there is no such wire."""
+    if not over:
+        return None
     for way in WAYS:
         if way == over:
             return way
@@ -109,7 +111,7 @@ def _real(scenario: Scenario, how: How, by_address: bool, named: Sequence[str]) 
     return frozenset(named) | (elsewhere(scenario.config) if by_address else frozenset())
 
 
-def _run(scenario: Scenario, how: How, real: frozenset[str], way: Way) -> tuple[Verdict, float]:
+def _run(scenario: Scenario, how: How, real: frozenset[str], way: Way | None) -> tuple[Verdict, float]:
     began_s = time.perf_counter()
     with _shown(scenario) as progress:
         record = run_scenario(

@@ -11,7 +11,7 @@ from math import inf, pi
 from controller.config import Config
 from controller.lab.house import build_house, site_meter
 from controller.lab.record import ENERGIES, Record
-from drivers.address import Address, parse_connection
+from drivers.address import RtuTcpAddress, SerialAddress, parse_connection
 from simulators.faults import Board
 from simulators.faults.behaviour import FaultyBattery, FaultyMeter, FaultyPv
 from simulators.faults.host import Outage
@@ -44,6 +44,12 @@ def _meter_params(config: Config) -> MeterParams | None:
     return MeterParams(period_s, meter.delay_s, period_s / pi)
 
 
+def wire_of(connection: str) -> str:
+    """What faults of links can be had there: those of a "tcp" connection, or of a "serial" line."""
+    serial = isinstance(parse_connection(connection), SerialAddress | RtuTcpAddress)
+    return "serial" if serial else "tcp"
+
+
 _BOOKS = tuple(f"{name}_wh" for name in ENERGIES)
 
 
@@ -70,10 +76,8 @@ class Stage:
             config, load, sun, sun_peak_w, speed=speed, begin_s=begin_s, trace_begin_s=trace_begin_s
         )
         self.begin_s = begin_s
-        elsewhere = [
-            one.id for one in config.devices if not isinstance(parse_connection(one.connection), Address)
-        ]
-        self.board = Board({one.id: one.role for one in config.devices} | PLACES, elsewhere if wired else ())
+        wires = {one.id: wire_of(one.connection) for one in config.devices} if wired else {}
+        self.board = Board({one.id: one.role for one in config.devices} | PLACES, wires)
         active = self.board.active
         house = self.house
         self.meter = FaultyMeter(

@@ -35,7 +35,8 @@ class Verdict:
     real: frozenset[str] = frozenset()
     slack_s: float = 0.0
     """By how much times are judged wider, for real devices are seen late."""
-    over: Way = "tcp"
+    over: Way | None = None
+    """Of what kind all wires were; None: of the kind that the site file says."""
 
     @property
     def held(self) -> bool:
@@ -73,7 +74,11 @@ class Verdict:
 
 
 def judge(
-    scenario: Scenario, how: How, record: Record, real: frozenset[str] = frozenset(), over: Way = "tcp"
+    scenario: Scenario,
+    how: How,
+    record: Record,
+    real: frozenset[str] = frozenset(),
+    over: Way | None = None,
 ) -> Verdict:
     """All claims of a scenario on the record of a run, with these devices real."""
     wider_s = slack_s(scenario, record) if real else 0.0
@@ -163,7 +168,7 @@ def facts_of(verdict: Verdict) -> Iterator[tuple[str, str]]:
     scenario = verdict.scenario
     yield "scenario", scenario.path.name
     yield "title", scenario.title
-    yield "run as", f"{HOWS[verdict.how]}{'' if verdict.over == 'tcp' else f', over {verdict.over}'}"
+    yield "run as", f"{HOWS[verdict.how]}{f', over {verdict.over}' if verdict.over else ''}"
     if verdict.real:
         yield "real devices", ", ".join(sorted(verdict.real))
     yield "seed", str(scenario.seed)

@@ -82,7 +82,7 @@ def _to_repeat(verdict: Verdict) -> dict[str, str]:
     return {
         "file": scenario.path.name,
         "how": verdict.how,
-        "over": verdict.over,
+        "over": verdict.over or "",
         "trace_sha256": verdict.record.trace_hash,
         "scenario": scenario.text,
         "site": scenario.site_text,

@@ -17,6 +17,7 @@ from drivers.wire.conversation import (
     SHORTEST_LENGTH,
     MissingUnit,
     rtu_frames,
+    rtu_requests,
 )
 from drivers.wire.pdu import (
     DEVICE_BUSY,
@@ -65,6 +66,7 @@ __all__ = [
     "answer",
     "refusal",
     "rtu_frames",
+    "rtu_requests",
     "serve",
 ]
 

@@ -63,13 +63,25 @@ async def rtu_frames(
 
     `missing_unit` has no meaning here: a unit that is not on the line does not answer.
     """
+
+    async def reply(frame: bytes) -> None:
+        unit = units.get(frame[0])
+        if unit is not None:
+            writer.write(rtu.framed(frame[0], await answer(unit, peer, frame[1:-2])))
+            await writer.drain()
+
+    await rtu_requests(reader, reply)
+
+
+async def rtu_requests(reader: asyncio.StreamReader, reply: Callable[[bytes], Awaitable[None]]) -> None:
+    """Hand on each whole request, until the line ends."""
     heard = bytearray()
     while True:
         chunk = await _next_lump(reader, SILENCE_S if heard else None)
         if chunk is None:
             # A function whose requests have no known length ends by silence.
             if rtu.is_whole(bytes(heard)):
-                await _reply(units, peer, bytes(heard), writer)
+                await reply(bytes(heard))
             heard.clear()
             continue
         if not chunk:
@@ -80,7 +92,7 @@ async def rtu_frames(
             if not rtu.is_whole(frame):
                 break
             del heard[:length]
-            await _reply(units, peer, frame, writer)
+            await reply(frame)
         del heard[2 * rtu.MAX_FRAME_BYTES :]
 
 
@@ -91,10 +103,3 @@ async def _next_lump(reader: asyncio.StreamReader, within_s: float | None) -> by
             return await reader.read(MAX_FRAME_BYTES)
     except TimeoutError:
         return None
-
-
-async def _reply(units: Mapping[int, Unit], peer: str, frame: bytes, writer: asyncio.StreamWriter) -> None:
-    unit = units.get(frame[0])
-    if unit is not None:
-        writer.write(rtu.framed(frame[0], await answer(unit, peer, frame[1:-2])))
-        await writer.drain()
