@@ -19,21 +19,21 @@ from typing import Literal
 from controller.config import Config, DeviceEntry
 from controller.devices import open_devices
 from controller.dispatch.orders import LocalTime
-from controller.errors import RunError
 from controller.lab.emulate import emulated
 from controller.lab.fast import decide_all, wall_clock
 from controller.lab.lines import Way, moved_to
 from controller.lab.mixed import RealDevices, refuse_what_cannot_be, registers_written, with_twins
 from controller.lab.record import Record
 from controller.lab.scenario import Scenario
-from controller.lab.stage import Stage
+from controller.lab.stage import PLACES, Stage
 from controller.lab.timing import timing_of
 from controller.loop import ControlLoop, Cycle, Told
 from drivers.address import Address, parse_connection
 from drivers.device import Battery, Meter, Pv, Switch
+from drivers.doors import DoorError
 from drivers.modbus import facts_of
 from drivers.simulated import SimulatedBattery, SimulatedMeter, SimulatedPv, SimulatedSwitch
-from simulators.faults import FaultError
+from simulators.faults import Board, FaultError
 from simulators.faults.host import Killed, Restarted, Stalled
 from simulators.virtual_time import VirtualTimeLoop, run
 
@@ -75,6 +75,7 @@ def run_scenario(
         decide_all(scenario, stage, record, progress)
         return record
     refuse_what_cannot_be(scenario.config, real)
+    check_wires(scenario, way)
     with TemporaryDirectory(prefix="penstock-") as folder:
         if not real:
             scenario = replace(
@@ -99,14 +100,23 @@ def _collected_seldom() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
+def check_wires(scenario: Scenario, way: Way | None) -> None:
+    """DoorError when a fault of this scenario cannot happen on the wire that its device is on."""
+    kinds = {one.id: way or one.connection.partition(":")[0] for one in scenario.config.devices}
+    wires = {name: "serial" if kind.startswith("rtu") else "tcp" for name, kind in kinds.items()}
+    board = Board({one.id: one.role for one in scenario.config.devices} | PLACES, wires)
+    for one in scenario.faults:
+        try:
+            board.check(one.device, one.made())
+        except FaultError as error:
+            raise DoorError(f"{scenario.path}: {error}") from None
+
+
 def staged(scenario: Scenario, config: Config, begin_s: float, wired: bool) -> Stage:
     """The plant of a scenario, with the faults of its timeline in front."""
     stage = Stage(config, scenario.load, scenario.sun, scenario.sun_peak_w, wired=wired, begin_s=begin_s)
     for one in scenario.faults:
-        try:
-            stage.board.add(one.device, one.made(), begin_s + one.at_s, begin_s + one.end_s)
-        except FaultError as error:
-            raise RunError(f"{scenario.path.name}: {error}") from None
+        stage.board.add(one.device, one.made(), begin_s + one.at_s, begin_s + one.end_s)
     stage.grid += [replace(one, at_s=begin_s + one.at_s) for one in scenario.grid]
     return stage
 

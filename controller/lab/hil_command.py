@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from controller.errors import RunError
-from controller.lab.hil import How, elsewhere, run_scenario
+from controller.lab.hil import How, check_wires, elsewhere, run_scenario
 from controller.lab.lines import WAYS, Way
 from controller.lab.scenario import Scenario, load_scenario, scenario_of
 from controller.lab.verdict import Verdict, judge, junit, trace
@@ -35,6 +35,9 @@ def run_all(
     """Run, print and write; whether every claim of every scenario held. DoorError before anything runs."""
     way = _way(over)
     scenarios = [load_scenario(path, site) for path in paths]
+    if how != "fast":
+        for one in scenarios:
+            check_wires(one, way)
     names = [one.path.stem for one in scenarios]
     if folder is not None and len(set(names)) < len(names):
         raise DoorError("two scenarios have the same file name; their reports would overwrite each other")

@@ -11,11 +11,11 @@ import pytest
 
 from controller.config import load_config
 from controller.devices import open_devices
-from controller.errors import RunError
 from controller.lab.emulate import built, emulated
 from controller.lab.hil import run_scenario
 from controller.lab.lines import laid, moved_to
 from controller.lab.scenario import Scenario, scenario_of
+from drivers.doors import DoorError
 from tests.penstock import site_file
 
 SCENARIO: dict[str, Any] = {
@@ -75,10 +75,10 @@ def test_faults_of_links_happen_over_tls_and_on_serial_lines_too() -> None:
 
 def test_a_fault_that_a_wire_cannot_have_is_refused_with_the_file() -> None:
     reset = scenario(fault=[fault("reset")])
-    with pytest.raises(RunError, match=r"steps.toml: reset is a fault of a TCP or TLS connection; grid"):
+    with pytest.raises(DoorError, match=r"steps.toml: reset is a fault of a TCP or TLS connection; grid"):
         run_scenario(reset, way="rtu")
     flipped = scenario(fault=[fault("flipped")])
-    with pytest.raises(RunError, match=r"steps.toml: flipped is a fault of a serial line; grid is on a TCP"):
+    with pytest.raises(DoorError, match=r"steps.toml: flipped is a fault of a serial line; grid is on a TCP"):
         run_scenario(flipped)
 
 
