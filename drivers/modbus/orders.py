@@ -49,7 +49,7 @@ class Orders:
         self._all_said_at_s = -math.inf
         self._done_at_s = -math.inf
         self._failed_at_s = -math.inf
-        self._judged_at_s = -math.inf
+        self._judged_at_s = self._measured_at_s = -math.inf
         self.writes_by_register: Counter[int] = Counter()
         """How often each register was written since the start, by its address."""
 
@@ -82,7 +82,8 @@ class Orders:
         if read_at_s > max(self._done_at_s, self._judged_at_s):
             self._judged_at_s = read_at_s
             self._sign_off.read_back(values)
-        if taken_at_s > self._done_at_s:
+        if taken_at_s > max(self._done_at_s, self._measured_at_s):
+            self._measured_at_s = taken_at_s
             self._sign_off.measured(taken_at_s, power_w)
 
     async def put(self, order_w: float, deadline_s: float) -> None:
