@@ -131,9 +131,11 @@ class Registers:
     def _value(self, point: Point, reading: Reading) -> Value:
         """What a point shows of a reading; what an emulator shows at first where the reading has nothing."""
         value = self._field(self._places[point.name], reading)
-        if point.true_when:
-            return float(point.true_when[0]) if value else point.emulated
-        return point.emulated if value is None else value
+        if not point.true_when:
+            return point.emulated if value is None else value
+        if value is None:
+            return None
+        return float(point.true_when[0]) if value else point.emulated
 
     def power(self, point: Point) -> float | None:
         """The power of ten of a point as it stands now."""
