@@ -53,7 +53,8 @@ class Encoding:
 
     `power` comes from a scale factor register and is given with each call. `not_available` lists the raw
     words, read as one unsigned number, that mean "not available"; "standard" takes SunSpec's. A negative
-    `scale` turns a vendor's sign into ours. ValueError if type and word count disagree.
+    `scale` turns a vendor's sign into ours. With `bits` the value is these bits of a register, which may have
+    others. ValueError if type and word count disagree.
     """
 
     type: Type
@@ -61,6 +62,7 @@ class Encoding:
     word_order: WordOrder = "be"
     scale: float = 1.0
     not_available: NotAvailable = "standard"
+    bits: int | None = None
     absent: frozenset[float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +71,8 @@ class Encoding:
             raise ValueError(f"{self.type} takes {fixed} registers, not {self.words}")
         if not (math.isfinite(self.scale) and self.scale != 0):
             raise ValueError(f"scale is {self.scale:g}; give a number other than 0")
+        if self.bits is not None and self.type not in ("u16", "bits16", "enum16"):
+            raise ValueError(f"is {self.type}; bits are for u16, bits16 and enum16")
         object.__setattr__(self, "absent", frozenset(_absent_raws(self)))
 
 
@@ -122,6 +126,8 @@ def encode(
         step = abs(encoding.scale) * unit[0] / unit[1]
         raise ValueError(f"{value:g} does not fit into {encoding.type} in steps of {step:g}") from None
     # An accumulator that never counted and one that is not there look alike in SunSpec: both are 0.
+    if encoding.bits is not None and int(raw) & ~encoding.bits:
+        raise ValueError(f"{value:g} has other bits than 0x{encoding.bits:04X}")
     if raw in encoding.absent and encoding.type != "acc32":
         raise ValueError(f"{value:g} as {encoding.type} would read as not available")
     words = struct.unpack(f">{size}H", data)
@@ -169,7 +175,7 @@ def _text(data: bytes) -> str | None:
 def _plain(raw: float, encoding: Encoding) -> float | None:
     if raw in encoding.absent or not math.isfinite(raw):
         return None
-    value = raw * encoding.scale
+    value = (raw if encoding.bits is None else int(raw) & encoding.bits) * encoding.scale
     return value if math.isfinite(value) else None
 
 
@@ -231,6 +237,8 @@ def _finisher(encoding: Encoding) -> Callable[..., Value]:
     if encoding.type == "string":
         return _text
     absent, scale, finite = encoding.absent, encoding.scale, math.isfinite
+    if encoding.bits is not None:
+        return lambda raw: _plain(raw, encoding)
 
     def number(raw: float) -> float | None:
         if raw in absent:

@@ -149,6 +149,7 @@ def _point(name: str, table: PointTable, file: ProfileFile) -> Point:
         table.word_order or file.defaults.word_order,
         table.scale,
         tuple(absent) if isinstance(absent, list) else absent,
+        table.bits,
     )
     return Point(
         name=name,

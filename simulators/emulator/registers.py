@@ -165,8 +165,10 @@ class Registers:
             words = encode(point.encoding, value, self.power(point) if value is not None else 0.0)
         except ValueError:
             raise ModbusFault(DEVICE_FAILURE) from None
+        keep = 0 if point.encoding.bits is None else ~point.encoding.bits
         for offset, word in enumerate(words):
-            self.words[point.kind, point.address + offset] = word
+            place = (point.kind, point.address + offset)
+            self.words[place] = self.words.get(place, 0) & keep | word if keep else word
 
 
 def _place(gives: str) -> tuple[str, int | None]:
