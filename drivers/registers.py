@@ -49,7 +49,7 @@ def words_of(type_: Type) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How one value lies in its registers; value = raw * scale * 10 ** power.
+    """How one value lies in its registers; value = raw * scale * 10 ** power + offset.
 
     `power` comes from a scale factor register and is given with each call. `not_available` lists the raw
     words, read as one unsigned number, that mean "not available"; "standard" takes SunSpec's. A negative
@@ -63,6 +63,7 @@ class Encoding:
     scale: float = 1.0
     not_available: NotAvailable = "standard"
     bits: int | None = None
+    offset: float = 0.0
     absent: frozenset[float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +74,8 @@ class Encoding:
             raise ValueError(f"scale is {self.scale:g}; give a number other than 0")
         if self.bits is not None and self.type not in ("u16", "bits16", "enum16"):
             raise ValueError(f"is {self.type}; bits are for u16, bits16 and enum16")
+        if self.offset and (self.type == "string" or not math.isfinite(self.offset)):
+            raise ValueError(f"offset is {self.offset:g}; give a number, and none for a string")
         object.__setattr__(self, "absent", frozenset(_absent_raws(self)))
 
 
@@ -97,7 +100,8 @@ def decode(encoding: Encoding, words: Sequence[int], power: float | None = 0.0) 
     if encoding.type == "string":
         return _text(data)
     (raw,) = struct.unpack(">" + _SHAPES[encoding.type][0], data)
-    return scaled(_plain(raw, encoding), power)
+    value = scaled(_plain(raw, encoding), power)
+    return value if value is None else value + encoding.offset
 
 
 def encode(
@@ -117,10 +121,11 @@ def encode(
         raise ValueError(f"{value:g} cannot be encoded: its scale factor is {power}")
     if not math.isfinite(value):
         raise ValueError(f"{value} cannot be encoded")
-    steps = value / encoding.scale / unit[0] * unit[1]
+    steps = (value - encoding.offset) / encoding.scale / unit[0] * unit[1]
+    zero = -encoding.offset / encoding.scale / unit[0] * unit[1]
     code, size, _ = _SHAPES[encoding.type]
     try:
-        raw = steps if encoding.type in ("f32", "f64") else _whole(steps, rounding)
+        raw = steps if encoding.type in ("f32", "f64") else _whole(steps, rounding, zero)
         data = struct.pack(">" + code, raw)
     except (struct.error, OverflowError):
         step = abs(encoding.scale) * unit[0] / unit[1]
@@ -134,10 +139,10 @@ def encode(
     return words if encoding.word_order == "be" else words[::-1]
 
 
-def _whole(steps: float, rounding: Rounding) -> int:
+def _whole(steps: float, rounding: Rounding, zero: float) -> int:
     if rounding == "nearest":
         return round(steps)
-    return math.floor(steps + _GRAIN) if steps >= 0 else math.ceil(steps - _GRAIN)
+    return math.floor(steps + _GRAIN) if steps >= zero else math.ceil(steps - _GRAIN)
 
 
 def _absent_words(encoding: Encoding) -> tuple[int, ...]:
@@ -214,6 +219,7 @@ def block_decoder(fields: Sequence[Field]) -> Callable[[Sequence[int]], list[Val
     pick = itemgetter(*places)
     pack, unpack = struct.Struct(f">{len(places)}H").pack, struct.Struct(">" + codes).unpack
     finish = [_finisher(item.encoding) for item in fields]
+    offsets = [(i, item.encoding.offset) for i, item in enumerate(fields) if item.encoding.offset]
     powered = [(i, item.power_index) for i, item in enumerate(fields) if item.power_index is not None]
 
     def run(words: Sequence[int]) -> list[Value]:
@@ -224,6 +230,10 @@ def block_decoder(fields: Sequence[Field]) -> Callable[[Sequence[int]], list[Val
             value, power = values[index], values[power_index]
             if not isinstance(value, str) and not isinstance(power, str):
                 values[index] = scaled(value, power)
+        for index, offset in offsets:
+            value = values[index]
+            if isinstance(value, float):
+                values[index] = value + offset
         return values
 
     return run

@@ -150,6 +150,7 @@ def _point(name: str, table: PointTable, file: ProfileFile) -> Point:
         table.scale,
         tuple(absent) if isinstance(absent, list) else absent,
         table.bits,
+        table.offset,
     )
     return Point(
         name=name,
