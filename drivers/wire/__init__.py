@@ -18,6 +18,7 @@ from drivers.wire.conversation import (
     MissingUnit,
     rtu_frames,
     rtu_requests,
+    serial_answer,
 )
 from drivers.wire.pdu import (
     DEVICE_BUSY,
@@ -67,6 +68,7 @@ __all__ = [
     "refusal",
     "rtu_frames",
     "rtu_requests",
+    "serial_answer",
     "serve",
 ]
 

@@ -25,6 +25,7 @@ from drivers.wire import (
     answer,
     refusal,
     rtu_requests,
+    serial_answer,
 )
 from simulators.faults.frames import Frame, LinkFault, Sent
 from simulators.faults.model import Active
@@ -241,8 +242,7 @@ async def _serial(
         instead = link.instead(request, opened_s)
         if instead is not None:
             send(instead, writer)
-        elif (unit := units.get(request.unit)) is not None:
-            pdu = await answer(unit, peer, request.pdu)
+        elif (pdu := await serial_answer(units, peer, heard)) is not None:
             send(link.reply(replace(request, pdu=pdu), opened_s), writer)
             await writer.drain()
 
