@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# All that a run imports only once it runs.
-import controller.config
-import controller.supervisor  # noqa: F401
+from controller import config, supervisor
 from controller.__main__ import main as penstock
 
 
@@ -54,6 +52,10 @@ def nursery(site: Path, log: Path) -> Iterator[Nursery]:
         yield Nursery(process)
     finally:
         process.communicate()
+
+
+IMPORTED = (config, supervisor)
+"""All that a run imports only once it runs."""
 
 
 def main() -> None:

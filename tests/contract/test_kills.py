@@ -66,8 +66,8 @@ class Killed:
         reserve_pct = 20.0 + number % 80
         payload = json.dumps({"id": f"n{number}", "reserve_pct": reserve_pct})
         await self._asker.client.publish(f"{PREFIX}/command/reserve", payload, qos=1)
-        if answered:
-            await self._asker.until(f"{PREFIX}/reply/n{number}")
+        while answered and not await self._is_answered(number):
+            await self._asker.client.publish(f"{PREFIX}/command/reserve", payload, qos=1)
         await asyncio.sleep(self._chance.uniform(0.0, 0.02 if answered else 0.12))
         kept = self._left_by(pid)
         if f"n{number}" in kept.command_ids:
@@ -75,6 +75,14 @@ class Killed:
         # The id of a command and what it ordered are there together, or neither.
         orders = {one["name"]: one["value"] for one in json.loads(kept.documents.get("orders", "[]"))}
         assert orders.get("reserve.reserve_pct") == self._reserve_pct
+
+    async def _is_answered(self, number: int) -> bool:
+        """Not, where the last word of the one before was taken for this one's: that it is online."""
+        try:
+            await self._asker.until(f"{PREFIX}/reply/n{number}", within_s=2.0)
+        except TimeoutError:
+            return False
+        return True
 
     def _left_by(self, pid: int) -> Kept:
         assert self._born.killed(pid, signal.SIGKILL) == -signal.SIGKILL, "it had not ended by itself"
