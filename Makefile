@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check coverage mutants bench soak lock clean
+.PHONY: help demo test check coverage mutants bench soak reference lock clean
 
 PYTHON ?=
 export PYTHON
@@ -51,7 +51,14 @@ bench: $(DEV) ## speed and size, as a table and as JSON
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 soak: $(DEV) ## the tests with fresh random examples, many of them; SEED=... repeats a run
 	@tests/setup.sh
+	@tests/soak/setup.sh
 	@HYPOTHESIS_PROFILE=soak .venv/bin/python -m pytest -n auto --dist worksteal --hypothesis-seed=$(SEED)
+
+reference: $(DEV) ## our batteries and bills beside NREL's; rewrites the traces that the tests compare with
+	@test -x .venv/reference/bin/python || .venv/bin/python -m venv .venv/reference
+	@.venv/reference/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	    --only-binary :all: -r requirements/reference.txt
+	@.venv/reference/bin/python -m tests.reference
 
 COMPILE = .venv/lock/bin/uv pip compile pyproject.toml --quiet --no-header --universal --fork-strategy fewest \
     --python-version 3.11 --generate-hashes --upgrade

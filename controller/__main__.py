@@ -9,11 +9,12 @@ import sys
 from collections.abc import Coroutine
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from controller import __version__
+from controller.lab.black_box_commands import incident, replay
 from drivers.doors import DoorError
 
 EXIT_FAILED = 1
@@ -43,6 +44,7 @@ class SchemaName(StrEnum):
     profile = "profile"
     messages = "messages"
     rig = "rig"
+    scenario = "scenario"
 
 
 @app.callback(invoke_without_command=True)
@@ -179,6 +181,39 @@ def simulate(
 
 
 @app.command()
+def commission(
+    site: Site,
+    consent_w: Annotated[
+        float | None,
+        typer.Option(help="Charge and discharge each battery with at most so many W; asked for if left out."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Consent to it; nobody is asked.")] = False,
+    pv: Annotated[
+        bool, typer.Option("--pv", help="Also curtail each PV inverter for half a minute.")
+    ] = False,
+    lease_wait: Annotated[
+        float,
+        typer.Option(help="Try whether an order is forgotten where that takes at most so many seconds."),
+    ] = 150.0,
+    report: Annotated[Path | None, typer.Option(help="Write a page with plots here (HTML).")] = None,
+) -> None:
+    """Try a new installation in small safe steps.
+
+    Is every device what the site file says, are meter and battery connected the right way round, does each
+    order take effect, and is it forgotten when the controller dies? Prints what it measured for the site
+    file, and why not to go live, if anything is wrong or could not be found out: then the exit code is 1.
+    """
+    from controller.lab.commission.command import commission_site
+
+    try:
+        good = commission_site(site, consent_w, yes, pv, lease_wait, report)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if not good:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
 def rig(
     site: Site,
     listen: Annotated[
@@ -203,9 +238,58 @@ def rig(
 
 
 @app.command()
+def hil(
+    scenarios: Annotated[
+        list[Path] | None, typer.Argument(help="Scenario files (TOML).", metavar="SCENARIO...")
+    ] = None,
+    real_time: Annotated[
+        bool, typer.Option("--real-time", help="In real time, on real sockets, instead of virtual time.")
+    ] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Only the decisions, without shell and sockets.")
+    ] = False,
+    over: Annotated[
+        str, typer.Option(help="Put the emulated devices on tcp, on serial lines in software (rtu), or tls.")
+    ] = "tcp",
+    site: Annotated[
+        Path | None,
+        typer.Option(help="A site file with real devices: what is not on this host is not emulated."),
+    ] = None,
+    repeat: Annotated[
+        Path | None, typer.Option(help="Run again what this report (.html) was made of, and compare.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for junit.xml and each scenario's .html and .json.")
+    ] = None,
+) -> None:
+    """Run scenarios: faults, claims, verdicts.
+
+    A scenario says what site there is, what happens to it, and what has to hold (docs/scenarios.md).
+    Without an option the whole shell runs against emulated devices in virtual time: a minute in a moment.
+    Exit code 1 when a claim did not hold, 78 when a file is wrong.
+    """
+    from controller.lab.hil_command import repeat as run_again
+    from controller.lab.hil_command import run_all
+
+    if (not scenarios) is (repeat is None) or (fast and real_time):
+        raise typer.BadParameter(
+            "give scenario files or --repeat REPORT, and not both --fast and --real-time"
+        )
+    logging.basicConfig(level=logging.CRITICAL)
+    how: Literal["fast", "virtual", "real"] = "real" if real_time else "fast" if fast else "virtual"
+    held = run_again(repeat) if repeat is not None else run_all(scenarios or [], how, site, report, over)
+    if not held:
+        raise typer.Exit(EXIT_FAILED)
+
+
+app.command()(replay)
+app.command()(incident)
+
+
+@app.command()
 def schema(
     what: Annotated[
-        SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages|rig]")
+        SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages|rig|scenario]")
     ] = (SchemaName.site),
 ) -> None:
     """Print a JSON Schema.
@@ -220,6 +304,10 @@ def _schema(what: SchemaName) -> dict[str, Any]:
         from controller.sitefile import SiteFile
 
         return SiteFile.model_json_schema()
+    if what is SchemaName.scenario:
+        from controller.lab.scenariofile import ScenarioFile
+
+        return ScenarioFile.model_json_schema()
     if what is SchemaName.profile:
         from drivers.profile import profile_schema
 
@@ -228,11 +316,14 @@ def _schema(what: SchemaName) -> dict[str, Any]:
         from controller.lab.rig_messages import rig_schema
 
         return rig_schema()
-    from controller.messages import DeviceMessage, StateMessage
+    from controller.commands import COMMANDS
+    from controller.messages import MESSAGES
+    from controller.plan_message import PlanMessage
 
     return {
-        "state": StateMessage.model_json_schema(mode="serialization"),
-        "device": DeviceMessage.model_json_schema(mode="serialization"),
+        "plan": PlanMessage.model_json_schema(mode="serialization"),
+        **{topic: model.model_json_schema(mode="serialization") for topic, model in MESSAGES.items()},
+        **{f"command/{name}": model.model_json_schema() for name, model in COMMANDS.items()},
     }
 
 

@@ -1,7 +1,8 @@
-"""What a running site remembers over a power cut, in one object for the supervisor."""
+"""Memory over power cuts and flight recorder of a running site, in one object for the supervisor."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from controller.clock import WallClock
@@ -9,6 +10,7 @@ from controller.config import Config
 from controller.devices import Devices
 from controller.keeper import Budgets, Keeper
 from controller.loop import ControlLoop, Cycle
+from controller.recorder import Recorder
 from drivers.modbus import ModbusBattery, ModbusPv
 
 
@@ -17,28 +19,38 @@ class BlackBox:
     """`prepare` before the loop runs, `heard` on each cycle, `run` beside it, `close` after it."""
 
     keeper: Keeper
+    recorder: Recorder
 
     async def prepare(self, control: ControlLoop) -> None:
         """Give the loop what was kept. Raises RunError when another controller runs this site."""
         control.memory, control.books, control.fault = await self.keeper.open()
         control.publishable = self.keeper.publishable
+        self.recorder.begin(control.memory)
 
     def heard(self, cycle: Cycle) -> None:
         """One cycle; never waits."""
         self.keeper.heard(cycle)
+        self.recorder.heard(cycle)
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self.keeper.run()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self.keeper.run())
+            both.create_task(self.recorder.run())
 
-    async def close(self, orderly: bool) -> None:
-        """Save the last; not `orderly` when the loop ended by an error."""
-        await self.keeper.close(orderly)
+    async def close(self, control: ControlLoop, orderly: bool) -> None:
+        """Save the last; when the loop ended by an error, also what the core was asked to decide."""
+        if not orderly:
+            self.recorder.failed(control.snapshot)
+        await asyncio.gather(self.keeper.close(orderly), self.recorder.close())
 
 
 def black_box(config: Config, clock: WallClock, devices: Devices) -> BlackBox:
     """The black box of a site."""
-    return BlackBox(Keeper(config.state.folder, config.dispatch, clock, _budgets(devices)))
+    return BlackBox(
+        Keeper(config.state.folder, config.dispatch, clock, _budgets(devices)),
+        Recorder(config.site, config.dispatch, config.state),
+    )
 
 
 def _budgets(devices: Devices) -> Budgets:

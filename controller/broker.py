@@ -1,16 +1,28 @@
-"""`[mqtt] url = "embedded"`: a broker inside the program (amqtt, extra `broker`), on 127.0.0.1 only."""
+"""`[mqtt] url = "embedded"`: a broker inside the program (amqtt, extra `broker`).
+
+On 127.0.0.1 alone and open to everybody there, or, with users in the site file, where it says and to them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from controller.errors import RunError
+from controller.mqtt_access import server_context
+from controller.site_mqtt import ITSELF, MqttConfig
 
 HOST = "127.0.0.1"
 CLOSE_WITHIN_S = 2.0
+ANYBODY = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+OPEN = MqttConfig(None, 0, only_v311=True)
 
 
 class BrokerError(RunError):
@@ -18,11 +30,41 @@ class BrokerError(RunError):
 
 
 @asynccontextmanager
-async def embedded_broker(port: int) -> AsyncIterator[int]:
-    """Run a broker on 127.0.0.1:`port` (0: any free port) and give the port; BrokerError when it can not.
+async def embedded(config: MqttConfig) -> AsyncIterator[MqttConfig]:
+    """Run a broker as the site file wants it, and give how we ourselves reach it.
 
-    Anonymous clients on this host may read and write; nobody else can reach it.
+    BrokerError when it can not. Where users are asked for a password we have one too, made anew each time,
+    and a port of our own on this host, so that it never crosses the network.
     """
+    if not config.users:
+        async with _serving(config, ANYBODY) as (port, _):
+            yield replace(config, host=HOST, port=port, tls=False)
+        return
+    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
+        ours = Path(folder) / "password"
+        ours.touch(mode=0o600)
+        ours.write_text(secrets.token_urlsafe(32), encoding="ascii")
+        plugin = {
+            "passwords": {
+                **{one.name: str(one.password_file.absolute()) for one in config.users},
+                ITSELF: str(ours),
+            },
+            "commanders": [one.name for one in config.users if one.may_command],
+        }
+        async with _serving(config, {"controller.broker_users.SiteUsers": plugin}) as (_, own_port):
+            yield replace(config, host=HOST, port=own_port, tls=False, username=ITSELF, password_file=ours)
+
+
+@asynccontextmanager
+async def embedded_broker(port: int) -> AsyncIterator[int]:
+    """A broker for everybody on 127.0.0.1:`port` (0: any free port); gives the port."""
+    async with embedded(replace(OPEN, port=port)) as config:
+        yield config.port
+
+
+@asynccontextmanager
+async def _serving(config: MqttConfig, plugins: dict[str, Any]) -> AsyncIterator[tuple[int, int]]:
+    """The broker; gives the port it was asked for and one that only this host reaches."""
     try:
         from amqtt.broker import Broker
     except ImportError:
@@ -32,9 +74,7 @@ async def embedded_broker(port: int) -> AsyncIterator[int]:
         ) from None
     for name in ("amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    plugins = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
     broker = Broker({"listeners": {"default": {"type": "external"}}, "plugins": plugins})
-
     open_now: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,16 +86,22 @@ async def embedded_broker(port: int) -> AsyncIterator[int]:
             del open_now[task]
             writer.close()
 
-    # Our own listener: amqtt does not tell which port it was given for port 0.
+    # Our own listeners: amqtt does not tell which port it was given for port 0.
     try:
-        server = await asyncio.start_server(connected, HOST, port)
+        context = server_context(config)
+        server = await asyncio.start_server(connected, config.listen, config.port, ssl=context)
     except OSError as error:
-        raise BrokerError(f"the embedded broker cannot listen on {HOST}:{port}: {error.strerror}") from None
+        where = f"{config.listen}:{config.port}"
+        raise BrokerError(
+            f"the embedded broker cannot listen on {where}: {error.strerror or error}"
+        ) from None
+    inner = await asyncio.start_server(connected, HOST, 0) if config.users else server
     await broker.start()
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield server.sockets[0].getsockname()[1], inner.sockets[0].getsockname()[1]
     finally:
         server.close()
+        inner.close()
         await broker.shutdown()
         tasks = [task for task in open_now if task is not None]
         for writer in open_now.values():

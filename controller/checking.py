@@ -26,7 +26,11 @@ def describe(config: Config) -> list[str]:
             f"gives it back above {switch.restore_above_soc_pct:g} %"
         )
     lines.append(f"  policy   {dispatch.policy.name}, reserve {dispatch.policy.reserve_pct:g} %")
+    lines += _tariff(config)
     lines.append(f"  mqtt     {_broker(config)}")
+    state = config.state
+    kept_mib = state.keep_bytes // (1024 * 1024)
+    lines.append(f"  state    {state.folder}: memory, counters, at most {kept_mib} MiB of recordings")
     return lines + [f"  warning: {text}" for text in _warnings(config)]
 
 
@@ -39,12 +43,21 @@ def _limit(power_w: float | None) -> str:
     return "no limit here" if power_w is None else f"at most {power_w:g} W"
 
 
+def _tariff(config: Config) -> list[str]:
+    if config.tariff is None:
+        return []
+    from controller.tariff_words import tariff_lines
+
+    words = tariff_lines(config.tariff)
+    return [f"  {'' if place else 'tariff':8} {line}" for place, line in enumerate(words)]
+
+
 def _broker(config: Config) -> str:
     mqtt = config.mqtt
     if mqtt is None:
         return "none; add [mqtt] to publish the state"
     if mqtt.host is None:
-        return f"embedded broker on 127.0.0.1:{mqtt.port}, topics penstock/{config.site}/#"
+        return f"embedded broker on {mqtt.listen}:{mqtt.port}, topics penstock/{config.site}/#"
     return f"{'TLS ' if mqtt.tls else ''}{mqtt.host}:{mqtt.port}, topics penstock/{config.site}/#"
 
 
@@ -63,6 +76,10 @@ def _warnings(config: Config) -> list[str]:
     for entry in config.devices:
         if not entry.self_describing and entry.profile.confidence == "low":
             found.append(f'{entry.id}: the facts in profile "{entry.profile.id}" are not well founded yet')
+    if config.mqtt is not None and config.mqtt.insecure:
+        found.append(
+            "the broker is on the network without TLS or login: whoever is there can command the site"
+        )
     if config.dispatch.export_limit_w is not None and not config.pvs:
         found.append("export_limit_w is set, but no [[pv]] can be curtailed once the batteries are full")
     return found

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller import sitefile
 from controller.clock import zone
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatchable import dispatch_config, fuse_w
 from controller.site_mqtt import MqttConfig, mqtt_config, mqtt_conflicts
+from controller.site_planning import PlanningConfig, planning_config
+from controller.site_response import responding
+from controller.site_simulation import SimulationConfig, simulation_config, simulation_conflicts
 from controller.site_state import StateConfig, state_config
 from drivers.address import parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
 from drivers.profile import DeviceProfile, ProfileError, load_profile
+
+if TYPE_CHECKING:  # numpy is not for sites without a tariff
+    from controller.tariff_door import TariffConfig
 
 SUNSPEC = "sunspec"
 """The profile of a device that says itself, in its SunSpec models, what it is."""
@@ -46,21 +51,6 @@ class DeviceEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class SimulationConfig:
-    """The emulated house; see `sitefile.Simulation` for the meaning of each value."""
-
-    seed: int
-    start: date
-    start_hour: float
-    annual_load_kwh: float
-    pv_peak_w: float
-    latitude_deg: float
-    initial_soc_pct: float
-    efficiency_pct: float
-    speed: float
-
-
-@dataclass(frozen=True, slots=True)
 class SwitchEntry:
     """A relay, and the load behind it: what it takes, and the SoC at which it is shed and restored."""
 
@@ -88,6 +78,8 @@ class Config:
     simulation: SimulationConfig
     state: StateConfig
     switches: tuple[SwitchEntry, ...] = ()
+    tariff: TariffConfig | None = None
+    planning: PlanningConfig = field(default_factory=PlanningConfig)
 
     @property
     def devices(self) -> tuple[DeviceEntry, ...]:
@@ -119,15 +111,17 @@ def config_of(path: Path, text: str, tables: dict[str, Any]) -> Config:
         except ProfileError as error:
             conflicts.append(((*where, "profile"), str(error)))
             continue
-        profiles[table.id] = profile
+        profiles[table.id] = responding(profile, getattr(table, "response", None))
         if profile.role != role:
             conflicts.append(
                 ((*where, "profile"), f'"{table.profile}" describes a {profile.role}, not a {role}')
             )
     conflicts += _shared_ends(site, profiles)
+    tariff, wrong = _tariff(site, path.parent)
+    conflicts += wrong
     if conflicts:
         raise ConfigError("\n".join(_placed(path, text, where, what) for where, what in conflicts))
-    return _frozen(path, site, profiles)
+    return _frozen(path, site, profiles, tariff)
 
 
 def _placed(path: Path, text: str, where: Where, what: str) -> str:
@@ -148,6 +142,7 @@ def _conflicts(site: sitefile.SiteFile, folder: Path) -> list[Conflict]:
     """Everything that is wrong between keys that are right by themselves."""
     found = _device_conflicts(site)
     found += _limit_conflicts(site)
+    found += simulation_conflicts(site.simulation, site.grid.phases, site.grid.fuse_a)
     try:
         zone(site.timezone)
     except ValueError as error:
@@ -233,12 +228,25 @@ def _limit_conflicts(site: sitefile.SiteFile) -> list[Conflict]:
     return found
 
 
-def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) -> Config:
+def _tariff(site: sitefile.SiteFile, folder: Path) -> tuple[TariffConfig | None, list[Conflict]]:
+    """The tariff, if there is one, and what is wrong with it."""
+    if site.tariff is None:
+        lacking = "economic" in (site.policy.name, site.policy.fallback)
+        needs = "economic needs prices; describe them in [tariff]"
+        return None, [(("policy", "name"), needs)] if lacking else []
+    from controller.tariff_door import tariff_config, tariff_conflicts
+
+    tariff, found = tariff_config(folder, site.tariff)
+    return tariff, [*found, *tariff_conflicts(site, tariff)]
+
+
+def _frozen(
+    path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfile], tariff: TariffConfig | None
+) -> Config:
     def entry(table: sitefile.DeviceTable, role: str) -> DeviceEntry:
         walked = table.profile == SUNSPEC
         return DeviceEntry(table.id, role, profiles[table.id], table.connection, table.unit, walked)
 
-    simulation = SimulationConfig(**site.simulation.model_dump())
     return Config(
         path=path,
         site=site.site,
@@ -247,10 +255,10 @@ def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfi
         meter=entry(site.meter[0], "meter"),
         batteries=tuple(entry(table, "battery") for table in site.battery),
         pvs=tuple(entry(table, "pv") for table in site.pv),
-        dispatch=dispatch_config(site, profiles),
+        dispatch=dispatch_config(site, profiles, None if tariff is None else tariff.demand),
         timezone=site.timezone,
         mqtt=None if site.mqtt is None else mqtt_config(path.parent, site.mqtt),
-        simulation=simulation,
+        simulation=simulation_config(site.simulation),
         state=state_config(path, site.site, site.state, site.journal),
         switches=tuple(
             SwitchEntry(
@@ -262,4 +270,6 @@ def _frozen(path: Path, site: sitefile.SiteFile, profiles: dict[str, DeviceProfi
             )
             for one in site.switch
         ),
+        tariff=tariff,
+        planning=planning_config(site.planning),
     )

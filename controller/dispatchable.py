@@ -24,9 +24,11 @@ LITHIUM_CHARGE: Curve = ((0.0, 0.0), (10.0, 1.0), (50.0, 1.0), (60.0, 0.0))
 """Lithium is not charged below 0 C nor above 60 C; between, what makers of LFP cells commonly allow."""
 
 
-def dispatch_config(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) -> DispatchConfig:
-    """The settings of every part of dispatch; `profiles` by device id."""
-    meter = profiles[site.meter[0].id].response
+def dispatch_config(
+    site: sitefile.SiteFile, profiles: dict[str, DeviceProfile], billed: DemandSettings | None = None
+) -> DispatchConfig:
+    """The settings of every part of dispatch; `profiles` by device id, `billed` the tariff's own peaks."""
+    meter = _meter(site.meter[0], profiles[site.meter[0].id])
     stale_after_s = max(1.5, 1.5 * site.cycle_s, 2.0 * meter.period_s)
     return DispatchConfig(
         batteries=tuple(_battery(one, profiles[one.id]) for one in site.battery),
@@ -35,7 +37,7 @@ def dispatch_config(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile])
             LoadSettings(one.id, one.sheds_w, one.shed_below_soc_pct, one.restore_above_soc_pct)
             for one in site.switch
         ),
-        meter=MeterSettings(meter.delay_s, meter.period_s),
+        meter=meter,
         policy=_policy(site.policy),
         cycle_s=site.cycle_s,
         phases=site.grid.phases,
@@ -43,7 +45,7 @@ def dispatch_config(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile])
         export_limit_w=site.grid.export_limit_w,
         fuse_a=site.grid.fuse_a,
         nominal_v=PHASE_VOLTAGE_V,
-        demand=_demand(site.demand),
+        demand=billed if site.demand is None else _demand(site.demand),
         island_floor_pct=site.island.floor_pct,
         enter_service_s=site.island.enter_service_s,
         stale_after_s=stale_after_s,
@@ -51,8 +53,17 @@ def dispatch_config(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile])
     )
 
 
-def _demand(demand: sitefile.Demand | None) -> DemandSettings | None:
-    return None if demand is None else DemandSettings(demand.window_min * 60, demand.target_w)
+def _meter(meter: sitefile.Meter, profile: DeviceProfile) -> MeterSettings:
+    """How late the meter is: as measured at this site, else as its profile says."""
+    response = profile.response
+    return MeterSettings(
+        response.delay_s if meter.delay_s is None else meter.delay_s,
+        response.period_s if meter.period_s is None else meter.period_s,
+    )
+
+
+def _demand(demand: sitefile.Demand) -> DemandSettings:
+    return DemandSettings(demand.window_min * 60, demand.target_w)
 
 
 def fuse_w(grid: sitefile.Grid) -> float | None:

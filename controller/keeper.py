@@ -49,6 +49,7 @@ from controller.store import (
     read_only,
     rewrite,
 )
+from drivers.doors import one_line
 from drivers.guard import Guard
 
 log = logging.getLogger("penstock.state")
@@ -67,6 +68,7 @@ CLOSE_WITHIN_S = 2.0
 MOST_WAITING = 32
 """So many commands may wait for the disk; the next is refused."""
 MOST_NOTES = 500
+LONGEST_NOTE = 400
 MOST_TOLD_CHANGES = 20
 _AT_ONCE = frozenset({Mode.FAULT, Mode.ISLANDED})
 
@@ -154,7 +156,7 @@ class Keeper:
     def note(self, who: str, what: str) -> None:
         """One line for the audit trail; it is saved with the next save."""
         if len(self._notes) < MOST_NOTES:
-            self._notes.append((self._clock()[0], who, what))
+            self._notes.append((self._clock()[0], one_line(who), one_line(what)[:LONGEST_NOTE]))
 
     async def keep_command(self, orders: Sequence[KeptOrder], command_id: str, who: str, what: str) -> bool:
         """Keep the orders now in force and that this command was carried out; True once the disk has it."""

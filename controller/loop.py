@@ -76,6 +76,8 @@ class Told:
     orders: Orders = NO_ORDERS
     prices: Prices | None = None
     plan: Plan | None = None
+    clear_fault: bool = False
+    """Somebody has looked at the fault: forget it. The mode is left through STOPPED, see `modes.py`."""
 
 
 NOTHING_TOLD = Told()
@@ -109,6 +111,8 @@ class ControlLoop:
     publishable: Callable[[Books], Totals] = field(default=lambda books: books.totals)
     stopping: bool = False
     fault: str = ""
+    snapshot: Snapshot | None = None
+    """What the core was last asked to decide: when it fails, this is why."""
     _sleeper: asyncio.Future[None] | None = field(init=False, default=None)
     _meter: MeterStation = field(init=False)
     _batteries: tuple[BatteryStation, ...] = field(init=False)
@@ -180,10 +184,12 @@ class ControlLoop:
         self.timing.decide_s = loop.time() - now_s
 
     def _decide(self, now_s: float, write_by_s: float, stop: bool = False) -> None:
-        for battery in self._batteries:
-            self.fault = self.fault or battery.fault
         utc_s, local = self.clock()
         told = self.told(now_s, local)
+        for battery in self._batteries:
+            if told.clear_fault:
+                self.fault = battery.fault = ""
+            self.fault = self.fault or battery.fault
         snapshot = Snapshot(
             now_s,
             self._meter.reading,
@@ -197,6 +203,7 @@ class ControlLoop:
             plan=told.plan,
             fault=self.fault,
         )
+        self.snapshot = snapshot
         before = self.memory.mode
         self.memory, decision = step(self.config, self.memory, snapshot)
         if decision.mode is not before:

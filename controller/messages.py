@@ -5,6 +5,8 @@ A later version may add keys and never changes or removes one.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from controller.dispatch.modes import Mode
@@ -21,26 +23,27 @@ class StateMessage(Message):
 
     at: str | None = Field(description="UTC, ISO 8601; null while the clock is not known")
     seq: int = Field(description="cycle number since the start")
-    mode: Mode
-    policy: str
+    mode: Mode = Field(description="STARTING, RUNNING, HOLDING, SAFE, ISLANDED, STOPPED or FAULT")
+    policy: str = Field(description="the one that decided, which may be the fallback")
     pcc_import_w: float | None = Field(description="negative while exporting")
-    load_w: float | None
-    pv_generation_w: float | None
+    load_w: float | None = Field(description="what the house uses")
+    pv_generation_w: float | None = Field(description="all PV inverters")
     battery_discharge_w: float | None = Field(description="all batteries; negative while charging")
     soc_pct: float | None = Field(description="all batteries, by capacity")
     setpoint_w: float = Field(description="total battery discharge ordered")
     wanted_w: float = Field(description="what the policy asked for")
     limited_by: str = Field(description="the limit that bound; empty when none did")
     limited_w: float = Field(description="what that limit took from wanted_w")
-    reason: str
+    reason: str = Field(description="the decision as a sentence")
     peak_forecast_w: float | None = Field(description="mean import of this billing window, as things stand")
     autonomy_h: float | None = Field(description="how long the batteries carry the house without the grid")
+    alarms: list[str] = Field(description="names of what somebody should look at; empty when all is well")
     loads_shed: int = Field(description="how many switched loads are off")
     age_s: dict[str, float | None] = Field(description="age of each device's reading; null: never read")
-    start_jitter_ms: float
-    read_ms: float
-    decide_ms: float
-    overruns: int
+    start_jitter_ms: float = Field(description="how late this beat began")
+    read_ms: float = Field(description="until all devices had answered")
+    decide_ms: float = Field(description="for deciding and ordering")
+    overruns: int = Field(description="beats that took longer than a cycle, since the start")
 
 
 class DeviceMessage(Message):
@@ -61,6 +64,18 @@ class DeviceMessage(Message):
     lease_s: float | None = Field(description="after this silence the device forgets our order; null: never")
 
 
+class EnergyMessage(Message):
+    """`energy`: counters in Wh since the first start at this site; they never go back."""
+
+    at: str | None = Field(description="UTC, ISO 8601; null while the clock is not known")
+    import_wh: int
+    export_wh: int
+    charge_wh: int
+    discharge_wh: int
+    pv_wh: int
+    load_wh: int
+
+
 class DemandMessage(Message):
     """`demand`: the billing window that runs, and the month's highest so far."""
 
@@ -72,3 +87,79 @@ class DemandMessage(Message):
     forecast_w: float | None = Field(description="mean import this window will have had, as things stand")
     month_peak_w: float = Field(description="the highest mean of a whole window this month")
     target_w: float = Field(description="what the owner wants to stay below")
+
+
+class OrdersMessage(Message):
+    """`orders`: what was ordered from outside and is in force. Null: nothing was ordered."""
+
+    at: str | None = Field(description="UTC, ISO 8601; null while the clock is not known")
+    policy: str = Field(description="the policy that was chosen, or the site file's")
+    reserve_pct: float = Field(description="the reserve that was chosen, or the site file's")
+    stopped: bool
+    battery_discharge_w: float | None = Field(description="setpoint for all batteries; negative charges")
+    pcc_import_w: float | None = Field(description="setpoint for the site; negative exports")
+    import_limit_w: float | None
+    export_limit_w: float | None
+    max_charge_w: float | None
+    max_discharge_w: float | None
+    operator_import_w: float | None
+    operator_export_w: float | None
+    ends_in_s: dict[str, float] = Field(
+        description="of each command that has an end, how long it still holds"
+    )
+
+
+Result = Literal["applied", "clamped", "refused"]
+Value = float | bool | str | None
+
+
+class ReplyMessage(Message):
+    """`reply/<id>`: what became of a command."""
+
+    at: str | None = Field(description="UTC, ISO 8601; null while the clock is not known")
+    id: str = Field(description="of the command; empty when it could not be read")
+    command: str = Field(description="its name; empty when there is none of that name")
+    result: Result
+    reason: str = Field(description="why it was refused, or clamped; empty when it was applied as it stands")
+    limited_by: str = Field(description="the limit that clamped it")
+    in_force: dict[str, Value] = Field(description="what holds now by this command")
+    ends_in_s: float | None = Field(description="so long it holds; null: until changed, or not at all")
+    kept: bool = Field(description="whether it outlives a restart: it is on the disk")
+
+
+class EventMessage(Message):
+    """`event`: something happened. Not retained; the last 200 of an outage come afterwards."""
+
+    at: str | None = Field(description="UTC, ISO 8601; null while the clock is not known")
+    kind: Literal["mode", "command", "alarm"]
+    level: Literal["info", "warning", "error"]
+    text: str = Field(description="a sentence")
+    data: dict[str, Value] = Field(description="the same for machines")
+
+
+class BackfillMessage(Message):
+    """`backfill`: the means of one minute in which the broker was away, told when it is back."""
+
+    at: str = Field(description="begin of the minute, UTC, ISO 8601")
+    mode: Mode = Field(description="at its end")
+    policy: str = Field(description="at its end")
+    soc_pct: float | None = Field(description="at its end")
+    cycles: int = Field(description="how many beats it holds")
+    pcc_import_w: float | None
+    load_w: float | None
+    pv_generation_w: float | None
+    battery_discharge_w: float | None
+    setpoint_w: float | None
+
+
+MESSAGES: dict[str, type[Message]] = {
+    "state": StateMessage,
+    "device/<id>": DeviceMessage,
+    "energy": EnergyMessage,
+    "demand": DemandMessage,
+    "orders": OrdersMessage,
+    "reply/<id>": ReplyMessage,
+    "event": EventMessage,
+    "backfill": BackfillMessage,
+}
+"""Every message by its topic under `penstock/<site>/`."""

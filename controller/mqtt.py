@@ -17,10 +17,12 @@ from dataclasses import dataclass
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from controller.backfill import Backlog
 from controller.mqtt_access import client_context, password_of
-from controller.outbox import Letter, Outbox
+from controller.outbox import REPEAT_S, Letter, Outbox
 from controller.site_mqtt import MqttConfig
 
 log = logging.getLogger("penstock.mqtt")
@@ -31,6 +33,10 @@ GOODBYE_WITHIN_S = 1.0
 SWEEP_S = 1.0
 """So long retained messages of an earlier run are looked for after connecting."""
 MOST_INCOMING = 200
+DELIVERED_AT_ONCE = 20
+DELIVER_EVERY_S = 1.0
+LOOK_EVERY_S = 15.0
+"""Of an outage twenty minutes a second are delivered: a week in less than nine minutes."""
 BACK_OFF_S = (1.0, 25.0)
 """First and longest wait before connecting again, doubled each time, plus up to 20 % (fault catalogue, D03:
 never more than one session a second). With the time to connect, the site is back within 35 s."""
@@ -64,11 +70,17 @@ class MqttLink:
     """The site's one connection to its broker: connects, publishes, listens, and connects again."""
 
     def __init__(
-        self, site: str, config: MqttConfig, outbox: Outbox, hearings: Sequence[Hearing] = ()
+        self,
+        site: str,
+        config: MqttConfig,
+        outbox: Outbox,
+        hearings: Sequence[Hearing] = (),
+        backlog: Backlog | None = None,
     ) -> None:
         self._config = config
         self._outbox = outbox
         self._hearings = hearings
+        self._backlog = backlog
         self._availability = f"{outbox.prefix}/availability"
         self._identifier = f"penstock-{site}"
         self._protocol = V311 if config.only_v311 else V5
@@ -145,9 +157,24 @@ class MqttLink:
         )
 
     async def _session(self) -> None:
-        async with self._client() as client:
+        client = self._client()
+        # aiomqtt keeps the reason of a lost connection in a future that nobody may ever ask.
+        client._disconnected.add_done_callback(_noted)
+        try:
+            await self._connected_session(client)
+        finally:
+            # It leaves the socket open of a connection that never came about: a broker that wakes up later
+            # would then take that one for us, and throw out the one that is.
+            client._client._sock_close()
+
+    async def _connected_session(self, client: aiomqtt.Client) -> None:
+        async with client:
             self._protocol_proven = True
+            # Commands are heard before anybody is told that there is somebody to hear them.
+            await self._subscribe(client)
             await client.publish(self._availability, "online", qos=1, retain=True)
+            # Said again now and then: the last will of a connection that died before may come after it.
+            self._outbox.put_at(self._availability, b"online", repeat_s=REPEAT_S)
             self.connected, self._told = True, None
             log.info("connected to %s, topics %s/#", self._address, self._outbox.prefix)
             self._outbox.start_over()
@@ -168,6 +195,8 @@ class MqttLink:
                 tasks.create_task(self._listen(client))
                 tasks.create_task(self._publish(client))
                 tasks.create_task(self._sweep(client))
+                if self._backlog is not None:
+                    tasks.create_task(self._deliver(client, self._backlog))
         except* (aiomqtt.MqttError, OSError) as group:
             lost = group.exceptions[0]
         if lost is not None:
@@ -181,6 +210,17 @@ class MqttLink:
             await client.publish(letter.topic, letter.payload, 1, letter.retain, properties)
             self._outbox.sent(letter, loop.time())
 
+    async def _deliver(self, client: aiomqtt.Client, backlog: Backlog) -> None:
+        """What the broker did not hear while it was away, the oldest first and not in one rush."""
+        topic = self._outbox.topic("backfill")
+        while True:
+            rows = await backlog.oldest(DELIVERED_AT_ONCE)
+            for _, payload in rows:
+                await client.publish(topic, payload, 1)
+            if rows:
+                await backlog.delivered(rows)
+            await asyncio.sleep(DELIVER_EVERY_S if rows else LOOK_EVERY_S)
+
     def _properties(self, letter: Letter) -> Properties | None:
         if letter.correlation is None or self._protocol is V311:
             return None
@@ -188,11 +228,18 @@ class MqttLink:
         properties.CorrelationData = letter.correlation
         return properties
 
-    async def _listen(self, client: aiomqtt.Client) -> None:
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
         for hearing in self._hearings:
             # v5 brokers tell by this option also of a message published just now whether it is retained.
-            options = SubscribeOptions(qos=1, retainAsPublished=True) if self._protocol is V5 else None
-            await client.subscribe(hearing.topics, 1, options)
+            if self._protocol is V5:
+                options = SubscribeOptions(qos=1, retainAsPublished=True)
+                granted = await client.subscribe(hearing.topics, options=options)
+            else:
+                granted = await client.subscribe(hearing.topics, qos=1)
+            if any(_is_refusal(one) for one in granted):
+                log.error("%s does not let us hear %s: see its access list", self._address, hearing.topics)
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
             inbound = _inbound(message)
             heard = [one for one in self._hearings if message.topic.matches(one.topics)]
@@ -214,6 +261,17 @@ class MqttLink:
         if topic != self._availability and topic not in self._outbox.topics:
             log.info("%s is of an earlier site file; removed from the broker", topic)
             self._outbox.put_at(topic, b"")
+
+
+def _noted(ended: asyncio.Future[None]) -> None:
+    """Somebody has seen how it ended, so asyncio need not complain of it."""
+    if not ended.cancelled():
+        ended.exception()
+
+
+def _is_refusal(granted: int | ReasonCode) -> bool:
+    """What a broker says to a subscription: from 128 on it is a refusal, in v5 and 3.1.1."""
+    return (granted if isinstance(granted, int) else granted.value) >= 128
 
 
 def _inbound(message: aiomqtt.Message) -> Inbound:

@@ -67,7 +67,7 @@ class Outbox:
         self._events: deque[Letter] = deque(maxlen=MOST_EVENTS)
         self._answers: deque[Letter] = deque(maxlen=MOST_ANSWERS)
         self.spoken = asyncio.Event()
-        """Set once there is anything to say."""
+        """Set once everything that a cycle tells of is here."""
         self._bell = asyncio.Event()
         self._emptied = asyncio.Event()
         self._bytes = 0
@@ -118,7 +118,6 @@ class Outbox:
         slot.every_s = min(every_s, slot.every_s) if slot.waiting else every_s
         slot.waiting = slot.waiting or slot.letter.payload != payload
         slot.letter, slot.repeat_s = letter, repeat_s
-        self.spoken.set()
         self._bell.set()
 
     def forget(self, topic: str) -> None:

@@ -84,7 +84,7 @@ async def _looked_at(link: Link, connection: str, unit: int) -> list[str]:
     except SunSpecError as error:
         return await _recognised(link, connection, unit, str(error))
     except DeviceError as error:
-        if not await _answers(link, unit):
+        if not await answers(link, unit):
             hint = "; another unit may: try --unit" if link.connects else ""
             raise RunError(f"{where} does not answer: {error}{hint}") from None
         return await _recognised(link, connection, unit, str(error))
@@ -99,7 +99,7 @@ async def _looked_at(link: Link, connection: str, unit: int) -> list[str]:
     ]
 
 
-async def _answers(link: Link, unit: int) -> bool:
+async def answers(link: Link, unit: int) -> bool:
     """Whether this unit says anything at all, be it a refusal."""
     for space in ("holding", "input"):
         deadline_s = asyncio.get_running_loop().time() + SIGN_OF_LIFE_S

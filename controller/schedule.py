@@ -17,19 +17,19 @@ _CLOCK = r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$"
 _CLOCK_OR_END = r"^(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
 
-def _a_begin(text: str) -> str:
+def a_begin(text: str) -> str:
     if re.fullmatch(_CLOCK, text):
         return text
     raise ValueError('give a local time from "00:00" to "23:59"')
 
 
-def _an_end(text: str) -> str:
+def an_end(text: str) -> str:
     if re.fullmatch(_CLOCK_OR_END, text):
         return text
     raise ValueError('give a local time from "00:00" to "24:00"')
 
 
-def _a_day(text: str) -> str:
+def a_day(text: str) -> str:
     if text in DAYS:
         return text
     raise ValueError(f"no day of the week; {nearest(text, DAYS)}")
@@ -40,10 +40,10 @@ class WindowTable(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    from_: Annotated[str, AfterValidator(_a_begin)] = Field(
+    from_: Annotated[str, AfterValidator(a_begin)] = Field(
         alias="from", description='local time such as "22:00"', json_schema_extra={"pattern": _CLOCK}
     )
-    to: Annotated[str, AfterValidator(_an_end)] = Field(
+    to: Annotated[str, AfterValidator(an_end)] = Field(
         description='local time such as "06:00", the next day when not after from; "24:00" is midnight',
         json_schema_extra={"pattern": _CLOCK_OR_END},
     )
@@ -58,7 +58,7 @@ class WindowTable(BaseModel):
     soc_pct: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = Field(
         None, description="charge up to, or discharge down to this, then hold 0 W; %"
     )
-    days: list[Annotated[str, AfterValidator(_a_day)]] = Field(
+    days: list[Annotated[str, AfterValidator(a_day)]] = Field(
         default_factory=lambda: list(DAYS),
         min_length=1,
         description='days on which it begins, such as ["mon", "fri"]; every day when left out',

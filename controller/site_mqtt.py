@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 USAGE = 'give "mqtt://host:1883", "mqtts://host:8883" or "embedded"'
 CREDENTIAL = "mqtt_password"
 """The name of the systemd credential that holds the password when there is no `password_file`."""
+ITSELF = "penstock"
+"""The controller's own login at the embedded broker."""
 PLACEHOLDERS = frozenset(
     {"", "admin", "changeme", "mqtt", "passw0rd", "password", "penstock", "secret", "test"}
 )
@@ -194,6 +196,11 @@ def _embedded(mqtt: Mqtt) -> list[Conflict]:
         if getattr(mqtt, name) is not None
     ]
     names = [one.name for one in mqtt.user]
+    found += [
+        (("mqtt", "user", index, "name"), f'"{name}" is the controller itself; give another name')
+        for index, name in enumerate(names)
+        if name == ITSELF
+    ]
     found += [
         (("mqtt", "user", index, "name"), f'"{name}" is there twice')
         for index, name in enumerate(names)

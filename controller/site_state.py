@@ -40,12 +40,17 @@ class StateConfig:
     folder: Path
     keep_bytes: int
     keep_s: float
-    incidents: int
+    keep_incidents: int
 
     @property
     def journal(self) -> Path:
         """The folder of the flight recorder."""
         return self.folder / "journal"
+
+    @property
+    def incidents(self) -> Path:
+        """The folder of the incidents that were kept."""
+        return self.folder / "incidents"
 
 
 def state_config(path: Path, site: str, state: StateTable, journal: JournalTable) -> StateConfig:

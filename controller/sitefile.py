@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from controller.schedule import WindowTable
 from controller.site_mqtt import Mqtt
+from controller.site_planning import Planning
+from controller.site_response import InverterResponse
+from controller.site_simulation import Simulation
 from controller.site_state import JournalTable, StateTable
+from controller.site_tariff import TariffTable
 
 Watts = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Point = Annotated[tuple[float, float], Field(strict=False)]
+"""TOML has no tuples: an array of two numbers."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="a to z, 0 to 9, - and _")]
 
 
@@ -51,6 +56,12 @@ class Meter(DeviceTable):
     """`[[meter]]`: the meter at the point of common coupling (PCC)."""
 
     role: Literal["pcc"] = Field("pcc", description='"pcc": where the site meets the grid')
+    period_s: float | None = Field(
+        None, ge=0, le=60, description="how often it has a new value, s; else as its profile says"
+    )
+    delay_s: float | None = Field(
+        None, ge=0, le=60, description="how old a value is when it can be read, s; else as its profile says"
+    )
 
 
 class Battery(DeviceTable):
@@ -67,20 +78,23 @@ class Battery(DeviceTable):
     chemistry: Literal["lithium", "lead_acid"] = Field("lithium", description="lithium or lead_acid")
     full_every_days: float = Field(0.0, ge=0, le=365, description="a full charge for balance, 0: never")
     absorption_min: float = Field(0.0, ge=0, le=1440, description="lead-acid: minutes at full, each time")
-    charge_by_temperature: list[tuple[float, float]] | None = Field(
+    charge_by_temperature: list[Point] | None = Field(
         None, description="points [C, share of the rating] of a curve, such as [[0, 0], [10, 1], [50, 0]]"
     )
-    discharge_by_temperature: list[tuple[float, float]] = Field(
+    discharge_by_temperature: list[Point] = Field(
         default_factory=list, description="as charge_by_temperature"
     )
-    charge_by_soc: list[tuple[float, float]] = Field(
+    charge_by_soc: list[Point] = Field(
         default_factory=list, description="points [SoC %, share of the rating] of a curve"
     )
-    discharge_by_soc: list[tuple[float, float]] = Field(default_factory=list, description="as charge_by_soc")
+    response: InverterResponse | None = Field(None, description="[battery.response], as it was measured")
+    discharge_by_soc: list[Point] = Field(default_factory=list, description="as charge_by_soc")
 
 
 class Pv(DeviceTable):
     """`[[pv]]`: a PV inverter that can be read and curtailed."""
+
+    response: InverterResponse | None = Field(None, description="[pv.response], as it was measured")
 
 
 class Switch(DeviceTable):
@@ -145,22 +159,6 @@ class Policy(Table):
     frequency: Frequency | None = Field(None, description="follow: [policy.frequency]")
 
 
-class Simulation(Table):
-    """`[simulation]`: the house that `emulate`, `demo` and `simulate` put behind the devices."""
-
-    seed: int = Field(1, ge=0, description="the same seed gives the same house, sun and clouds")
-    start: date = Field(date(2026, 6, 1), description="first day, such as 2026-06-01")
-    start_hour: float = Field(9.0, ge=0, lt=24, description="hour of that day at which it begins, local")
-    annual_load_kwh: float = Field(4000.0, gt=0, le=1e7, description="what the house uses in a year, kWh")
-    pv_peak_w: Watts = Field(5000.0, description="what the PV gives at best, W")
-    latitude_deg: float = Field(50.0, ge=-65, le=65, description="north is positive")
-    initial_soc_pct: Percent = Field(50.0, description="of every battery at the start, %")
-    efficiency_pct: float = Field(95.0, gt=50, le=100, description="of the converter, one way, %")
-    speed: float = Field(
-        1.0, ge=1, le=3600, description="sun, load and battery contents pass this much faster"
-    )
-
-
 class SiteFile(Table):
     """One site, for both ends: `penstock run` and `penstock emulate` read the same file."""
 
@@ -176,6 +174,8 @@ class SiteFile(Table):
     demand: Demand | None = None
     island: Island = Island()
     mqtt: Mqtt | None = None
+    tariff: TariffTable | None = None
+    planning: Planning = Planning()
     state: StateTable = StateTable()
     journal: JournalTable = JournalTable()
     simulation: Simulation = Simulation()

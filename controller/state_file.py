@@ -76,11 +76,12 @@ class KeptEnergy(Kept):
 class KeptOrder(Kept):
     """An order in force, by the wall clock so that it outlives a restart.
 
-    `name` is a field of `Orders`; `command_id` is of the command that gave it, `who` gave that.
+    `name` is that of the command, a dot, and the key it set; `command_id` is of the command that gave it,
+    `who` gave that.
     """
 
     name: str
-    value: float
+    value: float | bool | str
     expires_utc_s: float
     command_id: str = ""
     who: str = ""

@@ -40,6 +40,8 @@ class Station(Generic[Reading]):
         self.write_error = ""
         self.fault = ""
         self.reads = self.failures = self.writes = self.write_failures = 0
+        self.wrote_in_s: float | None = None
+        """How long the newest order took to be carried out, or to fail."""
         self._order: float | bool | None = None
         self._has_order = False
         self._read_by_s: float | None = None
@@ -100,6 +102,7 @@ class Station(Generic[Reading]):
         self.well, self.error = True, ""
 
     async def _write(self, order: float | bool | None, deadline_s: float) -> None:
+        began_s = asyncio.get_running_loop().time()
         try:
             await self._carry_out(order, deadline_s)
         except GuardError as error:
@@ -110,6 +113,7 @@ class Station(Generic[Reading]):
         else:
             self.writes += 1
             self.write_error = ""
+        self.wrote_in_s = asyncio.get_running_loop().time() - began_s
 
     def _note_write_error(self, error: DeviceError) -> None:
         self.write_failures += 1

@@ -13,7 +13,8 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -93,6 +94,9 @@ class Store:
     def prepare(self) -> None:
         """Make the tables if the file is new, and see whether it is sound and of this version."""
         try:
+            # Nobody else may open it. That also spares the card: the index of the WAL is then kept in memory
+            # instead of in a file whose pages are written again with each save.
+            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._db.execute("PRAGMA page_size=1024")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
@@ -117,7 +121,7 @@ class Store:
             names = self._db.execute("SELECT DISTINCT name FROM documents").fetchall()
             documents = {str(name): self._document(name, alarms) for (name,) in names}
             ids = [str(one) for (one,) in self._db.execute("SELECT id FROM commands ORDER BY seq")]
-            entries = [Entry(*row) for row in self._db.execute("SELECT * FROM audit ORDER BY seq")]
+            entries = self.entries()
         except _REFUSALS as error:
             raise _named(error, self._path) from None
         broken = broken_at(entries)
@@ -129,6 +133,14 @@ class Store:
         if head.isdecimal() and int(head) != self._audit_seq:
             alarms.append(f"the audit trail ends at entry {self._audit_seq}, {head} were written")
         return Kept(documents, tuple(ids), alarms)
+
+    def entries(self) -> list[Entry]:
+        """The audit trail, oldest first."""
+        try:
+            rows = self._db.execute("SELECT seq, utc_s, who, what, hash FROM audit ORDER BY seq")
+            return [Entry(*row) for row in rows]
+        except _REFUSALS as error:
+            raise _named(error, self._path) from None
 
     def _document(self, name: object, alarms: list[str]) -> str:
         """The newest whole copy; empty when there is none."""
@@ -269,8 +281,9 @@ def rewrite(folder: Path) -> None:
         raise _named(error, folder) from None
 
 
-def read_only(folder: Path) -> Kept:
-    """What is kept in a folder that cannot be written, read from a copy; StoreError when that fails too."""
+@contextmanager
+def _copied(folder: Path) -> Iterator[Store]:
+    """A copy elsewhere of what a folder holds, whether or not that can be written or is in use."""
     with tempfile.TemporaryDirectory(prefix="penstock-") as copy:
         try:
             for name in (NAME, f"{NAME}-wal"):
@@ -281,24 +294,21 @@ def read_only(folder: Path) -> Kept:
         store = Store(Path(copy) / NAME)
         try:
             store.prepare()
-            return store.read()
+            yield store
         finally:
             store.close()
 
 
+def read_only(folder: Path) -> Kept:
+    """What is kept in a folder that cannot be written; StoreError when it cannot be read either."""
+    with _copied(folder) as store:
+        return store.read()
+
+
 def audit_trail(folder: Path) -> list[Entry]:
     """The audit trail of a folder, also while a controller writes there; StoreError when unreadable."""
-    path = folder / NAME
-    try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
-    except _REFUSALS as error:
-        raise _named(error, path) from None
-    try:
-        return [Entry(*row) for row in db.execute("SELECT * FROM audit ORDER BY seq")]
-    except _REFUSALS as error:
-        raise _named(error, path) from None
-    finally:
-        db.close()
+    with _copied(folder) as store:
+        return store.entries()
 
 
 def broken_at(entries: Sequence[Entry]) -> int | None:

@@ -9,19 +9,19 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import replace
 
 from controller.black_box import BlackBox, black_box
-from controller.broker import embedded_broker
+from controller.broker import embedded
 from controller.clock import system_clock, zone
 from controller.config import Config
 from controller.devices import open_devices
 from controller.dispatch.modes import Mode
-from controller.loop import ControlLoop, Cycle, Listener
+from controller.loop import ControlLoop, Cycle, Listener, nothing_told
 from controller.mqtt import MqttLink
+from controller.orderbook import Injector
 from controller.outbox import Outbox
-from controller.reporting import Reporter
-from controller.site_mqtt import MqttConfig
+from controller.outside import Outside, policies_of
+from controller.planner_beside import Rehearsal, beside, planner_of
 
 log = logging.getLogger("penstock")
 
@@ -29,10 +29,16 @@ GOODBYE_WITHIN_S = 2.0
 
 
 async def run_site(
-    config: Config, listeners: tuple[Listener, ...] = (), stop: asyncio.Event | None = None
+    config: Config,
+    listeners: tuple[Listener, ...] = (),
+    stop: asyncio.Event | None = None,
+    rehearsal: Rehearsal | None = None,
+    inject: Injector | None = None,
 ) -> None:
     """Control the site until SIGINT, SIGTERM or `stop`, then release the devices and say goodbye.
 
+    A `rehearsal` brings its own clock and past in place of the host's; a simulation hands in what `inject`
+    brings faults about with.
     Raises BrokerError when an embedded broker is asked for and cannot be had; an error in the core ends
     the program, the orders then expire in the devices, and systemd starts it again.
     """
@@ -40,13 +46,23 @@ async def run_site(
     async with AsyncExitStack() as stack:
         mqtt = config.mqtt
         if mqtt is not None and mqtt.host is None:
-            mqtt = replace(
-                mqtt, host="127.0.0.1", port=await stack.enter_async_context(embedded_broker(mqtt.port))
-            )
+            mqtt = await stack.enter_async_context(embedded(mqtt))
         devices = open_devices(config)
         stack.push_async_callback(devices.close)
-        outbox = Outbox(config.site)
-        clock = system_clock(zone(config.timezone))
+        clock = system_clock(zone(config.timezone)) if rehearsal is None else rehearsal.clock
+        planner = planner_of(config, clock, rehearsal)
+        planners, hearings = ((), ()) if planner is None else ((planner.heard,), planner.hearings)
+        outside = Outside(
+            config.site,
+            config.dispatch,
+            policies_of(config),
+            clock,
+            nothing_told if planner is None else planner.told,
+            insecure=mqtt is not None and mqtt.insecure,
+            folder=config.state.folder,
+            inject=inject,
+        )
+        stack.push_async_callback(outside.close)
         box = black_box(config, clock, devices)
         control = ControlLoop(
             config.dispatch,
@@ -54,16 +70,17 @@ async def run_site(
             devices.batteries,
             devices.pvs,
             devices.switches,
-            (Reporter(config.dispatch, outbox).report, box.heard, _Watchdog().fed_by, *listeners),
+            (outside.listen, box.heard, _Watchdog().fed_by, *listeners, *planners),
             clock,
+            outside.told,
         )
         await box.prepare(control)
+        outside.remember(box.keeper.orders, box.keeper.command_ids, box.keeper.keep_command)
+        await stack.enter_async_context(beside(planner, outside.outbox, rehearsal))
         with _signals(stop.set):
-            await _together(control, _link(config, mqtt, outbox), outbox, box, stop)
-
-
-def _link(config: Config, mqtt: MqttConfig | None, outbox: Outbox) -> MqttLink | None:
-    return None if mqtt is None else MqttLink(config.site, mqtt, outbox)
+            ids = tuple(one.id for one in config.devices)
+            link = None if mqtt is None else outside.link(mqtt, ids, hearings)
+            await _together(control, link, outside.outbox, box, stop)
 
 
 async def _together(
@@ -90,7 +107,7 @@ async def _together(
         for task in rest:
             task.cancel()
         ended = await asyncio.gather(*rest, return_exceptions=True)
-        await box.close(orderly=ended[-1] is None)
+        await box.close(control, orderly=ended[-1] is None)
     for result in ended:
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
             raise result

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
+from controller.alarms import alarms
 from controller.dispatch.islanding import autonomy_h
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.loop import Cycle
-from controller.messages import DemandMessage, DeviceMessage, StateMessage
+from controller.messages import DemandMessage, DeviceMessage, EnergyMessage, StateMessage
 from drivers.device import BatteryReading, MeterReading, PvReading, SwitchReading
 
 
-def state_message(config: DispatchConfig, cycle: Cycle) -> StateMessage:
+def state_message(config: DispatchConfig, cycle: Cycle, insecure: bool = False) -> StateMessage:
     """The site as this cycle saw it; sums are null as soon as one part is not fresh."""
     snapshot, decision = cycle.snapshot, cycle.decision
     now_s = snapshot.now_s
@@ -28,7 +30,7 @@ def state_message(config: DispatchConfig, cycle: Cycle) -> StateMessage:
     load_w = None if pcc_w is None or pv_w is None or discharge_w is None else pcc_w + pv_w + discharge_w
     timing = cycle.timing
     return StateMessage(
-        at=_iso(snapshot.utc_s),
+        at=iso(snapshot.utc_s),
         seq=cycle.seq,
         mode=decision.mode,
         policy=decision.policy,
@@ -44,6 +46,7 @@ def state_message(config: DispatchConfig, cycle: Cycle) -> StateMessage:
         reason=decision.reason,
         peak_forecast_w=_watts(decision.peak_forecast_w),
         autonomy_h=_hours(decision.autonomy_h, config, snapshot, load_w),
+        alarms=list(alarms(cycle, insecure)),
         loads_shed=decision.loads_closed.count(False),
         age_s={one.id: _age_s(one.reading, now_s) for one in cycle.stations},
         start_jitter_ms=round(timing.start_jitter_s * 1e3, 3),
@@ -53,14 +56,19 @@ def state_message(config: DispatchConfig, cycle: Cycle) -> StateMessage:
     )
 
 
+def energy_message(cycle: Cycle) -> EnergyMessage:
+    """The counters that may be told."""
+    return EnergyMessage(at=iso(cycle.snapshot.utc_s), **asdict(cycle.energy))
+
+
 def demand_message(config: DispatchConfig, cycle: Cycle) -> DemandMessage | None:
     """The billing window as it is counted; None without [demand] or before the first decision in RUNNING."""
     counted = cycle.memory.demand
     if config.demand is None or counted is None:
         return None
     return DemandMessage(
-        at=_iso(cycle.snapshot.utc_s),
-        window_begin=_iso(counted.window_begin_utc_s),
+        at=iso(cycle.snapshot.utc_s),
+        window_begin=iso(counted.window_begin_utc_s),
         window_s=config.demand.window_s,
         window_import_wh=round(counted.energy_wh, 1),
         watched=counted.watched,
@@ -154,7 +162,8 @@ def _watts(power_w: float | None) -> float | None:
     return None if power_w is None else round(power_w, 1)
 
 
-def _iso(utc_s: float | None) -> str | None:
+def iso(utc_s: float | None) -> str | None:
+    """UTC as it stands in every message."""
     if utc_s is None:
         return None
     return datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

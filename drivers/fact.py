@@ -9,6 +9,7 @@ Three to four times as fast from about six fields on; nothing else differs.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from inspect import signature
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ def fact(cls: type[T]) -> type[T]:
         return made, tuple(getattr(self, name) for name in names)
 
     del made.__init__
+    made.__signature__ = signature(twin)
     made.__new__ = filled
     made.__reduce__ = reduced
     return made  # type: ignore[no-any-return]  # the same class, as `dataclass` gave it back

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -30,11 +31,15 @@ def program(name: str) -> str:
 
 
 class Mosquitto:
-    """One broker. `stop` and `start` again keep the port, as a broker that is restarted does."""
+    """One broker, with more lines for its configuration if need be.
 
-    def __init__(self, folder: Path) -> None:
+    `stop` and `start` again keep the port, as a broker that is restarted does.
+    """
+
+    def __init__(self, folder: Path, settings: str = "allow_anonymous true\n") -> None:
         self.port = 0
         self._folder = folder
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -70,6 +75,16 @@ class Mosquitto:
             process.kill()
             process.wait()
 
+    def freeze(self) -> None:
+        """It stays connected and answers nothing any more, until `thaw`."""
+        assert self._process is not None, "it runs"
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on as if nothing had been."""
+        assert self._process is not None, "it runs"
+        self._process.send_signal(signal.SIGCONT)
+
     def log(self) -> str:
         """What it has said since it was started last."""
         return self._log_path.read_text(encoding="utf-8", errors="replace")
@@ -81,8 +96,7 @@ class Mosquitto:
     def _start_on(self, port: int) -> None:
         config = self._folder / "mosquitto.conf"
         config.write_text(
-            f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
-            "log_dest stderr\nlog_type all\n",
+            f"listener {port} 127.0.0.1\n{self._settings}persistence false\nlog_dest stderr\nlog_type all\n",
             encoding="utf-8",
         )
         with self._log_path.open("wb") as log:

@@ -19,10 +19,11 @@ class Orders:
 
     `operator_*` are the grid operator's (such as under section 14a of the German EnWG), the others come
     from the owner or an aggregator. Limits only tighten what the site file allows; `reserve_pct` may only
-    be raised above the site file's.
+    be raised above the site file's. `policy` decides in place of the site file's; empty: that one does.
     """
 
     stop: bool = False
+    policy: str = ""
     operator_import_w: Order | None = None
     operator_export_w: Order | None = None
     import_limit_w: Order | None = None

@@ -93,7 +93,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         limited.limited_by,
         wanted_w - setpoint_w if limited.limited_by else 0.0,
         "",
-        config.policy.reserve_pct,
+        _reserve_pct(config, site),
         note,
         loads_closed(config, island) if config.loads else (),
         None if demand is None else peak_forecast_w(config, demand, site),
@@ -180,10 +180,7 @@ def _latches(
     config: DispatchConfig, memory: Memory, site: Site, wishes: tuple[CareWish, ...], charges: Charges
 ) -> tuple[Latches, ...]:
     before = memory.latches or (NO_LATCHES,) * len(config.batteries)
-    reserve_pct = config.policy.reserve_pct
-    raised_pct = in_force(site.orders.reserve_pct, site.now_s)
-    if raised_pct is not None and raised_pct > reserve_pct:
-        reserve_pct = raised_pct
+    reserve_pct = _reserve_pct(config, site)
     after = before
     for battery in site.batteries:
         index = battery.index
@@ -198,6 +195,13 @@ def _latches(
         if one is not after[index]:
             after = (*after[:index], one, *after[index + 1 :])
     return after
+
+
+def _reserve_pct(config: DispatchConfig, site: Site) -> float:
+    """The site file's reserve, or the one that was ordered if it is higher."""
+    reserve_pct = config.policy.reserve_pct
+    raised_pct = in_force(site.orders.reserve_pct, site.now_s)
+    return raised_pct if raised_pct is not None and raised_pct > reserve_pct else reserve_pct
 
 
 def _rating_name(limited: _Limited, latches: tuple[Latches, ...], site: Site) -> str:

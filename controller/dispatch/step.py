@@ -122,7 +122,7 @@ def _rest(
     missing = "" if mode is Mode.STOPPED else snapshot.fault if mode is Mode.FAULT else _why(observed)
     decision = Decision(
         mode,
-        config.policy.name,
+        snapshot.orders.policy or config.policy.name,
         0.0,
         0.0,
         setpoints_w,

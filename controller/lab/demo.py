@@ -13,9 +13,15 @@ from rich.console import Console
 
 from controller.config import Config, DeviceEntry, load_config
 from controller.lab.emulate import built, emulated
+from controller.lab.inject import injector
+from controller.lab.rehearsal import day_ahead, house_clock, lived
 from controller.lab.view import View
+from controller.planner_beside import Rehearsal
 from controller.supervisor import run_site
 from drivers.address import Address, parse_connection
+
+LONGEST_GAP_S = 5.0
+"""A reading stands for so long at most, in real time."""
 
 
 async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
@@ -30,7 +36,14 @@ async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
             if seconds is not None:
                 asyncio.get_running_loop().call_later(seconds, stop.set)
             with view:
-                await run_site(config, (view.show,), stop)
+                played = Rehearsal(
+                    house_clock(config, stage.house),
+                    lived(config, config.planning.history_s),
+                    LONGEST_GAP_S * speed,
+                    day_ahead(config),
+                    view.plan,
+                )
+                await run_site(config, (view.show,), stop, played, injector(stage))
         view.summary()
 
 

@@ -7,13 +7,15 @@ import errno
 import logging
 import signal
 from collections.abc import AsyncIterator, Container
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from controller.config import Config, DeviceEntry, SwitchEntry
 from controller.errors import RunError
 from controller.lab.house import resolution_s, synthetic
+from controller.lab.lines import laid
 from controller.lab.stage import Stage
-from drivers.address import Address, SerialAddress, parse_connection
+from drivers.address import Address, SerialAddress, TlsAddress, parse_connection
+from drivers.tls import server_context
 from drivers.wire import Manners, Server, Unit, serve
 from simulators.emulator import EmulatedUnit, Port, Rating, emulated_unit
 from simulators.faults import Active
@@ -46,15 +48,21 @@ async def emulated(stage: Stage, real: Container[str] = ()) -> AsyncIterator[Non
 
     RunError when one cannot be bound.
     """
+    behind = _units(stage, real)
     servers: list[Server] = []
-    try:
-        for connection, (units, link) in _units(stage, real).items():
-            manners = _manners(stage.config, connection)
-            servers.append(await _listen(connection, units, link, manners))
-        yield
-    finally:
-        for server in servers:
-            await server.stop()
+    keeping = asyncio.create_task(stage.keep(), name="plant")
+    with laid(behind) as places:
+        try:
+            for connection, (units, link) in behind.items():
+                manners = _manners(stage.config, connection)
+                servers.append(await _listen(places[connection], units, link, manners))
+            yield
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
+            for server in servers:
+                await server.stop()
 
 
 def _units(stage: Stage, real: Container[str]) -> dict[str, tuple[dict[int, Unit], FaultyLink]]:
@@ -109,9 +117,10 @@ def _manners(config: Config, connection: str) -> Manners:
 async def _listen(connection: str, units: dict[int, Unit], link: FaultyLink, manners: Manners) -> Server:
     address = parse_connection(connection)
     try:
-        if isinstance(address, Address):
+        if isinstance(address, Address | TlsAddress):
             faulty = FaultyServer(units, link, manners)
-            await faulty.start(address.host, address.port)
+            tls = server_context(address) if isinstance(address, TlsAddress) else None
+            await faulty.start(address.host, address.port, tls)
             server: Server = faulty
         else:
             server = await serve(connection, units, manners)
@@ -124,8 +133,7 @@ async def _listen(connection: str, units: dict[int, Unit], link: FaultyLink, man
 def _why_not(error: OSError, connection: str) -> str:
     address = parse_connection(connection)
     if isinstance(address, SerialAddress):
-        pair = "socat pty,raw,echo=0,link=A pty,raw,echo=0,link=B"
-        return f"{error}; without hardware, make two joined ports with {pair}: one for each end"
+        return f"{error}; without hardware, name a port outside of /dev that is not there: it is made then"
     if error.errno == errno.EADDRINUSE:
         return f"port {address.port} is in use; end what listens there, or change the port in the site file"
     # From Python 3.13 on, asyncio says without a number that none of the host's addresses could be bound.

@@ -7,29 +7,36 @@ virtual time the emulators live in the same event loop; a scenario without wires
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import Awaitable, Callable, Container, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from controller.config import Config, DeviceEntry
 from controller.devices import open_devices
 from controller.dispatch.orders import LocalTime
+from controller.errors import RunError
 from controller.lab.emulate import emulated
 from controller.lab.fast import decide_all, wall_clock
+from controller.lab.lines import Way, moved_to
 from controller.lab.record import Record
 from controller.lab.scenario import Scenario
 from controller.lab.stage import Stage
+from controller.lab.timing import timing_of
 from controller.loop import ControlLoop, Cycle, Told
 from drivers.address import Address, parse_connection
 from drivers.device import Battery, Meter, Pv, Switch
 from drivers.modbus import ModbusBattery, ModbusPv, facts_of
 from drivers.simulated import SimulatedBattery, SimulatedMeter, SimulatedPv, SimulatedSwitch
+from simulators.faults.frames import LinkFault
 from simulators.faults.host import Killed, Restarted, Stalled
 from simulators.virtual_time import VirtualTimeLoop, run
 
+QUIESCE_S: dict[Way, float] = {"tcp": 0.0, "tls": 0.0, "rtu": 0.005}
+"""In virtual time, how long the clock waits for bytes that the kernel still holds: a tty is late."""
 How = Literal["fast", "virtual", "real"]
 BEGIN_S = 0.5
 """In real time, between the emulators' start and the scenario's beginning."""
@@ -48,16 +55,29 @@ class Opened:
 
 
 def run_scenario(
-    scenario: Scenario, how: How = "virtual", real: Container[str] = (), progress: Progress | None = None
+    scenario: Scenario,
+    how: How = "virtual",
+    real: Container[str] = (),
+    progress: Progress | None = None,
+    way: Way = "tcp",
 ) -> Record:
-    """The record of one run. `real` devices (by id) are not emulated; `progress` hears the seconds done."""
+    """The record of one run. `real` devices (by id) are not emulated; `progress` hears the seconds done.
+
+    Without real devices all buses are of the same kind, `way`, at free places of this host.
+    """
     if how == "fast":
         stage = staged(scenario, scenario.config, 0.0, wired=False)
         record = stage.record()
         decide_all(scenario, stage, record, progress)
         return record
-    shell = _Shell(scenario, how == "real" or scenario.wires, how == "real", real, progress)
-    return asyncio.run(shell.run()) if how == "real" else run(shell.run())
+    if way == "rtu" and any(isinstance(one.made(), LinkFault) for one in scenario.faults):
+        raise RunError(f"{scenario.path.name}: faults of links are for tcp and tls, not for serial lines")
+    with TemporaryDirectory(prefix="penstock-") as folder:
+        if not real:
+            scenario = replace(scenario, config=moved_to(scenario.config, way, Path(folder)))
+        wired = how == "real" or scenario.wires or way != "tcp"
+        shell = _Shell(scenario, wired, how == "real", real, progress)
+        return asyncio.run(shell.run()) if how == "real" else run(shell.run(), QUIESCE_S[way])
 
 
 def staged(scenario: Scenario, config: Config, begin_s: float, wired: bool) -> Stage:
@@ -65,25 +85,8 @@ def staged(scenario: Scenario, config: Config, begin_s: float, wired: bool) -> S
     stage = Stage(config, scenario.load, scenario.sun, scenario.sun_peak_w, wired=wired, begin_s=begin_s)
     for one in scenario.faults:
         stage.board.add(one.device, one.made(), begin_s + one.at_s, begin_s + one.end_s)
+    stage.grid += [replace(one, at_s=begin_s + one.at_s) for one in scenario.grid]
     return stage
-
-
-def on_free_ports(config: Config) -> Config:
-    """The same site with every bus on a port of 127.0.0.1 that nobody listens on."""
-    ports: dict[str, str] = {}
-
-    def moved(entry: DeviceEntry) -> DeviceEntry:
-        if entry.connection not in ports:
-            ports[entry.connection] = f"tcp://127.0.0.1:{_free_port()}"
-        return replace(entry, connection=ports[entry.connection])
-
-    return replace(
-        config,
-        meter=moved(config.meter),
-        batteries=tuple(moved(one) for one in config.batteries),
-        pvs=tuple(moved(one) for one in config.pvs),
-        switches=tuple(replace(one, device=moved(one.device)) for one in config.switches),
-    )
 
 
 def elsewhere(config: Config) -> frozenset[str]:
@@ -94,12 +97,6 @@ def elsewhere(config: Config) -> frozenset[str]:
         return isinstance(address, Address) and address.host.startswith(("127.", "localhost", "::1"))
 
     return frozenset(one.id for one in config.devices if not is_here(one))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class _Shell:
@@ -119,8 +116,6 @@ class _Shell:
         self._real = real
         self._progress = progress
         self._config = scenario.config
-        if wired and not real:
-            self._config = on_free_ports(scenario.config)
         self._writes: dict[str, int] = {}
 
     async def run(self) -> Record:
@@ -135,6 +130,9 @@ class _Shell:
         async with AsyncExitStack() as stack:
             if self._wired:
                 await stack.enter_async_context(emulated(self._stage, self._real))
+            else:
+                keeping = asyncio.create_task(self._stage.keep(), name="plant")
+                stack.callback(keeping.cancel)
             await _sleep_until(begin_s)
             async with asyncio.TaskGroup() as tasks:
                 watching = tasks.create_task(self._watch())
@@ -225,7 +223,7 @@ class _Shell:
     def _note(self, cycle: Cycle) -> None:
         at_s = cycle.snapshot.now_s - self._begin_s
         if at_s < self._scenario.duration_s:
-            self._record.beat(at_s, cycle.decision)
+            self._record.beat(at_s, cycle.decision, timing_of(cycle))
 
     def _told(self, now_s: float, local: LocalTime | None) -> Told:
         return self._scenario.told(now_s - self._begin_s, self._begin_s)

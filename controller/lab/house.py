@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, sqrt
 
-from controller.config import Config
-from simulators.battery import LithiumParams
-from simulators.inverter import InverterParams
+from controller.config import Config, ConfigError
+from simulators.cells import chemistry
+from simulators.converter import InverterParams
+from simulators.grid import GridTraces, OutageTrace
+from simulators.island import IslandParams
+from simulators.meters import HouseMeter, MeterParams
 from simulators.site import BatteryUnit, House, PvUnit
+from simulators.systems import UnknownSystemError, measured_system
 from simulators.traces import SyntheticHouse, Trace
 
 C_RATE = 0.5
@@ -69,42 +74,99 @@ def build_house(
             Part(sun, 1.0 / inverters),
             rated_w=max(sun_peak_w / inverters, 1.0),
             dead_time_s=config.pvs[index].profile.response.dead_time_s if config.pvs else 0.0,
+            phase=config.simulation.pv_phase,
         )
         for index in range(inverters)
     ]
+    wanted = config.simulation
+    outages = GridTraces(present=OutageTrace(wanted.outages_s)) if wanted.outages_s else None
+    island = wanted.island
     return House(
         load,
         pvs,
         [_battery(config, index) for index in range(len(config.batteries))],
         phases=config.phases,
+        load_phase=wanted.load_phase,
         speed=speed,
         begin_s=begin_s,
         trace_begin_s=trace_begin_s,
+        island=IslandParams(island.transfer_s, island.restart_s, island.resync_s),
+        grid=outages,
+        fuse_a=config.dispatch.fuse_a if wanted.fuse_melts else None,
     )
 
 
+def site_meter(config: Config, house: House, otherwise: MeterParams | None = None) -> HouseMeter:
+    """The meter at the PCC, with the weaknesses of `[simulation.meter]`; with these when there is none."""
+    wanted = config.simulation.meter
+    if wanted is None:
+        return house.meter(otherwise)
+    meter = house.meter(
+        MeterParams(
+            wanted.period_s,
+            wanted.delay_s,
+            averages=wanted.averages,
+            noise_w=wanted.noise_w,
+            resolution_w=wanted.resolution_w,
+            seed=config.simulation.seed,
+        )
+    )
+    right = tuple(range(1, config.phases + 1))
+    on_phases = wanted.ct_phases or right
+    turned = wanted.ct_reversed or (False,) * config.phases
+    for ct, on_phase, reverse in zip(right, on_phases, turned, strict=True):
+        if on_phase != ct or reverse:
+            meter.wire(ct, on_phase=on_phase, reverse=reverse)
+    return meter
+
+
 def _battery(config: Config, index: int) -> BatteryUnit:
-    settings = config.dispatch.batteries[index]
-    response = config.batteries[index].profile.response
-    one_way = sqrt(config.simulation.efficiency_pct / 100.0)
+    settings, wanted = config.dispatch.batteries[index], config.simulation
+    one_way = sqrt(wanted.efficiency_pct / 100.0)
     default_w = settings.capacity_wh * C_RATE
     charge_w = default_w if settings.max_charge_w is None else settings.max_charge_w
     discharge_w = default_w if settings.max_discharge_w is None else settings.max_discharge_w
+    cells = chemistry(
+        wanted.cells,
+        settings.capacity_wh,
+        max_charge_w=charge_w,
+        max_discharge_w=inf if wanted.cells == "simple" else discharge_w / one_way,
+        efficiency=one_way,
+        ambient_c=wanted.ambient_c,
+    )
     return BatteryUnit(
-        LithiumParams(
-            settings.capacity_wh,
-            max_charge_w=charge_w,
-            charge_efficiency=one_way,
-            discharge_efficiency=one_way,
-        ),
-        InverterParams(
-            rated_charge_w=charge_w,
-            rated_discharge_w=discharge_w,
-            charge_efficiency=one_way,
-            discharge_efficiency=one_way,
-            dead_time_s=response.dead_time_s,
-            time_constant_s=response.time_constant_s,
-            ramp_w_per_s=response.ramp_w_per_s or inf,
-        ),
-        soc_pct=config.simulation.initial_soc_pct,
+        cells,
+        _inverter(config, index, charge_w, discharge_w),
+        soc_pct=wanted.initial_soc_pct,
+        phase=settings.phase,
+        forms_grid=wanted.island.forms_grid,
+    )
+
+
+def _inverter(config: Config, index: int, charge_w: float, discharge_w: float) -> InverterParams:
+    """With the pace of its profile, or all of a measured system."""
+    response = config.batteries[index].profile.response
+    one_way = sqrt(config.simulation.efficiency_pct / 100.0)
+    usual = InverterParams(
+        rated_charge_w=charge_w,
+        rated_discharge_w=discharge_w,
+        charge_efficiency=one_way,
+        discharge_efficiency=one_way,
+        dead_time_s=response.dead_time_s,
+        time_constant_s=response.time_constant_s,
+        ramp_w_per_s=response.ramp_w_per_s or inf,
+    )
+    if config.simulation.system is None:
+        return usual
+    try:
+        system = measured_system(config.simulation.system)
+    except UnknownSystemError as error:
+        raise ConfigError(f"{config.path}: simulation.system: {error}") from None
+    return replace(
+        usual,
+        charge_loss=system.charging(charge_w),
+        discharge_loss=system.discharging(discharge_w),
+        standby_w=system.standby_at_w(discharge_w),
+        dead_time_s=system.dead_time_s,
+        time_constant_s=system.time_constant_s,
     )

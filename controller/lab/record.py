@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import nan
 
 from controller.dispatch.decision import Decision
+from controller.lab.timing import BeatTiming
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Beat:
 
     at_s: float
     decision: Decision
+    timing: BeatTiming | None = None
+    """None where the bare step ran."""
 
 
 @dataclass(slots=True)
@@ -43,9 +46,9 @@ class Record:
     duration_s: float = 0.0
     _beat_times_s: list[float] = field(default_factory=list)
 
-    def beat(self, at_s: float, decision: Decision) -> None:
+    def beat(self, at_s: float, decision: Decision, timing: BeatTiming | None = None) -> None:
         """Keep a decision."""
-        self.beats.append(Beat(at_s, decision))
+        self.beats.append(Beat(at_s, decision, timing))
         self._beat_times_s.append(at_s)
 
     def sample(self, at_s: float, values: dict[str, float]) -> None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from controller.config import Config
 from controller.dispatch.orders import Order, Orders, Prices
+from controller.sitefile import PolicyName
 from drivers.device import BatteryReading, MeterReading, PvReading, SwitchReading
 from drivers.doors import nearest
 
@@ -79,6 +80,7 @@ class OrdersInput(_Input):
     """Orders from outside, in force until the next tick; all sizes in W, limits only tighten."""
 
     stop: bool = Field(False, description="true: rest, and release every device")
+    policy: PolicyName | None = Field(None, description="decides in place of the site file's")
     operator_import_w: Size | None = Field(None, description="grid operator's import limit, W")
     operator_export_w: Size | None = Field(None, description="grid operator's export limit, W")
     import_limit_w: Size | None = Field(None, description="import limit, W")
@@ -93,10 +95,10 @@ class OrdersInput(_Input):
         """The same for dispatch: in force for as long as they are said again."""
         given = {
             name: Order(value, inf)
-            for name, value in self.model_dump(exclude={"stop"}).items()
+            for name, value in self.model_dump(exclude={"stop", "policy"}).items()
             if value is not None
         }
-        return Orders(stop=self.stop, **given)
+        return Orders(stop=self.stop, policy=self.policy or "", **given)
 
 
 class PricesInput(_Input):

@@ -18,7 +18,7 @@ from controller.lab import scenariofile
 from controller.lab.claims import JUDGES, Claim
 from controller.lab.house import synthetic
 from controller.lab.record import signal_names
-from controller.lab.stage import PLACES
+from controller.lab.stage import PLACES, GridAt
 from controller.loop import Told
 from drivers.doors import DoorError, Where, nearest, place, read_toml, validate
 from simulators.faults import Board, Fault, FaultError, make_fault, parameters
@@ -46,15 +46,6 @@ class FaultAt:
     def text(self) -> str:
         """As a report shows it."""
         return f"{self.device}: {self.fault}"
-
-
-@dataclass(frozen=True, slots=True)
-class GridAt:
-    """What the grid is like from an instant on; None leaves it as it was."""
-
-    at_s: float
-    frequency_hz: float | None
-    voltage_v: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +123,14 @@ class Scenario:
         return local_time(self.begin_utc_s + at_s, zone(self.config.timezone or "UTC"))
 
 
-def load_scenario(path: Path) -> Scenario:
-    """The scenario of a file; DoorError lists everything that is wrong with it."""
+def load_scenario(path: Path, site: Path | None = None) -> Scenario:
+    """The scenario of a file; DoorError lists everything that is wrong with it.
+
+    A `site` takes the place of the scenario's own, with everything that it would put on top.
+    """
     text, tables = read_toml(path)
+    if site is not None:
+        tables["site"] = {"file": str(site.absolute())}
     return scenario_of(path, text, tables)
 
 
@@ -179,7 +175,7 @@ def scenario_of(path: Path, text: str, tables: dict[str, Any], site_text: str | 
         tuple(_told(one) for one in file.step if one.order is not None),
         tuple(
             GridAt(one.at_s, one.frequency_hz, one.voltage_v)
-            for one in file.step
+            for one in sorted(file.step, key=lambda step: step.at_s)
             if one.frequency_hz is not None or one.voltage_v is not None
         ),
         faults,
@@ -262,7 +258,8 @@ def _fault(path: Path, text: str, config: Config, index: int, table: Any, wrong:
 
 def _claim(path: Path, text: str, config: Config, index: int, table: Any, wrong: list[str]) -> ClaimMade:
     kind = JUDGES[table.claim]
-    values = {one.name: getattr(table, one.name) for one in fields(kind)}  # type: ignore[arg-type]  # dataclasses
+    given = {one.name: getattr(table, one.name) for one in fields(kind)}  # type: ignore[arg-type]  # dataclasses
+    values = {name: value for name, value in given.items() if value is not None}
     batteries, pvs = [one.id for one in config.batteries], [one.id for one in config.pvs]
 
     def known(key: str, names: Sequence[str]) -> None:
@@ -327,6 +324,6 @@ def _told(step: Any) -> tuple[float, float, Mapping[str, float | bool]]:
     values = {
         name: value
         for name in scenariofile.OrderTable.model_fields
-        if name != "for_s" and (value := getattr(order, name)) not in (None, False)
+        if name != "for_s" and (value := getattr(order, name)) is not None and value is not False
     }
     return step.at_s, inf if order.for_s is None else step.at_s + order.for_s, values

@@ -11,6 +11,7 @@ from dataclasses import MISSING
 from dataclasses import fields as fields_of
 from datetime import datetime
 from functools import reduce
+from math import inf
 from operator import or_
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -108,6 +109,9 @@ def _claim_table(kind: type[Any]) -> type[BaseModel]:
     hints = get_type_hints(kind)
     keys: dict[str, Any] = {"claim": (Literal[kind.name], Field(description="what is claimed"))}
     for one in fields_of(kind):
+        if one.default in (inf, -inf):  # no number of JSON: left out
+            keys[one.name] = (hints[one.name] | None, Field(None, description=one.metadata["says"]))
+            continue
         default = ... if one.default is MISSING else one.default
         keys[one.name] = (hints[one.name], Field(default, description=one.metadata["says"]))
     return create_model(f"Claim_{kind.name}", __base__=ClaimBase, __doc__=kind.__doc__, **keys)

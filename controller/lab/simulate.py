@@ -24,7 +24,7 @@ from controller.dispatch.running import ASKING
 from controller.dispatch.settings import BatterySettings
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
-from controller.lab.house import build_house
+from controller.lab.house import build_house, site_meter
 from controller.lab.judge import LimitJudge, Verdict
 from controller.loop import Teller, Told
 from simulators.site import Energies, House
@@ -42,6 +42,10 @@ class Wall:
         """The local time after `now_s`."""
         index = bisect_right(self.offsets_s, now_s, key=_from_s) - 1
         return LocalTime(self.begin_utc_s + now_s, self.offsets_s[index][1])
+
+    def offset_at(self, utc_s: float) -> float:
+        """The local offset at a UTC instant."""
+        return self.at(max(utc_s - self.begin_utc_s, 0.0)).offset_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,19 @@ Watcher = Callable[[Snapshot, Decision], None]
 Progress = Callable[[float], None]
 
 PROGRESS_EVERY = 2000
+PRICED_S = 300.0
+"""A policy of prices changes its mind at any SoC: it is asked at least so often."""
+METERED_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """What the meter at the PCC has counted so far, and what it would have without a battery, Wh."""
+
+    import_wh: float
+    export_wh: float
+    import_without_wh: float
+    export_without_wh: float
 
 
 @dataclass(slots=True)
@@ -86,7 +103,10 @@ class Result:
     export_without_wh: float = 0.0
     capacity_wh: float = 0.0
     soc_pct: float = 0.0
+    health_pct: float = 100.0
     verdict: Verdict = field(default_factory=Verdict)
+    metered: list[Metered] = field(default_factory=list)
+    """At the begin, every `METERED_S`, and at the end."""
 
     @property
     def books(self) -> Energies:
@@ -119,6 +139,15 @@ class Result:
         kept_wh = books.charged_wh - books.discharged_wh - books.lost_wh
         cells_wh = books.stored_wh - self.stored_before_wh - kept_wh
         return _share_pct(abs(site_wh) + abs(cells_wh), books.load_wh + books.export_wh + books.charged_wh)
+
+
+def _mean(house: House, values: list[float]) -> float:
+    """The mean over the batteries by their capacities."""
+    part = whole = 0.0
+    for battery, value in zip(house.batteries, values, strict=True):
+        part += battery.cells.capacity_wh * value
+        whole += battery.cells.capacity_wh
+    return part / whole
 
 
 def _share_pct(part: float, whole: float) -> float:
@@ -185,15 +214,19 @@ def _simulated(
     site = _Site(config, house, world)
     result = Result(duration_s, stored_before_wh=house.energies.stored_wh)
     judge = LimitJudge(config.dispatch, result.verdict)
-    now_s, grid_step = 0.0, 0
+    now_s, grid_step, priced = 0.0, 0, config.dispatch.policy.name == "economic"
     while now_s < duration_s:
         snapshot, decision = site.decide(now_s)
         result.decisions += 1
         if watcher is not None:
             watcher(snapshot, decision)
+        if now_s >= len(result.metered) * METERED_S:
+            result.metered.append(_meters(house, result))
         if now_s >= (grid_step + 1) * step_s:
             grid_step = int(now_s / step_s)
         next_s = min((grid_step + 1) * step_s, duration_s)
+        if priced:
+            next_s = min(next_s, (now_s // PRICED_S + 1.0) * PRICED_S)
         if next_s - now_s > config.cycle_s:
             next_s = min(next_s, now_s + max(site.unchanged_for_s(now_s, decision), config.cycle_s))
         _count_without(result, house, next_s - now_s)
@@ -204,9 +237,11 @@ def _simulated(
         if progress is not None and result.decisions % PROGRESS_EVERY == 0:
             progress(now_s)
     house.advance(duration_s)
+    result.metered.append(_meters(house, result))
     result.energies = house.energies
     result.capacity_wh = sum(one.capacity_wh for one in config.dispatch.batteries)
-    result.soc_pct = 100.0 * house.energies.stored_wh / result.capacity_wh
+    result.soc_pct = _mean(house, [one.cells.true_soc_pct for one in house.batteries])
+    result.health_pct = _mean(house, [100.0 * one.cells.health for one in house.batteries])
     return result
 
 
@@ -224,7 +259,7 @@ class _Site:
         ]
         self._capacity_wh = sum(one.capacity_wh for one in self._config.batteries)
         self._caps_before_w: tuple[float | None, ...] = ()
-        self._meter = house.meter()
+        self._meter = site_meter(config, house)
         self._batteries = [house.battery(index) for index in range(len(config.batteries))]
         self._pvs = [house.pv(index) for index in range(len(config.pvs))]
 
@@ -288,8 +323,14 @@ def _marks_wh(settings: BatterySettings, reserve_pct: float, capacity_wh: float)
     return sorted(capacity_wh * pct / 100 for pct in marks_pct)
 
 
+def _meters(house: House, result: Result) -> Metered:
+    return Metered(house.import_wh, house.export_wh, result.import_without_wh, result.export_without_wh)
+
+
 def _count_without(result: Result, house: House, seconds: float) -> None:
     """What the grid would have had to do without a battery, at this load and the sun that was offered."""
+    if not house.grid.present:
+        return
     net_wh = (house.load_w - house.available_w) * seconds / 3600.0
     if net_wh > 0.0:
         result.import_without_wh += net_wh

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from controller.config import Config, load_config
+from controller.lab.billing import Bills, bill_numbers, bill_rows, bills, planner
 from controller.lab.house import synthetic
 from controller.lab.simulate import Result, Wall, simulate
 from drivers.doors import DoorError
-from simulators.traces import CsvTraces, TraceError, read_csv
+from simulators.traces import CsvTraces, StepTrace, Trace, TraceError, read_csv
 
 DAY_S = 86_400.0
 
@@ -27,39 +29,63 @@ def simulate_site(site: Path, days: int | None, source: Path | None, step_s: flo
     config = load_config(site)
     console = Console(stderr=True)
     began_s = time.perf_counter()
-    result = (
+    result, billed = (
         _synthetic(config, days or 1, step_s, console)
         if source is None
         else _measured(config, days, source, console)
     )
     took_s = time.perf_counter() - began_s
     if as_json:
-        json.dump(_numbers(result), sys.stdout, indent=2)
+        json.dump(_numbers(result) | bill_numbers(billed), sys.stdout, indent=2)
         print()
     else:
-        Console().print(_table(config, result, took_s))
+        table = _table(config, result, took_s)
+        for row in bill_rows(billed):
+            table.add_row(*row)
+        Console().print(table)
     return result.verdict.violations == 0
 
 
-def _synthetic(config: Config, days: int, step_s: float, console: Console) -> Result:
+def _synthetic(config: Config, days: int, step_s: float, console: Console) -> tuple[Result, Bills | None]:
     resolution_s = int(step_s) if step_s >= 1 and step_s == int(step_s) and DAY_S % step_s == 0 else 1
     traces = synthetic(config, resolution_s)
     midnight = datetime.combine(config.simulation.start, datetime.min.time(), UTC)
     duration_s = days * DAY_S
+    house = (traces.load, traces.pv, config.simulation.pv_peak_w)
+    return _run(config, house, duration_s, step_s, Wall(midnight.timestamp()), None, console)
+
+
+def _run(
+    config: Config,
+    house: tuple[Trace, Trace, float],
+    duration_s: float,
+    step_s: float,
+    wall: Wall,
+    columns: Mapping[str, StepTrace] | None,
+    console: Console,
+) -> tuple[Result, Bills | None]:
+    inside, note = planner(config, wall, columns, duration_s)
+    if note:
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
     with _progress(console, duration_s) as shown:
-        return simulate(
+        result = simulate(
             config,
-            traces.load,
-            traces.pv,
-            config.simulation.pv_peak_w,
+            *house,
             duration_s,
             step_s,
-            wall=Wall(midnight.timestamp()),
+            wall=wall,
+            teller=None if inside is None else inside.told,
+            watcher=None if inside is None else inside.heard,
             progress=shown.to,
         )
+    for why, times in () if inside is None else inside.refusals.items():
+        console.print(f"note: {times} times no plan: {why}", highlight=False, soft_wrap=True)
+    return result, None if inside is None else bills(inside, result)
 
 
-def _measured(config: Config, days: int | None, source: Path, console: Console) -> Result:
+def _measured(
+    config: Config, days: int | None, source: Path, console: Console
+) -> tuple[Result, Bills | None]:
     try:
         traces = read_csv(source)
     except TraceError as error:
@@ -67,17 +93,8 @@ def _measured(config: Config, days: int | None, source: Path, console: Console) 
     for note in traces.notes:
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
     duration_s = _duration_s(source, traces, days)
-    with _progress(console, duration_s) as shown:
-        return simulate(
-            config,
-            traces.load,
-            traces.pv,
-            max(traces.pv.values),
-            duration_s,
-            traces.step_s,
-            wall=_wall(traces),
-            progress=shown.to,
-        )
+    house = (traces.load, traces.pv, max(traces.pv.values))
+    return _run(config, house, duration_s, traces.step_s, _wall(traces), traces.prices, console)
 
 
 def _duration_s(source: Path, traces: CsvTraces, days: int | None) -> float:
@@ -129,6 +146,7 @@ def _numbers(result: Result) -> dict[str, Any]:
         "days": result.duration_s / DAY_S,
         "decisions": result.decisions,
         "load_kwh": books.load_wh / 1000,
+        "unserved_kwh": books.unserved_wh / 1000,
         "pv_kwh": books.pv_wh / 1000,
         "pv_curtailed_kwh": books.curtailed_wh / 1000,
         "import_kwh": books.import_wh / 1000,
@@ -140,6 +158,7 @@ def _numbers(result: Result) -> dict[str, Any]:
         "battery_lost_kwh": books.lost_wh / 1000,
         "full_cycles": result.full_cycles,
         "soc_pct": result.soc_pct,
+        "battery_health_pct": result.health_pct,
         "self_sufficiency_pct": result.self_sufficiency_pct,
         "self_sufficiency_without_battery_pct": result.self_sufficiency_without_pct,
         "limit_violations": verdict.violations,
@@ -161,7 +180,8 @@ def _table(config: Config, result: Result, took_s: float) -> Table:
     def energy(name: str, key: str, note: str = "") -> None:
         table.add_row(name, f"{numbers[key]:,.1f} kWh", note)
 
-    energy("load", "load_kwh")
+    unserved = numbers["unserved_kwh"]
+    energy("load", "load_kwh", f"{unserved:,.1f} kWh more was wanted in the dark" if unserved > 0.05 else "")
     curtailed = numbers["pv_curtailed_kwh"]
     energy("PV", "pv_kwh", f"{curtailed:,.1f} kWh curtailed" if curtailed > 0.05 else "")
     energy("import", "import_kwh", f"{numbers['import_without_battery_kwh']:,.1f} kWh without the battery")
@@ -172,6 +192,8 @@ def _table(config: Config, result: Result, took_s: float) -> Table:
         f"{numbers['battery_lost_kwh']:,.1f} kWh lost in battery and inverter",
     )
     energy("discharged", "battery_discharged_kwh", f"{result.full_cycles:,.1f} full cycles")
+    if result.health_pct < 100.0:
+        table.add_row("capacity left", f"{result.health_pct:.2f} %", "")
     without = f"{result.self_sufficiency_without_pct:.1f} % without the battery"
     table.add_row("self-sufficiency", f"{result.self_sufficiency_pct:.1f} %", without)
     worst = (

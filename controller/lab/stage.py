@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from math import nan
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from math import inf, nan, pi
 
 from controller.config import Config
-from controller.lab.house import build_house
+from controller.lab.house import build_house, site_meter
 from controller.lab.record import ENERGIES, Record
 from simulators.faults import Board
 from simulators.faults.behaviour import FaultyBattery, FaultyMeter, FaultyPv
+from simulators.faults.host import Outage
+from simulators.meters import MeterParams
 from simulators.relays import SwitchedLoad
 from simulators.traces import Trace
 
-PLACES = {"host": "host"}
+PLACES = {"site": "site", "host": "host"}
 """What can have a fault beside the devices."""
+FASTEST_METER_S = 0.2
+"""The period of a meter that is late, but of which nobody says how often it measures."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridAt:
+    """What the grid is like from an instant on; None leaves it as it was."""
+
+    at_s: float
+    frequency_hz: float | None = None
+    voltage_v: float | None = None
+
+
+def _meter_params(config: Config) -> MeterParams | None:
+    """The emulated meter is as late and as slow as the site file or its profile says."""
+    meter = config.dispatch.meter
+    if not meter.period_s and not meter.delay_s:
+        return None
+    period_s = meter.period_s or FASTEST_METER_S
+    # Never in step with the controller: a phase that is no simple part of anything.
+    return MeterParams(period_s, meter.delay_s, period_s / pi)
 
 
 class Stage:
@@ -42,7 +68,9 @@ class Stage:
         self.board = Board({one.id: one.role for one in config.devices} | PLACES)
         active = self.board.active
         house = self.house
-        self.meter = FaultyMeter(house.meter(), active(config.meter.id), wired)
+        self.meter = FaultyMeter(
+            site_meter(config, house, _meter_params(config)), active(config.meter.id), wired
+        )
         self.batteries = tuple(
             FaultyBattery(house.battery(index), active(entry.id), wired)
             for index, entry in enumerate(config.batteries)
@@ -51,6 +79,11 @@ class Stage:
             FaultyPv(house.pv(index), active(entry.id), wired) for index, entry in enumerate(config.pvs)
         )
         self.loads = tuple(SwitchedLoad(house, one.sheds_w) for one in config.switches)
+        self.grid: list[GridAt] = []
+        """How the grid changes, in the order of time; on the house's clock."""
+        self._changed = asyncio.Event()
+        for one in (*self.board.roles,):
+            active(one).watch(self._changed.set)
 
     def record(self) -> Record:
         """An empty record of this site."""
@@ -61,9 +94,37 @@ class Stage:
 
     def turn(self, now_s: float) -> None:
         """Move the plant on, and let faults begin and end, although nobody asks."""
-        self.house.advance(now_s)
+        house = self.house
+        house.advance(now_s)
+        while self.grid and self.grid[0].at_s <= now_s:
+            one = self.grid.pop(0)
+            house.set_grid(frequency_hz=one.frequency_hz, voltage_v=one.voltage_v)
+        outages = [one for one in self.board.active("site").at(now_s) if isinstance(one, Outage)]
+        present = all(one.present(now_s) for one in outages)
+        if present is not house.grid.present:
+            house.set_grid(present=present)
         for battery in self.batteries:
             battery.turn(now_s)
+
+    async def keep(self) -> None:
+        """Turn whenever the grid or a fault does; until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now_s = max(loop.time(), self.begin_s)
+            self.turn(now_s)
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._next_turn_s(now_s)):
+                    await self._changed.wait()
+
+    def _next_turn_s(self, now_s: float) -> float | None:
+        board = self.board
+        turns = [self.grid[0].at_s] if self.grid else []
+        turns += [
+            edge_s for name in board.roles if (edge_s := board.active(name).next_edge_s(now_s)) is not None
+        ]
+        turns += [one.turns_s(now_s) for one in board.active("site").at(now_s) if isinstance(one, Outage)]
+        return min((one for one in turns if one < inf), default=None)
 
     def look(self, record: Record, now_s: float) -> None:
         """Take a sample of the plant as it is."""
@@ -94,7 +155,7 @@ class Stage:
         found: dict[str, float] = {}
         for entry, battery in zip(self.config.batteries, house.batteries, strict=True):
             found[f"{entry.id}.discharge_w"] = battery.power_w
-            found[f"{entry.id}.soc_pct"] = battery.cells.soc_pct
+            found[f"{entry.id}.soc_pct"] = battery.cells.true_soc_pct
             discharge_w += battery.power_w
             stored_wh += battery.cells.stored_wh
             capacity_wh += battery.cells.capacity_wh
@@ -103,6 +164,7 @@ class Stage:
         for number, power_w in enumerate(house.phase_import_w(), start=1):
             found[f"phase{number}_import_w"] = power_w
         return found | {
+            "grid_present": float(house.grid.present),
             "pcc_import_w": house.pcc_import_w,
             "load_w": house.load_w,
             "pv_generation_w": house.pv_generation_w,

@@ -22,6 +22,7 @@ from controller.telemetry import state_message
 from simulators.site import House
 
 LINE_EVERY_S = 5.0
+PLAN_EVERY_S = 20.0
 BAR_WIDTH = 30
 HISTORY = 50
 RESTING_W = 20.0
@@ -49,12 +50,14 @@ class View:
             name: deque(maxlen=HISTORY) for name in ("sun", "house", "battery", "grid")
         }
         self._cycles = 0
+        self._plan = ""
+        self._plan_at_s = float("-inf")
 
     def __enter__(self) -> Self:
         handler = RichHandler(console=self._console, show_path=False, markup=False)
         logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s", force=True)
         for line in self._greeting():
-            self._console.print(line, highlight=False)
+            self._console.print(line, highlight=False, soft_wrap=True)
         if self._live is not None:
             self._live.__enter__()
         return self
@@ -75,7 +78,18 @@ class View:
             topic = f"penstock/{config.site}/#"
             lines.append(f"  mqtt  127.0.0.1:{config.mqtt.port}, topics {topic}; in another terminal:")
             lines.append(f"        mosquitto_sub -p {config.mqtt.port} -v -t '{topic}'")
+            silence = '{"id": "1", "device": "grid", "fault": "silent", "valid_for_s": 20}'
+            to = f"penstock/{config.site}/command/inject"
+            lines.append(f"        mosquitto_pub -p {config.mqtt.port} -t {to} -m '{silence}'")
         return [*lines, "Ctrl-C ends it.", ""]
+
+    def plan(self, words: str) -> None:
+        """The plan in force, in words."""
+        now_s = self._house.now_s
+        if words != self._plan and self._live is None and now_s - self._plan_at_s >= PLAN_EVERY_S:
+            self._plan_at_s = now_s
+            self._console.print(f"{self._clock()} plan: {words}", highlight=False, soft_wrap=True)
+        self._plan = words
 
     def show(self, cycle: Cycle) -> None:
         """Draw one cycle; costs next to nothing without a terminal."""
@@ -88,7 +102,7 @@ class View:
         if self._live is None:
             self._console.print(self._line(state), highlight=False, soft_wrap=True)
         else:
-            self._live.update(self._panel(state))
+            self._live.update(self._panel(state, cycle))
 
     def _line(self, state: StateMessage) -> str:
         soc = "?" if state.soc_pct is None else f"{state.soc_pct:.0f} %"
@@ -104,7 +118,13 @@ class View:
         minutes = int(passed_s // 60)
         return f"day {minutes // 1440 + 1} {minutes // 60 % 24:02d}:{minutes % 60:02d}"
 
-    def _panel(self, state: StateMessage) -> Panel:
+    def _panel(self, state: StateMessage, cycle: Cycle) -> Panel:
+        prices = cycle.snapshot.prices
+        cost = (
+            "no price"
+            if prices is None
+            else f"a kWh costs {prices.import_per_kwh:.3f}, earns {prices.export_per_kwh:.3f}"
+        )
         table = Table.grid(padding=(0, 2))
         for justify in ("left", "right", "left", "left"):
             table.add_column(justify=justify)
@@ -125,7 +145,7 @@ class View:
         order = Text(f"ordered {_kw(state.setpoint_w)}, wanted {_kw(state.wanted_w)}")
         title = Text.assemble(self._clock(), "  ", (state.mode.value, f"bold {colour}"))
         return Panel(
-            Group(table, Text(), bar, order, Text(state.reason)),
+            Group(table, Text(), bar, order, Text(state.reason), Text(cost), Text(f"plan: {self._plan}")),
             title=title,
             subtitle=f"cycle {state.seq}, decided in {state.decide_ms:.1f} ms",
             width=min(self._console.width, 92),

@@ -27,7 +27,7 @@ from drivers.address import Address, AnyAddress, RtuTcpAddress, SerialAddress, T
 from drivers.device import DeviceError
 from drivers.link.mbap import MbapConnection, transaction_ids
 from drivers.link.patience import TRIES, Patience
-from drivers.link.question import Line, Question, Refused, Silent, Unanswered, reason
+from drivers.link.question import Answer, Line, Question, Refused, Silent, Unanswered, reason
 from drivers.link.rtu import RtuConnection
 from drivers.link.turns import Turns
 from drivers.wire import (
@@ -122,7 +122,7 @@ class Link:
         self._live: Line | None = None
         self._discarded = 0
         self._keeper: asyncio.Task[None] | None = None
-        self._in_flight: asyncio.Task[Words] | None = None
+        self._in_flight: Answer | None = None
         self._settled = asyncio.Event()  # there is no use in waiting: it is connected, or has failed
         self._why_down = "not tried yet"
         self._next_try_s = -math.inf
@@ -144,7 +144,9 @@ class Link:
         request = kind(dev_id=unit, address=address, count=count)
         head = bytes((kind.function_code, 2 * count))
         question = Question(request, head, reply_bytes=2 + 2 * count, words=count)
-        return await self._ask(question, f"reading {count} {space} registers at {address}", deadline_s, None)
+        return await self._ask(
+            question, deadline_s, None, "reading %d %s registers at %d", count, space, address
+        )
 
     async def write(
         self,
@@ -170,7 +172,7 @@ class Link:
         request = kind(dev_id=unit, address=address, registers=words)
         echo = struct.pack(">BHH", kind.function_code, address, words[0] if single else count)
         question = Question(request, echo, reply_bytes=len(echo))
-        await self._ask(question, f"writing {count} registers at {address}", deadline_s, on_connect)
+        await self._ask(question, deadline_s, on_connect, "writing %d registers at %d", count, address)
 
     async def close(self) -> None:
         """Hang up for good; a request in flight fails now. May be called twice."""
@@ -183,20 +185,23 @@ class Link:
         if self._in_flight is not None:  # whoever asked has heard of it
             await asyncio.wait([self._in_flight])
 
-    async def _ask(self, question: Question, doing: str, deadline_s: float, on_connect: int | None) -> Words:
-        pauses_s = iter(BUSY_PAUSES_S)
-        whom = f"{self.connection} unit {question.unit}"
-        while True:
+    async def _ask(
+        self, question: Question, deadline_s: float, on_connect: int | None, doing: str, *of: object
+    ) -> Words:
+        """`doing` and `of` make the sentence of a failure; most requests never need it."""
+        for pause_s in (*BUSY_PAUSES_S, math.inf):
             try:
                 return await self._ask_once(question, deadline_s, on_connect)
             except Refused as refused:
-                pause_s = next(pauses_s, math.inf)
                 too_late = _now_s() + pause_s >= deadline_s
                 if refused.code not in self._timing.retry_exceptions or too_late:
-                    raise ModbusExceptionReply(f"{whom}: {doing}: {refused}", refused.code) from None
-                await asyncio.sleep(pause_s)
+                    text = f"{self.connection} unit {question.unit}: {doing % of}: {refused}"
+                    raise ModbusExceptionReply(text, refused.code) from None
             except Unanswered as failed:
-                raise DeviceError(f"{whom}: {doing}: {failed}") from None
+                text = f"{self.connection} unit {question.unit}: {doing % of}: {failed}"
+                raise DeviceError(text) from None
+            await asyncio.sleep(pause_s)
+        raise AssertionError("the last pause is longer than any deadline")
 
     async def _ask_once(self, question: Question, deadline_s: float, on_connect: int | None) -> Words:
         await self._until_connected(deadline_s)
@@ -208,44 +213,59 @@ class Link:
             if self._turns.is_held(unit):
                 raise Unanswered("its answer to an earlier request could still have come") from None
             raise Unanswered("others kept the bus busy until the deadline") from None
+        line: Line | None = None
+        try:
+            if self._quiet_until_s > _now_s():
+                await asyncio.sleep(min(self._quiet_until_s, deadline_s) - _now_s())
+            self._refuse_while_let_alone(unit)
+            line = self._line_for(on_connect)
+        finally:
+            if line is None:
+                self._turns.give_back()
         # The exchange outlives a caller who is cancelled, so the next one never meets half of it.
-        exchange = asyncio.get_running_loop().create_task(self._exchange(question, deadline_s, on_connect))
-        self._in_flight = exchange
-        exchange.add_done_callback(self._end_turn)
-        return await asyncio.shield(exchange)
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Words] = loop.create_future()
+        asked_at_s = loop.time()
+        exchange = self._in_flight = line.ask(question, self._timing.timeout_s, deadline_s)
+        exchange.add_done_callback(lambda _: self._end_turn(exchange, answered, unit, asked_at_s, line))
+        return await answered
 
     def _refuse_while_let_alone(self, unit: int) -> None:
         why_not = self._patience.why_not(unit, _now_s())
         if why_not is not None:
             raise Unanswered(why_not)
 
-    def _end_turn(self, exchange: asyncio.Task[Words]) -> None:
-        self._in_flight = None
-        self._turns.give_back()
-        if not exchange.cancelled():
-            exchange.exception()  # the caller may be gone; then nobody else asks for it
-
-    async def _exchange(self, question: Question, deadline_s: float, on_connect: int | None) -> Words:
-        gap_s = self._quiet_until_s - _now_s()
-        if gap_s > 0:
-            await asyncio.sleep(min(gap_s, deadline_s - _now_s()))
-        self._refuse_while_let_alone(question.unit)
-        line = self._live
-        if line is None:
+    def _line_for(self, on_connect: int | None) -> Line:
+        if self._live is None:
             raise self._not_connected()
         if on_connect is not None and on_connect != self.connects:
             raise Unanswered("not written: the device must be identified again on the new connection")
-        asked_at_s = _now_s()
-        try:
-            words = await line.ask(question, self._timing.timeout_s, deadline_s)
-        except Unanswered as failed:
-            self._note(question.unit, asked_at_s, failed, line)
-            raise
-        finally:
-            self._quiet_until_s = _now_s() + max(self._timing.min_gap_s, line.gap_s)
+        return self._live
+
+    def _end_turn(
+        self,
+        exchange: Answer,
+        answered: asyncio.Future[Words],
+        unit: int,
+        asked_at_s: float,
+        line: Line,
+    ) -> None:
+        """Draw the conclusions of an exchange, give back the turn, and tell whoever asked, if still there."""
         now_s = _now_s()
-        self._patience.answered(question.unit, now_s)
-        return Words(words, now_s)
+        self._quiet_until_s = now_s + max(self._timing.min_gap_s, line.gap_s)
+        failed = asyncio.CancelledError() if exchange.cancelled() else exchange.exception()
+        if failed is None:
+            self._patience.answered(unit, now_s)
+        elif isinstance(failed, Unanswered):
+            self._note(unit, asked_at_s, failed, line)
+        self._in_flight = None
+        self._turns.give_back()
+        if answered.done():
+            return
+        if failed is None:
+            answered.set_result(Words(exchange.result(), now_s))
+        else:
+            answered.set_exception(failed)
 
     def _note(self, unit: int, asked_at_s: float, failed: Unanswered, line: Line) -> None:
         """What a failure says about the unit and about the connection."""

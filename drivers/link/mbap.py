@@ -1,13 +1,14 @@
 """One TCP or TLS connection of a link: it sends a request and decides what counts as the answer.
 
-pymodbus opens the connection and encodes the requests; what it hears is judged here, because version
-3.16.1 takes a reply with transaction id 0, with another function code or with any number of registers for
-the answer to its request, waits for the whole timeout when the peer has hung up, loses its place in the
-stream after garbage, and begins to count transactions anew on each connection, where a gateway may still
-hold late replies. `MbapConnection` therefore overrides how bytes are cut into frames, how requests are
-numbered, and what a lost connection and a failed connect mean. Its base class is the transaction manager
-that all pymodbus clients wrap. Inside TLS the frames are the same, so the TLS framer of pymodbus, which
-knows no length, is not used.
+pymodbus opens the connection and encodes the requests; how they are numbered, what is heard and how long is
+waited is decided here, because version 3.16.1 takes a reply with transaction id 0, with another function
+code or with any number of registers for the answer to its request, waits for the whole timeout when the peer
+has hung up, loses its place in the stream after garbage, and begins to count transactions anew on each
+connection, where a gateway may still hold late replies. It also takes more turns of the event loop for each
+request than are needed. `MbapConnection` therefore overrides what happens to the bytes that come, and what a
+lost connection and a failed connect mean. Its base class is the transaction manager that all pymodbus
+clients wrap. Inside TLS the frames are the same, so the TLS framer of pymodbus, which knows no length, is
+not used.
 
 A reply counts only if transaction, unit, function, length and, for writes, the echo are those of the
 one request that is waiting.
@@ -21,14 +22,13 @@ import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from pymodbus.exceptions import ModbusIOException
 from pymodbus.framer import FramerSocket
-from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.pdu import DecodePDU
 from pymodbus.transaction import TransactionManager
 from pymodbus.transport import CommParams, CommType
 
 from drivers.address import Address, TlsAddress
-from drivers.link.question import Question, Refused, Silent, Unanswered, reason
+from drivers.link.question import Answer, Question, Refused, Silent, Unanswered, reason
 from drivers.tls import client_context
 from drivers.wire import LONGEST_LENGTH, MBAP, SHORTEST_LENGTH
 
@@ -82,8 +82,12 @@ class MbapConnection(TransactionManager):
         self._on_lost = on_lost
         self._why_lost = ""
         self._answered = False
+        self._newest_answered = -1
         self._heard = bytearray()
-        self._question: Question | None = None
+        self._question: Question | None = None  # as long as it waits for its answer
+        self._reply: Answer = self.loop.create_future()
+        self._patience: asyncio.TimerHandle | None = None
+        self._transaction = 0
         self._late: deque[int] = deque(maxlen=LATE_REPLIES_EXPECTED)
         self._wrong_at_s: deque[float] = deque(maxlen=WRONG_REPLIES_TO_RECONNECT)
         self._last_wrong = ""
@@ -109,29 +113,35 @@ class MbapConnection(TransactionManager):
             raise
         return True
 
-    def getNextTID(self) -> int:  # noqa: N802 (pymodbus calls it so)
-        """Called by the base class."""
-        return next(self._transactions)
-
-    async def ask(self, question: Question, patience_s: float, deadline_s: float) -> tuple[int, ...]:
+    def ask(
+        self, question: Question, patience_s: float, deadline_s: float
+    ) -> asyncio.Future[tuple[int, ...]]:
         """See `Line`."""
-        if self._why_lost:
-            raise Unanswered(self._why_lost)
+        self._reply = self.loop.create_future()
         timeout_s = min(patience_s, deadline_s - self.loop.time())
-        if timeout_s <= 0:
-            raise Unanswered("no time was left for it")
+        if self._why_lost or timeout_s <= 0:
+            self._reply.set_exception(Unanswered(self._why_lost or "no time was left for it"))
+            return self._reply
         self._question, self._last_wrong = question, ""
-        self.comm_params.timeout_connect = timeout_s  # what the base class waits for a reply
-        try:
-            reply = await self.execute(False, question.request)
-            return tuple(reply.registers)
-        except ModbusIOException:
-            raise Silent(self._timed_out(timeout_s)) from None
-        finally:
-            self._question = None
+        self._transaction = next(self._transactions)
+        pdu = question.pdu
+        framed = MBAP.pack(self._transaction, 0, len(pdu) + 1, question.unit) + pdu
+        self.transport.write(framed)  # type: ignore[attr-defined]  # the base class calls it a BaseTransport
+        self._patience = self.loop.call_later(timeout_s, self._lose_patience, timeout_s)
+        return self._reply
+
+    def _lose_patience(self, timeout_s: float) -> None:
+        self._question = None
+        self._reply.set_exception(Silent(self._timed_out(timeout_s)))
+
+    def _settle(self) -> None:
+        """The request has its answer, or will never have one."""
+        self._question = None
+        if self._patience is not None:
+            self._patience.cancel()
 
     def _timed_out(self, timeout_s: float) -> str:
-        self._late.append(self.request_transaction_id)
+        self._late.append(self._transaction)
         if self._heard:
             self.drop("the device stopped in the middle of a reply")
         besides = f", but {self._last_wrong}" if self._last_wrong else ""
@@ -183,20 +193,26 @@ class MbapConnection(TransactionManager):
             self._late.remove(transaction)
             self.discarded += 1
             self._last_wrong = f"a late reply to transaction {transaction} came"
-        elif question is None or self.response_future.done():
+        elif transaction == self._newest_answered and not self._awaits(transaction):
+            # The same once more: harmless, as the answer to a later question it would not count.
+            self.discarded += 1
+        elif question is None:
             self._discard(f"a reply to transaction {transaction} came when none was awaited")
-        elif transaction != self.request_transaction_id:
-            self._discard(f"a reply to transaction {transaction} instead of {self.request_transaction_id}")
+        elif transaction != self._transaction:
+            self._discard(f"a reply to transaction {transaction} instead of {self._transaction}")
         elif (fault := question.fault_in(unit, reply)) is None:
-            self._answered = True
-            words = struct.unpack_from(f">{question.words}H", reply, 2)
-            self.response_future.set_result(ModbusPDU(unit, transaction, registers=words))
+            self._answered, self._newest_answered = True, transaction
+            self._settle()
+            self._reply.set_result(struct.unpack_from(f">{question.words}H", reply, 2))
         elif isinstance(fault, Refused):
-            self._answered = True
+            self._answered, self._newest_answered = True, transaction
             self._fail(fault)
         else:
             self._fail(fault)
             self._discard(str(fault))
+
+    def _awaits(self, transaction: int) -> bool:
+        return self._question is not None and transaction == self._transaction
 
     def _discard(self, what: str) -> None:
         self.discarded += 1
@@ -208,5 +224,6 @@ class MbapConnection(TransactionManager):
             self.drop(f"{WRONG_REPLIES_TO_RECONNECT} wrong replies, the last one: {what}")
 
     def _fail(self, failure: Unanswered) -> None:
-        if self._question is not None and not self.response_future.done():
-            self.response_future.set_exception(failure)
+        if self._question is not None:
+            self._settle()
+            self._reply.set_exception(failure)

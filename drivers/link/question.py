@@ -80,6 +80,10 @@ class Question:
         return None
 
 
+Answer = asyncio.Future[tuple[int, ...]]
+"""The registers that came, none for a write; Unanswered if nothing did."""
+
+
 class Line(Protocol):
     """One connection of a link, from connecting until it is lost; the next one is a new object.
 
@@ -105,11 +109,13 @@ class Line(Protocol):
         """OSError when it fails."""
         ...
 
-    async def ask(self, question: Question, patience_s: float, deadline_s: float) -> tuple[int, ...]:
+    def ask(
+        self, question: Question, patience_s: float, deadline_s: float
+    ) -> asyncio.Future[tuple[int, ...]]:
         """The registers of the answer, none for a write; Unanswered if it did not come.
 
-        `patience_s` is what the device may take to answer, `deadline_s` the event-loop time by which this
-        returns. Not to be cancelled, and not to be called while another request waits.
+        `patience_s` is what the device may take to answer, `deadline_s` the event-loop time by which this is
+        done. Not to be cancelled, and not to be called while another request waits.
         """
         ...
 

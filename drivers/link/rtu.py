@@ -26,7 +26,7 @@ from collections.abc import Callable
 from drivers import rtu
 from drivers.address import RtuTcpAddress, SerialAddress
 from drivers.link.mbap import CONNECT_TIMEOUT_S
-from drivers.link.question import Question, Refused, Silent, Unanswered, reason
+from drivers.link.question import Answer, Question, Refused, Silent, Unanswered, reason
 from drivers.serial_port import open_port
 
 QUIET_S = 0.04
@@ -66,7 +66,7 @@ class RtuConnection(asyncio.Protocol):
         self._must_be_quiet = True
         self._question: Question | None = None
         self._sent = b""
-        self._reply: asyncio.Future[tuple[int, ...]] = loop.create_future()
+        self._reply: Answer = loop.create_future()
         self._owing: set[int] = set()
         self._last_wrong = ""
 
@@ -88,8 +88,14 @@ class RtuConnection(asyncio.Protocol):
             self._why_lost = reason(error)
             raise
 
-    async def ask(self, question: Question, patience_s: float, deadline_s: float) -> tuple[int, ...]:
-        """See `Line`; the device's patience begins when the request has left the line."""
+    def ask(
+        self, question: Question, patience_s: float, deadline_s: float
+    ) -> asyncio.Future[tuple[int, ...]]:
+        """See `Line`."""
+        return self._loop.create_task(self._ask(question, patience_s, deadline_s))
+
+    async def _ask(self, question: Question, patience_s: float, deadline_s: float) -> tuple[int, ...]:
+        """The device's patience begins when the request has left the line."""
         if question.unit in self._owing:
             self.drop(f"unit {question.unit} was silent, and its answer may still be on its way")
         if self._must_be_quiet:

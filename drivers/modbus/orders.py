@@ -23,6 +23,7 @@ class Orders:
     def __init__(self, poller: Poller, control: Control) -> None:
         self._poller = poller
         self._control = control
+        self._evidence = control.evidence()
         profile = poller.profile
         lease = profile.lease
         self._lease_s = math.inf if lease is None or lease.seconds is None else lease.seconds
@@ -96,9 +97,9 @@ class Orders:
         order_w = self._in_its_time(order_w, now_s)
         self._remember_own_program(values)
         try:
-            newest = register_writes(
-                self._profile, change(self._control, order_w, self._known(values)), values
-            )
+            # A style with a direction goes by what the device holds, the others by what it measures.
+            held_now = values if self._control.direction is None else self._known(values)
+            newest = register_writes(self._profile, change(self._control, order_w, held_now), values)
             taking_over = not self._in_force(connects, now_s)
             if taking_over:
                 self._insist(now_s)
@@ -107,14 +108,16 @@ class Orders:
                 writes = newest
             else:
                 writes = self._news(newest)
-                if not writes:
+                waits = order_w != 0 and now_s - self._changed_at_s < self._control.change_s
+                if not writes or waits:  # an order in A moves with the voltage; that can wait too
                     return
         except ValueError as error:
             raise DeviceError(f"{self._poller.device_id}: {error}") from None
         due = self._due(writes, to_rest=order_w == 0)
         self._taken_over_on = self._released_on = None
-        if order_w != self._order_w:
-            self._order_w, self._changed_at_s = order_w, now_s
+        self._order_w = order_w
+        if due:
+            self._changed_at_s = now_s
         await self._write(due, connects, deadline_s)
         self._taken_over_on, self._newest = connects, newest
         before = values if taking_over else self._said
@@ -122,7 +125,7 @@ class Orders:
         self._began_at_s, self._done_at_s = now_s, _now_s()
         if taking_over or len(writes) == len(newest):
             self._all_said_at_s = now_s
-        expected = {name: self._said[name] for name in self._control.evidence() if self._readable(name)}
+        expected = {name: self._said[name] for name in self._evidence if self._readable(name)}
         self._sign_off.ordered(self._done_at_s, order_w, expected, before)
         if taking_over and expected:
             await self._poller.read_back(deadline_s)
@@ -216,8 +219,9 @@ class Orders:
     def _known(self, values: dict[str, Value]) -> dict[str, Value]:
         """What the device holds: what was read, and what was written since; not what may have failed."""
         known = dict(values)
+        newest_s = max(self._done_at_s, self._failed_at_s)
         for name, point in self._profile.points.items():
-            if not point.writable or self._poller.read_at_s(name) > max(self._done_at_s, self._failed_at_s):
+            if not point.writable or self._poller.read_at_s(name) > newest_s:
                 continue
             if self._failed_at_s > self._done_at_s:
                 known.pop(name, None)
@@ -227,7 +231,7 @@ class Orders:
 
     def _read_back_at_s(self) -> float:
         """When the registers that show an order were last read, all of them."""
-        times = [self._poller.read_at_s(one) for one in self._control.evidence() if self._readable(one)]
+        times = [self._poller.read_at_s(one) for one in self._evidence if self._readable(one)]
         return min(times, default=-math.inf)
 
     def _readable(self, name: str) -> bool:
@@ -255,6 +259,8 @@ class Orders:
 
         A register that wears out is not written with what it holds already.
         """
+        if not self.budgets:
+            return tuple(writes)
         known = self._known(self._poller.values(_now_s()))
         due = tuple(write for write in writes if not self._stands(write, known))
         for name in (name for write in due for name in write.points):

@@ -12,7 +12,7 @@ from drivers.control import Sum
 from drivers.device import DeviceError
 from drivers.link import Link, ModbusExceptionReply
 from drivers.profile.codec import signed
-from drivers.profile.model import IDENTITY, Block, DeviceProfile, Point, Probe
+from drivers.profile.model import GIVES, IDENTITY, Block, DeviceProfile, Point, Probe
 from drivers.profile.sums import with_sums
 from drivers.registers import Field, Value, block_decoder, decode
 
@@ -90,7 +90,12 @@ class Poller:
         self._third = [one for one in polled if one.block.every == "third"]
         self._slow = [one for one in polled if one.block.every == "slow"]
         self._once = [one for one in polled if one.block.every == "once"]
+        self._holders: dict[str, list[_Polled]] = {}
+        for one in self._fast + self._third + self._slow:
+            for name in one.names:
+                self._holders.setdefault(name, []).append(one)
         self._quiet = profile.quiet
+        self._named = {name: profile.named(name) for name in GIVES[profile.role]}
         self._identity_points = [profile.gives[name] for name in IDENTITY if name in profile.gives]
 
     async def poll(self, deadline_s: float) -> tuple[float, dict[str, Value]]:
@@ -143,13 +148,12 @@ class Poller:
         """
         await self.identified(deadline_s)
         others = self._once + self._third + self._slow
+        now_s = asyncio.get_running_loop().time()
         for one in self._fast if fresh or not others else ():
-            age_s = asyncio.get_running_loop().time() - one.taken_at_s
-            if one.connects != self.link.connects or (fresh and age_s >= FRESH_S):
+            if one.connects != self.link.connects or (fresh and now_s - one.taken_at_s >= FRESH_S):
                 await self._read(one, deadline_s)
         for one in self._third + self._slow:
-            age_s = asyncio.get_running_loop().time() - one.taken_at_s
-            if one.connects != self.link.connects or age_s > CARRY_S:
+            if one.connects != self.link.connects or now_s - one.taken_at_s > CARRY_S:
                 await self._read(one, deadline_s)
         return self._same_connection(others or self._fast)
 
@@ -183,8 +187,7 @@ class Poller:
 
     def read_at_s(self, point: str) -> float:
         """When a point was last read; minus infinity if it never was."""
-        holders = (one.taken_at_s for one in self._fast + self._third + self._slow if point in one.names)
-        return max(holders, default=-math.inf)
+        return max((one.taken_at_s for one in self._holders.get(point, ())), default=-math.inf)
 
     def required(self, values: dict[str, Value], name: str) -> float:
         """A reading's field that must be there; DeviceError saying what stands in its register instead."""
@@ -200,7 +203,7 @@ class Poller:
 
     def number(self, values: dict[str, Value], name: str) -> float | None:
         """A reading's field that may be missing."""
-        value = values.get(self.profile.named(name))
+        value = values.get(self._named[name])
         return value if isinstance(value, float) else None
 
     async def _know_the_device(self, deadline_s: float) -> None:

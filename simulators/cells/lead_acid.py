@@ -1,16 +1,16 @@
-"""A lead-acid battery: two wells, acid that thins, gas, absorption and float, and a life counted in depths.
+"""A lead-acid battery: two wells, gas, absorption and float, and a life counted in depths.
 
-Charge is in the two wells of `kibam.py`. Each well is at the open-circuit voltage of how full it is, so the
-voltage sags with the acid at the plates (well 1) and recovers at rest, and what flows from well to well loses
-what lies between them. Near full, part of the current makes gas: Schiffer et al., J. Power Sources 168, 2007,
-whose law also gives the float current and the self-discharge. The charge ends as chargers end it: constant
-power, then absorption at constant voltage until the current is small, then float.
+Charge is in the two wells of `kibam.py`: a discharge ends when the first of them is empty, sooner at a higher
+current, and goes on after a rest. The open-circuit voltage is that of the charge in both. Near full, part of
+the current makes gas: Schiffer et al., J. Power Sources 168 (2007), whose law also gives the float current
+and the self-discharge. The charge ends as chargers end it: constant power, then absorption at constant
+voltage until the current is small, then float.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp, inf, sqrt
+from math import exp, frexp, inf, ldexp, sqrt
 
 from simulators.cells.curve import Curve, Points, at
 from simulators.cells.fade import HalfCycles, LeadFade, LeadLife
@@ -135,16 +135,13 @@ class LeadAcidCells:
 
     @property
     def stored_wh(self) -> float:
-        one_ah = self._wells.most_ah * self._size * self._wells.share
-        two_ah = self._wells.most_ah * self._size - one_ah
-        one, two = self._one_ah / one_ah, self._two_ah / two_ah
-        return one_ah * self._curve.area(one) + two_ah * self._curve.area(two)
+        return self._wells.most_ah * self._size * self._curve.area(self._soc())
 
     @property
     def empty_wh(self) -> float:
         """A discharge ends when well 1 is empty, whatever is in well 2; that one refills it is left out."""
         at_hand_ah = max(self._head() - self._lowest_head(), 0.0) * self._one_most_ah()
-        return self.stored_wh - at_hand_ah * self._curve.at(self._head())
+        return self.stored_wh - at_hand_ah * self._curve.at(self._soc())
 
     @property
     def soc_pct(self) -> float:
@@ -170,7 +167,7 @@ class LeadAcidCells:
 
     def voltage(self, discharge_w: float) -> float:
         """The voltage of a cell at this power."""
-        open_v = self._curve.at(self._head())
+        open_v = self._curve.at(self._soc())
         return open_v - self._current_a(discharge_w) * self._resistance(discharge_w < 0)
 
     def charge_limit_w(self) -> float:
@@ -181,10 +178,12 @@ class LeadAcidCells:
 
     def next_step_wh(self) -> float:
         missing_ah = self._wells.most_ah * self._size - self._one_ah - self._two_ah
-        return self.stored_wh + max(missing_ah, 1e-6 * self._ah) * self._curve.at(1.0)
+        if self._floats or missing_ah < 0.01 * self._ah:
+            return inf
+        return self.stored_wh + missing_ah * self._curve.at(1.0)
 
     def gain(self, discharge_w: float) -> float:
-        open_v = self._curve.at(self._head())
+        open_v = self._curve.at(self._soc())
         at_v = self.voltage(discharge_w)
         if discharge_w > 0:
             return open_v / at_v
@@ -202,7 +201,7 @@ class LeadAcidCells:
             return 0.0
         before_wh = self.stored_wh
         current_a = 0.0
-        at_v = self._curve.at(self._head())
+        at_v = self._curve.at(self._soc())
         if discharge_wh:
             current_a = self._current_a(discharge_wh / hours)
             at_v -= current_a * self._resistance(discharge_wh < 0)
@@ -254,7 +253,7 @@ class LeadAcidCells:
 
     def _current_a(self, discharge_w: float) -> float:
         """From P = I (U - I R), the smaller root; beyond the most that there is, the current of the most."""
-        open_v, ohm = self._curve.at(self._head()), self._resistance(discharge_w < 0)
+        open_v, ohm = self._curve.at(self._soc()), self._resistance(discharge_w < 0)
         inside = open_v * open_v - 4 * ohm * discharge_w
         return 2 * discharge_w / (open_v + sqrt(inside)) if inside > 0 else open_v / (2 * ohm)
 
@@ -264,7 +263,7 @@ class LeadAcidCells:
         return level_v + params.volts_per_k * (self.temperature_c - 25.0)
 
     def _limit(self) -> tuple[float, float]:
-        params, open_v, both_ah = self.params, self._curve.at(self._head()), self._one_ah + self._two_ah
+        params, open_v, both_ah = self.params, self._curve.at(self._soc()), self._one_ah + self._two_ah
         charge_v = self._charge_v()
         held_a = max(charge_v - open_v, 0.0) / self._resistance(charging=True)
         missing_ah = max(self._wells.most_ah * self._size - both_ah, 0.0)
@@ -273,7 +272,7 @@ class LeadAcidCells:
             params.acceptance_per_h * missing_ah,
         )
         current_a = min(held_a, into_a + self._gas_a(charge_v))
-        charge_w = min(params.max_charge_w, charge_v * current_a)
+        charge_w = min(params.max_charge_w, _stepped(charge_v * current_a))
         discharge_w = 0.0
         lowest_ah = self._lowest_head() * self._one_most_ah()
         if not self._drained and self._one_ah > lowest_ah:
@@ -293,7 +292,7 @@ class LeadAcidCells:
             self._floats = soc > BULK_AGAIN
             self._absorbed_h = 0.0
         elif charges:
-            held_a = max(self._charge_v() - self._curve.at(min(head, 1.0)), 0.0) / self._resistance(True)
+            held_a = max(self._charge_v() - self._curve.at(soc), 0.0) / self._resistance(True)
             if head > 0.9:
                 self._absorbed_h += hours
             if soc > BULK_AGAIN and (held_a < TAIL * self._ah or self._absorbed_h > LONGEST_ABSORPTION_H):
@@ -323,3 +322,9 @@ class LeadAcidCells:
         self._two_ah *= self._size / before
         self._ohm = params.resistance / self._ah * (2.0 - self._size)
         self._slow_h = self._loss_slow_wh = 0.0
+
+
+def _stepped(limit_w: float) -> float:
+    """In steps of a sixteenth to an eighth, downwards: a charger that follows its limit does not chase it."""
+    part, exponent = frexp(limit_w)
+    return ldexp(int(part * 16) / 16, exponent)

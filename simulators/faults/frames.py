@@ -48,14 +48,14 @@ class Sent:
 
 @dataclass
 class LinkFault(Fault):
-    """The base of link faults: hits the first `count` happenings, and of those a share."""
+    """The base of link faults: hits a share of the happenings, `count` in all."""
 
     seam: ClassVar[str] = "link"
     unheard: ClassVar[bool] = True
     share: float = field(
         default=1.0, kw_only=True, metadata={"says": "of the happenings that are hit, 0 to 1"}
     )
-    count: float = field(default=inf, kw_only=True, metadata={"says": "how many are hit at most"})
+    count: int = field(default=0, kw_only=True, metadata={"says": "how many are hit in all; 0: no end"})
     seed: int = field(default=1, kw_only=True, metadata={"says": "which ones, where not all are hit"})
     _chance: Chance = field(init=False)
 

@@ -1,11 +1,55 @@
-"""Faults of the host (catalogue E): who runs the controller carries them out."""
+"""Faults of the grid (C10 to C13) and of the host (E): who runs plant and controller carries them out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import ClassVar
 
 from simulators.faults.model import Fault, param
+
+
+@dataclass
+class Outage(Fault):
+    """The grid is gone."""
+
+    name: ClassVar[str] = "outage"
+    ids: ClassVar[tuple[str, ...]] = ("C10", "C12")
+    roles: ClassVar[tuple[str, ...]] = ("site",)
+    seam: ClassVar[str] = "grid"
+    _begun_s: float = field(init=False, default=0.0)
+
+    def begin(self, now_s: float) -> None:
+        self._begun_s = now_s
+
+    def present(self, now_s: float) -> bool:
+        """Whether the grid is there now."""
+        return False
+
+    def turns_s(self, now_s: float) -> float:
+        """When that changes next while the fault lasts; inf when it does not."""
+        return inf
+
+
+@dataclass
+class Flapping(Outage):
+    """The grid goes and comes: gone for `off_s`, back for `on_s`, and again."""
+
+    name: ClassVar[str] = "flapping"
+    ids: ClassVar[tuple[str, ...]] = ("C13",)
+    off_s: float = param(10.0, "s without grid")
+    on_s: float = param(20.0, "s with it")
+
+    def present(self, now_s: float) -> bool:
+        return self._phase_s(now_s) >= self.off_s
+
+    def turns_s(self, now_s: float) -> float:
+        phase_s = self._phase_s(now_s)
+        return now_s - phase_s + (self.off_s if phase_s < self.off_s else self.off_s + self.on_s)
+
+    def _phase_s(self, now_s: float) -> float:
+        # Rounded, so that the instant at which it turns is on its far side.
+        return round((now_s - self._begun_s) % (self.off_s + self.on_s), 6)
 
 
 @dataclass
@@ -60,6 +104,8 @@ class Stalled(Fault):
 
 
 PLACES: tuple[type[Fault], ...] = (
+    Outage,
+    Flapping,
     ClockStep,
     ClockUnknown,
     Killed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -119,12 +120,15 @@ class FaultyServer:
         self._server = ModbusTcpServer(units, manners, converse=self._converse)
         self._gate: Gate | None = None
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen; OSError when it cannot."""
-        bound_port = await self._server.start(host, port)
+        bound_port = await self._server.start(host, port, tls)
 
         self._gate = Gate(
-            self._link, (host, bound_port), lambda: self._server.start(host, bound_port), self._server.stop
+            self._link,
+            (host, bound_port),
+            lambda: self._server.start(host, bound_port, tls),
+            self._server.stop,
         )
         self._gate.start()
         return bound_port

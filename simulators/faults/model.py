@@ -72,10 +72,10 @@ def says(kind: type[Fault]) -> str:
 
 @dataclass
 class Chance:
-    """Which of many happenings are hit: the first `count`, and of those a seeded `share`."""
+    """Which of many happenings are hit: a seeded `share` of them, `count` in all (0: no end)."""
 
     share: float
-    count: float
+    count: int
     seed: int
     _random: Random = field(init=False, repr=False)
     _hits: int = field(init=False, default=0)
@@ -85,7 +85,7 @@ class Chance:
 
     def hits(self) -> bool:
         """Whether this one is hit."""
-        if self._hits >= self.count or (self.share < 1.0 and self._random.random() >= self.share):
+        if 0 < self.count <= self._hits or (self.share < 1.0 and self._random.random() >= self.share):
             return False
         self._hits += 1
         return True

@@ -16,6 +16,8 @@ from tests.bench.core import a_year, shell_in_virtual_time, steps
 from tests.bench.fleet import scan_against_bare, thirty_two_devices
 from tests.bench.hunting import matrix
 from tests.bench.measure import Figure
+from tests.bench.plant import plant_step
+from tests.bench.replays import replay_of_a_day
 from tests.bench.wires import start_and_size
 
 
@@ -27,9 +29,11 @@ def main() -> int:
         folder = Path(name)
         with console.status("measuring ..."):
             figures += [steps(1, 25.0), steps(8, 80.0), shell_in_virtual_time()]
+            figures += [plant_step("simple", 10.0), plant_step("lfp", 10.0), plant_step("agm", 20.0)]
             figures += [scan_against_bare(folder), thirty_two_devices(folder)]
             figures += start_and_size(folder)
             figures.append(a_year())
+            figures += replay_of_a_day(folder)
             hunting, table = matrix()
             figures.append(hunting)
     Console().print(table)

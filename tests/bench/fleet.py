@@ -85,7 +85,7 @@ async def _client(connection: str) -> AsyncModbusTcpClient:
 def thirty_two_devices(folder: Path) -> Figure:
     """How exactly the beat of 1 s begins while 32 devices on 8 links are read and ordered in each of them."""
     ports = free_ports(8)
-    path = fleet_site(folder, ports, batteries=31)
+    path = fleet_site(folder, ports, batteries=16, pvs=15)
     with penstock("emulate", str(path)):
         for port in ports:
             wait_for_port(port)
@@ -112,12 +112,12 @@ async def _beats(config: Config) -> tuple[list[float], int, float]:
         beat_s = cycle.snapshot.now_s - cycle.timing.read_s
         jitters_s.append(abs(cycle.timing.start_jitter_s))
         longest_s = max(longest_s, cycle.timing.read_s)
-        readings = (cycle.snapshot.meter, *cycle.snapshot.batteries)
+        readings = (cycle.snapshot.meter, *cycle.snapshot.batteries, *cycle.snapshot.pvs)
         late += sum(one is None or one.taken_at_s < beat_s for one in readings)
         if len(jitters_s) == BEATS:
             control.stop()
 
-    control = ControlLoop(config.dispatch, devices.meter, devices.batteries, listeners=(note,))
+    control = ControlLoop(config.dispatch, devices.meter, devices.batteries, devices.pvs, listeners=(note,))
     await control.run()
     await devices.close()
     return jitters_s, late, longest_s

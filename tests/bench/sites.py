@@ -21,15 +21,19 @@ def on_ports(folder: Path, first_port: int, mqtt: bool = False) -> Path:
     return path
 
 
-def fleet_site(folder: Path, ports: Sequence[int], batteries: int) -> Path:
-    """A meter and so many batteries, dealt out over these ports: a link each, with several units on it."""
-    devices = [f'[[meter]]\nid = "grid"\nprofile = "eastron-sdm630"\n{_at(ports[0], 1)}']
-    for number in range(1, batteries + 1):
-        at = _at(ports[number % len(ports)], 1 + number)
-        about = f'id = "bat{number}"\nprofile = "sunspec-hybrid"\ncapacity_wh = 10_000'
-        devices.append(f"[[battery]]\n{about}\n{at}")
+def fleet_site(folder: Path, ports: Sequence[int], batteries: int, pvs: int = 0) -> Path:
+    """A meter, batteries and PV inverters, dealt out over these ports: a link each, with units in turn."""
+    kinds = [("meter", "grid", 'profile = "eastron-sdm630"')]
+    kinds += [
+        ("battery", f"bat{n}", 'profile = "sunspec-hybrid"\ncapacity_wh = 10_000') for n in range(batteries)
+    ]
+    kinds += [("pv", f"pv{n}", 'profile = "sunspec-pv"') for n in range(pvs)]
+    tables = [
+        f'[[{role}]]\nid = "{name}"\n{about}\n{_at(ports[number % len(ports)], 1 + number)}'
+        for number, (role, name, about) in enumerate(kinds)
+    ]
     path = folder / "fleet.toml"
-    path.write_text('site = "fleet"\n' + "\n".join(devices), encoding="utf-8")
+    path.write_text('site = "fleet"\n' + "\n".join(tables), encoding="utf-8")
     return path
 
 

@@ -35,6 +35,21 @@ def test_a_good_site_file_is_described(tmp_path: Path) -> None:
     assert "warning" not in result.stdout
 
 
+def test_check_warns_of_batteries_that_never_forget_an_order_and_of_what_cannot_be_ordered(
+    tmp_path: Path,
+) -> None:
+    path = site_file(tmp_path, [5020, 5021, 5022], "mqtt://127.0.0.1:1883")
+    deye = 'profile = "deye-sg04lp3"\nmax_charge_w = 3000\nmax_discharge_w = 3000'
+    path.write_text(path.read_text(encoding="utf-8").replace('profile = "sunspec-hybrid"', deye))
+    result = result_of("check", str(path))
+    assert result.returncode == 0
+    warnings = [line.strip() for line in result.stdout.splitlines() if "warning:" in line]
+    assert any(
+        "bat1 never forgets an order by itself: the two limits last written stay" in w for w in warnings
+    )
+    assert any("bat1: orders are limits in A, changed once an hour at most" in one for one in warnings)
+
+
 @pytest.mark.parametrize("command", ["check", "run", "emulate", "simulate"])
 def test_a_bad_site_file_ends_every_command_with_78_and_one_line_an_error(
     command: str, tmp_path: Path

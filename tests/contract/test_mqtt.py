@@ -75,7 +75,7 @@ async def test_a_late_subscriber_finds_availability_state_and_every_device_retai
     async with a_published_site(mosquitto.port):
         await until(mosquitto.port, "penstock/house-7/state", "mode")
         await until(mosquitto.port, "penstock/house-7/device/roof", "roof")
-        found = {topic: body for topic, body, retained in await messages(mosquitto.port, 5) if retained}
+        found = {topic: body for topic, body, retained in await messages(mosquitto.port, 6) if retained}
     assert found["penstock/house-7/availability"] == "online"
     state = found["penstock/house-7/state"]
     assert state["load_w"] == pytest.approx(700.0, abs=1.0)
@@ -96,7 +96,7 @@ async def test_a_late_subscriber_finds_availability_state_and_every_device_retai
 async def test_a_clean_stop_says_stopped_and_then_offline(mosquitto: Mosquitto) -> None:
     async with a_published_site(mosquitto.port):
         await until(mosquitto.port, "penstock/house-7/state", "RUNNING")
-    found = {topic: body for topic, body, _ in await messages(mosquitto.port, 5)}
+    found = {topic: body for topic, body, _ in await messages(mosquitto.port, 6)}
     assert found["penstock/house-7/availability"] == "offline"
     assert found["penstock/house-7/state"]["mode"] == "STOPPED"
 
@@ -147,9 +147,9 @@ async def test_what_an_earlier_site_file_left_retained_is_removed_and_nothing_el
                     removed.add(str(message.topic))
                 if len(removed) == 2:
                     break
-    found = {topic for topic, _, retained in await messages(mosquitto.port, 7) if retained}
+    found = {topic for topic, _, retained in await messages(mosquitto.port, 8) if retained}
     assert set(kept) < found
     assert found - set(kept) == {
-        *("penstock/house-7/availability", "penstock/house-7/state"),
+        *(f"penstock/house-7/{one}" for one in ("availability", "state", "energy")),
         *(f"penstock/house-7/device/{one}" for one in ("grid", "bat1", "roof")),
     }

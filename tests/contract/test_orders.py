@@ -10,12 +10,14 @@ import pytest
 
 from drivers.control import take
 from drivers.device import DeviceError
-from drivers.link import Link
+from drivers.link import Link, LinkTiming, open_link
 from drivers.modbus import ModbusBattery
 from drivers.profile import DeviceProfile, load_profile, shipped_profiles
 from drivers.profile.codec import register_writes
-from simulators.emulator import Behaviour, Rating
-from tests.contract.plants import Obeying, battery_of, in_virtual_time, soon
+from drivers.wire import serve
+from simulators.emulator import Behaviour, Rating, emulated_unit, emulated_units
+from simulators.serial_pair import pty_pair
+from tests.contract.plants import RATING, Obeying, battery_of, in_virtual_time, soon
 
 BATTERIES = [p for p in map(load_profile, shipped_profiles()) if p.role == "battery"]
 WATCHED = [p for p in BATTERIES if p.control is not None and p.points[p.control.setpoint].readable]
@@ -79,6 +81,31 @@ def test_a_battery_charges_discharges_rests_and_is_released_and_each_is_signed_o
     ordered = [entry[0] for entry in plant.diary if entry is not None]
     assert min(ordered) >= -1500.0 - step_w(profile), "nothing on the way is more than what was ordered"
     assert max(ordered) <= 2000.0 + step_w(profile)
+
+
+@pytest.mark.parametrize("profile", [p for p in BATTERIES if "rtu" in p.transport.over], ids=lambda p: p.id)
+async def test_a_battery_is_read_ordered_and_released_over_a_serial_line(profile: DeviceProfile) -> None:
+    plant = Obeying()
+    with pty_pair() as (device_end, our_end):
+        device = emulated_unit(profile, plant, rating=RATING)
+        server = await serve(f"rtu://{device_end}?baud=115200", emulated_units(1, device))
+        link = open_link(f"rtu://{our_end}?baud=115200", LinkTiming())
+        try:
+            late = asyncio.get_running_loop().time() + 20.0
+            battery = battery_of(profile, link)
+            await battery.order(-1500.0, late)
+            assert plant.ordered_w(asyncio.get_running_loop().time()) == pytest.approx(
+                -1500.0, abs=step_w(profile)
+            )
+            reading = await battery.read(late)
+            assert reading.battery_discharge_w == pytest.approx(-1500.0, abs=step_w(profile))
+            await battery.release(late)
+            assert profile.control is not None
+            ended = profile.control.enable is None or plant.diary[-1] is None
+            assert ended, "handed back to its own program"
+        finally:
+            await link.close()
+            await server.stop()
 
 
 @pytest.mark.parametrize("variant", load_profile("sungrow-sh").variants.values(), ids=["new", "old"])

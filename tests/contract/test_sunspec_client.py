@@ -60,7 +60,7 @@ async def test_the_sunspec_reference_client_reads_and_orders_the_emulated_hybrid
 
     await asyncio.get_running_loop().run_in_executor(None, client)
     await server.stop()
-    assert plant.diary == [(-1500.0, 30.0), None]
+    assert plant.diary == [(-1500.0, pytest.approx(30.0)), None]
 
 
 async def test_the_sunspec_reference_client_reads_and_curtails_the_emulated_pv_inverter() -> None:
@@ -87,7 +87,7 @@ async def test_the_sunspec_reference_client_reads_and_curtails_the_emulated_pv_i
 
     await asyncio.get_running_loop().run_in_executor(None, client)
     await server.stop()
-    assert plant.diary == [(2000.0, 30.0)]
+    assert plant.diary == [(2000.0, pytest.approx(30.0))]
 
 
 @pytest.mark.parametrize("name", ["sunspec-hybrid", "sunspec-pv"])

@@ -23,6 +23,10 @@ ALLOWED: dict[str, dict[str, str]] = {
     "controller/dispatch/orders.py": dict.fromkeys(
         ("import_per_kwh", "export_per_kwh"), "in the site's own currency"
     ),
+    "controller/plan_message.py": dict.fromkeys(
+        ("import_per_kwh", "export_per_kwh"), "in the tariff's own currency"
+    ),
+    "controller/planning/request.py": {"price_per_kw": "in the tariff's own currency"},
     "controller/sitefile.py": dict.fromkeys(
         ("charge_by_temperature", "discharge_by_temperature", "charge_by_soc", "discharge_by_soc"),
         "curves: pairs of a number and a share",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from controller.clock import WallClock, no_clock
 from controller.dispatch.settings import BatterySettings, DispatchConfig, PvSettings
-from controller.loop import ControlLoop, Listener
+from controller.loop import ControlLoop, Listener, Teller, nothing_told
 from drivers.device import DeviceFacts
 from drivers.simulated import SimulatedBattery, SimulatedMeter, SimulatedPv
 from simulators.battery import LithiumParams
@@ -30,7 +31,13 @@ def a_house(load: Trace, sun: Trace, soc_pct: float = 50.0) -> House:
     )
 
 
-def a_loop(house: House, *listeners: Listener, config: DispatchConfig = CONFIG) -> ControlLoop:
+def a_loop(
+    house: House,
+    *listeners: Listener,
+    config: DispatchConfig = CONFIG,
+    told: Teller = nothing_told,
+    clock: WallClock = no_clock,
+) -> ControlLoop:
     facts = [DeviceFacts(name, "simulated", lease_s=30.0) for name in ("grid", "bat1", "roof")]
     return ControlLoop(
         config,
@@ -38,4 +45,6 @@ def a_loop(house: House, *listeners: Listener, config: DispatchConfig = CONFIG) 
         [SimulatedBattery(facts[1], house.battery(0))],
         [SimulatedPv(facts[2], house.pv(0))],
         listeners=listeners,
+        told=told,
+        clock=clock,
     )

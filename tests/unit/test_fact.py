@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from dataclasses import FrozenInstanceError, asdict, dataclass, fields, is_dataclass, replace
+from inspect import signature
 
 import pytest
 
@@ -58,6 +59,10 @@ def test_a_fact_compares_hashes_and_shows_itself_as_a_dataclass_does() -> None:
     assert [field.name for field in fields(Reading)] == ["taken_at_s", "power_w", "phases_w"]
     assert asdict(one) == asdict(usual)
     assert one.doubled_w == 4.0
+
+
+def test_a_fact_says_how_it_is_made() -> None:
+    assert str(signature(Reading)).startswith("(taken_at_s: 'float', power_w: 'float', phases_w:")
 
 
 def test_a_fact_is_replaced_copied_and_sent_to_other_processes() -> None:

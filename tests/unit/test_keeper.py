@@ -7,8 +7,7 @@ import json
 import os
 import resource
 import shutil
-import sqlite3
-from contextlib import closing
+import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ from controller.state_file import (
     restored_books,
     restored_memory,
 )
-from controller.store import NAME, audit_trail, open_store
+from controller.store import Store, audit_trail, open_store
 from drivers.guard import Guard
 from simulators.virtual_time import run
 from tests.unit.test_loop import ScriptedBattery, ScriptedMeter
@@ -277,23 +276,41 @@ def test_a_folder_that_cannot_be_written_at_all_costs_no_cycle(tmp_path: Path) -
     assert "/proc/penstock" in site.keeper.alarm
 
 
-def test_a_disk_that_does_not_answer_costs_no_cycle(tmp_path: Path) -> None:
-    """Another program holds the file: each save then waits for seconds, as on a dying SD card."""
+def test_a_disk_that_does_not_answer_costs_no_cycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each save waits, as on a dying SD card."""
+    answers = threading.Event()
+    save = Store.save
+
+    def slow(store: Store, *what: Any) -> None:
+        answers.wait()
+        save(store, *what)
+
+    monkeypatch.setattr(Store, "save", slow)
 
     async def whole() -> None:
         keeper = Keeper(tmp_path, CONFIG, wall(), {})
         await keeper.open()
-        assert await keeper.keep_command([], "c0", "owner", "before")
-        with closing(sqlite3.connect(tmp_path / NAME, isolation_level=None)) as other:
-            other.execute("BEGIN EXCLUSIVE")
-            waiting = [asyncio.create_task(keeper.keep_command([], f"c{n}", "owner", "x")) for n in range(40)]
-            for _ in range(100):
-                await asyncio.sleep(0)
-            done = [task.result() for task in waiting if task.done()]
-            assert done == [False] * (40 - MOST_WAITING), "the loop went on, and only so many wait"
-            other.execute("ROLLBACK")
-        assert await waiting[0]
-        await asyncio.gather(*waiting)
+        waiting = [asyncio.create_task(keeper.keep_command([], f"c{n}", "owner", "x")) for n in range(40)]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        done = [task.result() for task in waiting if task.done()]
+        assert done == [False] * (40 - MOST_WAITING), "the loop went on, and only so many wait"
+        answers.set()
+        assert await asyncio.gather(*waiting) == [True] * MOST_WAITING + [False] * (40 - MOST_WAITING)
         await keeper.close(orderly=True)
 
     asyncio.run(whole())
+
+
+def test_an_audit_line_stays_one_line_whatever_was_sent(tmp_path: Path) -> None:
+    async def noted() -> None:
+        keeper = Keeper(tmp_path, CONFIG, wall(), {})
+        await keeper.open()
+        keeper.note("x\n2  owner", "a\r\n3  penstock: stopped in order\x1b[2J" + "y" * 10_000)
+        await keeper.close(orderly=True)
+
+    run(noted())
+    entry = audit_trail(tmp_path)[1]
+    assert entry.who == "x\\n2  owner"
+    assert entry.what.startswith("a\\r\\n3  penstock: stopped in order\\x1b[2Jyyy")
+    assert len(entry.what) == 400

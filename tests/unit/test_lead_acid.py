@@ -94,7 +94,7 @@ def test_a_charge_ends_with_absorption_and_then_float() -> None:
     cells = a_lead_acid(50.0)
     assert cells.charge_limit_w() > 400.0
     charged(cells, 5)
-    assert cells.voltage(-cells.charge_limit_w()) == pytest.approx(2.40, abs=0.02)
+    assert cells.voltage(-cells.charge_limit_w()) == pytest.approx(2.40, abs=0.03)
     float_w = charged(cells, 30)
     assert cells.floats
     assert cells.soc_pct == pytest.approx(100.0, abs=0.5)

@@ -62,6 +62,20 @@ def test_a_new_power_waits_for_its_hour_and_rest_does_not() -> None:
     assert len(driven(DEYE, scenario).writes) == 3
 
 
+def test_an_order_in_amperes_does_not_follow_the_voltage_before_its_hour() -> None:
+    async def scenario(battery: ModbusBattery, wire: Wire) -> None:
+        deye(wire)
+        for second in range(60):
+            wire.registers[1, "holding", 587] = 5000 + 20 * second  # up to 61.8 V
+            await beats(battery, 2000.0, 1)
+        assert limits(wire) == (0, 40)
+        await asyncio.sleep(HOUR_S)
+        await beats(battery, 2000.0, 5)
+        assert limits(wire) == (0, 32), "2000 / 61.8"
+
+    assert len(driven(DEYE, scenario).writes) == 2
+
+
 def test_a_day_of_orders_that_change_every_second_stays_within_the_budget_and_ends_at_rest() -> None:
     async def scenario(battery: ModbusBattery, wire: Wire) -> None:
         deye(wire)

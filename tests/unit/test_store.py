@@ -157,14 +157,13 @@ def running_files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["flipped", "cut"])
-@pytest.mark.parametrize("name", [NAME, f"{NAME}-wal", f"{NAME}-shm", BEFORE])
+@pytest.mark.parametrize("name", [NAME, f"{NAME}-wal", BEFORE])
 def test_it_always_starts_whatever_byte_is_flipped_or_wherever_a_file_ends(
     name: str, cut: bool, tmp_path: Path
 ) -> None:
     files = running_files(tmp_path / "whole")
     places = range(len(files[name]))
-    number = 12 if not SOAK else 300 if name.endswith("-shm") else len(places)
-    chosen = random.Random(name).sample(places, min(number, len(places)))
+    chosen = list(places) if SOAK else random.Random(name).sample(places, 12)
     whole = {f"the state of save {number}" for number in (1, 2, 3)}
     for number, place in enumerate(chosen):
         folder = tmp_path / str(number)
@@ -218,7 +217,7 @@ def test_a_save_that_fails_leaves_all_of_before(tmp_path: Path) -> None:
     store = Store(tmp_path / NAME)
     store.prepare()
     store.read()
-    change(tmp_path, "DROP TABLE audit")
+    store._db.execute("DROP TABLE audit")
     with pytest.raises(StoreError):
         store.save({"state": "half"}, "command-half", [(None, "nobody", "nothing")])
     store.close()

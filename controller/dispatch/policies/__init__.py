@@ -27,9 +27,10 @@ POLICIES: dict[str, Policy] = {
 def wish(config: DispatchConfig, site: Site) -> tuple[float, str]:
     """The wanted total battery discharge in W, and the name of the policy that decided.
 
-    That is the site's policy, else its fallback, else self-consumption, which needs nothing.
+    That is the policy that was ordered or else the site's, else its fallback, else self-consumption, which
+    needs nothing.
     """
-    for name in (config.policy.name, config.policy.fallback):
+    for name in (site.orders.policy or config.policy.name, config.policy.fallback):
         wanted_w = POLICIES[name](config, site)
         if wanted_w is not None:
             return wanted_w, name

@@ -24,6 +24,13 @@ def test_the_policy_of_the_site_decides_when_it_can() -> None:
     assert wish(a_policy(name="follow", fallback="standby"), following) == (1200.0, "follow")
 
 
+def test_a_policy_that_was_ordered_decides_before_that_of_the_site() -> None:
+    ordered = a_site(300.0, soc_pct=50.0, orders=Orders(policy="standby"))
+    assert wish(a_policy(name="self_consumption", standby_charge_w=900.0), ordered) == (-900.0, "standby")
+    unable = a_site(300.0, orders=Orders(policy="economic"))
+    assert wish(a_policy(name="standby", fallback="self_consumption"), unable) == (300.0, "self_consumption")
+
+
 def test_a_wish_of_zero_is_a_wish_and_no_reason_to_fall_back() -> None:
     assert wish(a_policy(name="standby", fallback="self_consumption"), a_site(300.0, soc_pct=100.0)) == (
         0.0,

@@ -107,6 +107,15 @@ def test_a_reserve_that_was_raised_from_outside_is_kept_while_the_order_lasts() 
     assert given_w(20.0, Order(10.0, 10.5)) == 0.0, "it may only be raised"
 
 
+def test_the_reason_names_the_reserve_that_is_in_force() -> None:
+    def reason(reserve_pct: float) -> str:
+        orders = Orders(reserve_pct=Order(reserve_pct, 10.5))
+        return decide(a_config(reserve_pct=20.0), a_snapshot(500.0, soc_pct=30.0, orders=orders)).reason
+
+    assert reason(40.0) == "battery at rest; reserve 40 % kept, 500 W come from the grid"
+    assert reason(10.0) == "covering the house; reserve 20 % not touched"
+
+
 def test_the_demand_window_spends_what_it_has_left_and_counts_on() -> None:
     # 3600 W for 1 s are 1 Wh; the rest of the window, 890 s of it, would bring 890 Wh: 991 Wh in 15 min.
     config = a_config(demand=DemandSettings(target_w=2000.0), target_import_w=3600.0)

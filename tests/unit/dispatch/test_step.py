@@ -272,6 +272,13 @@ def test_stopped_and_islanded_hand_the_battery_back(mode: Mode) -> None:
     assert (decision.mode, decision.battery_setpoints_w) == (mode, (None,))
 
 
+def test_a_mode_that_rests_names_the_policy_that_was_ordered_or_else_the_sites() -> None:
+    def resting(policy: str) -> str:
+        return decide(a_config(), replace(a_snapshot(900.0), orders=Orders(stop=True, policy=policy))).policy
+
+    assert (resting("standby"), resting("")) == ("standby", "self_consumption")
+
+
 def test_a_fault_latches_at_zero_watts_and_says_why() -> None:
     decision = decide(a_config(), a_snapshot(pcc_import_w=900.0, fault="bat1: refused 9000 W"))
     assert (decision.mode, decision.battery_setpoints_w) == (Mode.FAULT, (0.0,))

@@ -1,1 +1,1 @@
-"""Planning: what its tests share is in `sites.py`."""
+"""Planning: what its tests share is in `sites.py` and `clocks.py`."""

@@ -1,0 +1,34 @@
+"""Pure: which alarms a cycle gives. An alarm is a state that somebody should look at, by a fixed name."""
+
+from __future__ import annotations
+
+from controller.dispatch.modes import Mode
+from controller.loop import Cycle
+
+ALARMS: dict[str, str] = {
+    "fault": "an order was refused by the last check before a device; latched until clear_fault",
+    "safe": "readings are lost, the batteries rest at 0 W",
+    "grid_lost": "the grid is gone, the inverter carries the house",
+    "device_lost": "a device does not answer",
+    "not_followed": "a device does not do what it was ordered",
+    "clock": "the wall clock is not known or not confirmed; schedules, prices and billing wait for it",
+    "insecure": "the broker is on the network without TLS or login",
+}
+"""Name and meaning, in the order in which they are told."""
+
+_NOT_FOLLOWED = frozenset({"ignored", "reverted", "foreign"})
+
+
+def alarms(cycle: Cycle, insecure: bool) -> tuple[str, ...]:
+    """The names of the alarms of this cycle."""
+    mode = cycle.decision.mode
+    rings = {
+        "fault": mode is Mode.FAULT,
+        "safe": mode is Mode.SAFE,
+        "grid_lost": mode is Mode.ISLANDED,
+        "device_lost": any(not one.well for one in cycle.stations),
+        "not_followed": any(one.outcome in _NOT_FOLLOWED for one in cycle.stations),
+        "clock": cycle.snapshot.local is None,
+        "insecure": insecure,
+    }
+    return tuple(name for name in ALARMS if rings[name])

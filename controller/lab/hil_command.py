@@ -1,0 +1,138 @@
+"""`penstock hil`: runs scenarios one after the other, prints the verdicts and writes the reports."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from html import unescape
+from pathlib import Path
+from typing import cast
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from controller.errors import RunError
+from controller.lab.hil import How, elsewhere, run_scenario
+from controller.lab.lines import WAYS, Way
+from controller.lab.scenario import Scenario, load_scenario, scenario_of
+from controller.lab.verdict import REPEAT, Verdict, html, judge, junit, trace
+from drivers.doors import DoorError
+
+
+def run_all(paths: Sequence[Path], how: How, site: Path | None, folder: Path | None, over: str) -> bool:
+    """Run, print and write; whether every claim of every scenario held. DoorError before anything runs."""
+    way = _way(over)
+    scenarios = [load_scenario(path, site) for path in paths]
+    names = [one.path.stem for one in scenarios]
+    if folder is not None and len(set(names)) < len(names):
+        raise DoorError("two scenarios have the same file name; their reports would overwrite each other")
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    console, verdicts, took = Console(highlight=False), [], []
+    for scenario in scenarios:
+        verdict, seconds = _run(scenario, how, site is not None, way)
+        verdicts.append(verdict)
+        took.append(seconds)
+        for line in _lines(verdict, seconds):
+            console.print(line, markup=False, soft_wrap=True)
+        if folder is not None:
+            (folder / f"{scenario.path.stem}.html").write_text(html(verdict), encoding="utf-8")
+            (folder / f"{scenario.path.stem}.json").write_text(trace(verdict), encoding="utf-8")
+    held = sum(one.held and not one.why_not_certified for one in verdicts)
+    if len(verdicts) > 1:
+        console.print(f"{held} of {len(verdicts)} scenarios held, in {sum(took):.0f} s", markup=False)
+    if folder is not None:
+        (folder / "junit.xml").write_text(junit(verdicts, took), encoding="utf-8")
+        console.print(f"reports in {folder}", markup=False)
+    return held == len(verdicts)
+
+
+def repeat(report: Path) -> bool:
+    """Run again what a report was made of; whether the decisions are the same."""
+    told = read_report(report)
+    path = report.parent / told["file"]
+    scenario = scenario_of(path, told["scenario"], tomllib.loads(told["scenario"]), told["site"])
+    how = cast(How, told["how"])
+    verdict, seconds = _run(scenario, how, has_real=False, way="tcp")
+    same = verdict.record.trace_hash == told["trace_sha256"]
+    console = Console(highlight=False)
+    for line in _lines(verdict, seconds):
+        console.print(line, markup=False, soft_wrap=True)
+    if same:
+        console.print(f"the same trace: {verdict.record.trace_hash}", markup=False)
+    else:
+        console.print(
+            f"another trace: {verdict.record.trace_hash}, the report has {told['trace_sha256']}", markup=False
+        )
+        if how == "real":
+            console.print("a run in real time is never quite the same; run it in virtual time", markup=False)
+    return same
+
+
+def read_report(path: Path) -> dict[str, str]:
+    """What a report (HTML) keeps for its repetition; DoorError when it is none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DoorError(f"{path}: cannot be read: {error}") from None
+    found = re.search(rf"<summary>{REPEAT}</summary><pre>(.*?)</pre>", text, re.DOTALL)
+    if found is None:
+        raise DoorError(f"{path}: is no report of penstock hil; give the .html file that --report wrote")
+    told: dict[str, str] = json.loads(unescape(found[1]))
+    return told
+
+
+def _way(over: str) -> Way:
+    """DoorError when there is no such wire."""
+    for way in WAYS:
+        if way == over:
+            return way
+    raise DoorError(f"--over {over}: there is {', '.join(WAYS)}")
+
+
+def _run(scenario: Scenario, how: How, has_real: bool, way: Way) -> tuple[Verdict, float]:
+    began_s = time.perf_counter()
+    real = elsewhere(scenario.config) if has_real else frozenset()
+    if has_real and how != "real":
+        raise RunError("real devices know only real time; add --real-time to --site")
+    with _shown(scenario) as progress:
+        record = run_scenario(
+            scenario,
+            how,
+            real,
+            lambda done_s: progress.update(0, completed=done_s),  # type: ignore[arg-type]  # the one task
+            way,
+        )
+    return judge(scenario, how, record), time.perf_counter() - began_s
+
+
+@contextmanager
+def _shown(scenario: Scenario) -> Iterator[Progress]:
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn(scenario.path.stem),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} s"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    bar.add_task("run", total=scenario.duration_s)
+    with bar:
+        yield bar
+
+
+def _lines(verdict: Verdict, seconds: float) -> Iterator[str]:
+    scenario = verdict.scenario
+    word = "FAIL" if not verdict.held else "????" if verdict.why_not_certified else "ok  "
+    yield f"{word} {scenario.path.stem}: {scenario.title} ({scenario.duration_s:g} s in {seconds:.1f} s)"
+    if verdict.why_not_certified:
+        yield f"     not certified: {verdict.why_not_certified}"
+    for name, _, judged in verdict.claims:
+        if not judged.held:
+            yield f"     {name}: {judged.text}"

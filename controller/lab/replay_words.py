@@ -1,0 +1,117 @@
+"""What a replay came to, in words that can be read out on the phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from controller import __version__
+from controller.dispatch.decision import Decision
+from controller.dispatch.settings import DispatchConfig
+from controller.dispatch.site import Snapshot
+from controller.journal import Recorded, Segment
+from controller.lab.replay import Difference, Replay
+from controller.settings_text import changes, differences, flat
+
+MOST_SETTINGS = 12
+
+
+def at(utc_s: float | None, now_s: float) -> str:
+    """When, for people: UTC, or seconds of the controller's own clock where that was not known."""
+    if utc_s is None:
+        return f"second {now_s:.0f} after the controller's start"
+    return datetime.fromtimestamp(utc_s, UTC).strftime("%d %b %Y %H:%M:%S UTC")
+
+
+def heading(segment: Segment, result: Replay) -> str:
+    """Which site, when, and how much."""
+    start = segment.start
+    begin, end = at(result.first_utc_s, result.begun_s), at(result.last_utc_s, result.ended_s)
+    return f"{segment.path.name}: site {start.site}, {begin} to {end}, {result.cycles} cycles"
+
+
+def verdict(segment: Segment, result: Replay, what_if: bool) -> list[str]:
+    """Lines: the same decisions, or the first that differs and by what."""
+    program = segment.start.program
+    by = "" if program == __version__ else f" (recorded by Penstock {program}, this is {__version__})"
+    lines = []
+    if segment.start.why:
+        lines.append(f"  incident   {segment.start.why}")
+    lines.append(f"  modes      {', '.join(f'{mode} {count}' for mode, count in result.modes.items())}")
+    if result.failed:
+        lines.append(f"  the program ended by an error in the last cycle; decided again: {result.failed}")
+    if segment.torn:
+        lines.append(f"  note: {segment.torn}; everything before that is good")
+    if result.first is None:
+        lines.append(f"  replayed   every decision the same, to the bit{by}")
+        return lines
+    what = "would have been different" if what_if else "differ"
+    lines.append(f"  replayed   {result.differing} of {result.cycles} decisions {what}{by}; the first:")
+    return lines + [f"    {line}" for line in difference(segment, result.first)]
+
+
+def difference(segment: Segment, first: Difference) -> Iterator[str]:
+    """The first difference: when, what the core saw, and both decisions with their reasons."""
+    snapshot = first.recorded.snapshot
+    yield f"cycle {first.number}, {at(snapshot.utc_s, snapshot.now_s)}"
+    yield f"seen       {seen(segment.start.config, snapshot)}"
+    if first.recorded.decision is not None:
+        yield f"recorded   {decided(first.recorded.decision)}"
+    yield f"replayed   {decided(first.replayed)}"
+    if first.recorded.decision is not None:
+        yield f"in detail  {'; '.join(differences(first.recorded.decision, first.replayed))}"
+
+
+def settings_changed(before: DispatchConfig, after: DispatchConfig) -> list[str]:
+    """The settings that differ, one a line; not more than can be read out."""
+    found = changes(flat(before), flat(after))
+    more = len(found) - MOST_SETTINGS
+    return found[:MOST_SETTINGS] + ([f"and {more} more"] if more > 0 else [])
+
+
+def seen(config: DispatchConfig, snapshot: Snapshot) -> str:
+    """The readings and orders of one snapshot, each with its age when that matters."""
+    parts = [_meter(snapshot)]
+    for settings, battery in zip(config.batteries, snapshot.batteries, strict=False):
+        if battery is None:
+            parts.append(f"{settings.id} silent")
+            continue
+        soc = "" if battery.soc_pct is None else f" at {battery.soc_pct:g} %"
+        parts.append(f"{settings.id} {_watts(battery.battery_discharge_w)}{soc}{_age(snapshot, battery)}")
+    for pv_settings, pv in zip(config.pvs, snapshot.pvs, strict=False):
+        parts.append(
+            f"{pv_settings.id} silent"
+            if pv is None
+            else f"{pv_settings.id} {_watts(pv.pv_generation_w)}{_age(snapshot, pv)}"
+        )
+    orders = [name for name, value in flat(snapshot.orders).items() if value not in ("none", "False")]
+    parts += [f"order in force: {name.removesuffix('.value')}" for name in orders if "expires" not in name]
+    return ", ".join(parts + ([f"fault: {snapshot.fault}"] if snapshot.fault else []))
+
+
+def decided(decision: Decision) -> str:
+    """A decision with its reason."""
+    batteries = ", ".join("released" if one is None else _watts(one) for one in decision.battery_setpoints_w)
+    return f"{decision.mode.value}, battery {batteries}: {decision.reason}"
+
+
+def device_errors(segment: Segment, recorded: Recorded) -> Iterator[str]:
+    """What devices had to complain of in this cycle."""
+    for station, error in zip(segment.start.stations, recorded.aside.errors, strict=False):
+        if error:
+            yield error if error.startswith(station) else f"{station}: {error}"
+
+
+def _meter(snapshot: Snapshot) -> str:
+    meter = snapshot.meter
+    return "meter silent" if meter is None else f"meter {_watts(meter.pcc_import_w)}{_age(snapshot, meter)}"
+
+
+def _age(snapshot: Snapshot, reading: object) -> str:
+    taken_at_s = getattr(reading, "taken_at_s", snapshot.now_s)
+    age_s = snapshot.now_s - taken_at_s
+    return f" ({age_s:.0f} s old)" if age_s >= 2.0 else ""
+
+
+def _watts(power_w: float) -> str:
+    return f"{power_w:+.0f} W"

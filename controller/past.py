@@ -1,0 +1,162 @@
+"""The site's own past in quarter hours: mean load, sun and import, kept over a restart.
+
+A quarter hour that was not seen for the most part is left out: what is not known is absent. The file is text,
+one line a quarter hour, so a torn last line costs that one quarter hour.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+log = logging.getLogger("penstock.planner")
+
+QUARTER_S = 900.0
+SEEN_SHARE = 0.8
+"""A quarter hour counts if so much of it was seen."""
+FILE = "history.csv"
+_HEAD = "begin_utc_s,load_w,pv_w,import_w"
+_MOST_W = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Quarter:
+    """Means over one quarter hour; `import_w` is at the PCC and never below 0, as the biller counts."""
+
+    begin_utc_s: float
+    load_w: float
+    pv_w: float
+    import_w: float
+
+
+class Collector:
+    """Turns readings into quarter hours: each holds until the next, but no longer than `gap_s`."""
+
+    def __init__(self, done: Callable[[Quarter], None], gap_s: float = 30.0) -> None:
+        self._done = done
+        self._gap_s = gap_s
+        self._last: tuple[float, float, float, float] | None = None
+        self._begin_utc_s: float | None = None
+        self._seen_s = 0.0
+        self._sums_ws = (0.0, 0.0, 0.0)
+
+    def take(self, utc_s: float, load_w: float, pv_w: float, import_w: float) -> None:
+        """One reading. A clock that went back starts its quarter hour anew."""
+        last, self._last = self._last, (utc_s, load_w, pv_w, import_w)
+        if last is None or utc_s < last[0]:
+            self._start(utc_s // QUARTER_S * QUARTER_S)
+            return
+        at_s, end_s = last[0], min(utc_s, last[0] + self._gap_s)
+        while at_s < end_s:
+            begin_utc_s = at_s // QUARTER_S * QUARTER_S
+            if begin_utc_s != self._begin_utc_s:
+                self._finish()
+                self._start(begin_utc_s)
+            part_s = min(end_s, begin_utc_s + QUARTER_S) - at_s
+            self._seen_s += part_s
+            load_ws, pv_ws, import_ws = self._sums_ws
+            self._sums_ws = (
+                load_ws + last[1] * part_s,
+                pv_ws + last[2] * part_s,
+                import_ws + max(last[3], 0.0) * part_s,
+            )
+            at_s += part_s
+        if self._begin_utc_s is not None and utc_s >= self._begin_utc_s + QUARTER_S:
+            self._finish()
+            self._start(utc_s // QUARTER_S * QUARTER_S)
+
+    def _start(self, begin_utc_s: float) -> None:
+        self._begin_utc_s, self._seen_s, self._sums_ws = begin_utc_s, 0.0, (0.0, 0.0, 0.0)
+
+    def _finish(self) -> None:
+        if self._begin_utc_s is None or self._seen_s < SEEN_SHARE * QUARTER_S:
+            return
+        load_w, pv_w, import_w = (one / self._seen_s for one in self._sums_ws)
+        self._done(Quarter(self._begin_utc_s, load_w, pv_w, import_w))
+
+
+class Past:
+    """Quarter hours in order of time, no older than `keep_s` before the newest."""
+
+    def __init__(self, keep_s: float, quarters: Iterable[Quarter] = ()) -> None:
+        self._keep_s = keep_s
+        self.quarters: deque[Quarter] = deque()
+        for one in quarters:
+            self.add(one)
+
+    def add(self, quarter: Quarter) -> bool:
+        """Whether it was taken: one that is not later than the newest is no news."""
+        if self.quarters and quarter.begin_utc_s <= self.quarters[-1].begin_utc_s:
+            return False
+        self.quarters.append(quarter)
+        while quarter.begin_utc_s - self.quarters[0].begin_utc_s >= self._keep_s:
+            self.quarters.popleft()
+        return True
+
+
+def read_past(folder: Path, keep_s: float, now_utc_s: float | None) -> Past:
+    """What the file holds; lines that are no quarter hour, or of the future, are left out and counted."""
+    path = folder / FILE
+    past = Past(keep_s)
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return past
+    except OSError as error:
+        log.warning("%s: cannot be read: %s; the past is not known", path, error.strerror)
+        return past
+    strange = 0
+    for line in text.splitlines():
+        quarter = _quarter(line)
+        if quarter is None or (now_utc_s is not None and quarter.begin_utc_s + QUARTER_S > now_utc_s):
+            strange += line != _HEAD
+        else:
+            past.add(quarter)
+    if strange:
+        log.warning("%s: %d lines are no quarter hour of the past; left out", path, strange)
+    return past
+
+
+def append_past(folder: Path, quarter: Quarter) -> None:
+    """One more line; OSError when the disk refuses."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE
+    with path.open("a+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(end - 1)
+            torn = file.read(1) != b"\n"
+        text = f"{_HEAD}\n" if not end else "\n" if torn else ""
+        file.write((text + _line(quarter)).encode())
+
+
+def rewrite_past(folder: Path, past: Past) -> None:
+    """Only what is kept, in one step; OSError when the disk refuses."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, new = folder / FILE, folder / f"{FILE}.new"
+    with new.open("wb") as file:
+        file.write((f"{_HEAD}\n" + "".join(map(_line, past.quarters))).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def _line(one: Quarter) -> str:
+    return f"{one.begin_utc_s:.0f},{one.load_w:.1f},{one.pv_w:.1f},{one.import_w:.1f}\n"
+
+
+def _quarter(line: str) -> Quarter | None:
+    try:
+        begin_utc_s, load_w, pv_w, import_w = (float(part) for part in line.split(","))
+    except ValueError:
+        return None
+    if not all(isfinite(one) and abs(one) < _MOST_W for one in (load_w, pv_w, import_w)):
+        return None
+    if not isfinite(begin_utc_s) or begin_utc_s < 0.0 or begin_utc_s % QUARTER_S:
+        return None
+    return Quarter(begin_utc_s, load_w, pv_w, import_w)

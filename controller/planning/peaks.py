@@ -1,0 +1,72 @@
+"""Billed peaks as a plan sees them: what a kW more would cost, when it counts, what was had already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from controller.planning.bills import monthly_peaks_kw
+from controller.planning.calendars import LocalSteps, OffsetAt, local_steps
+from controller.planning.request import Peak
+from controller.planning.tariff import DemandCharge, rate_at
+
+MOST_MONTHS = 12
+SEEN_QUARTERS = 96
+"""With less of a past than a day nobody knows what peak a site has anyhow; then none is defended."""
+
+
+def peaks_ahead(
+    charges: Sequence[DemandCharge],
+    past: Sequence[tuple[float, float]],
+    begin_utc_s: float,
+    slot_s: float,
+    slots: int,
+    offset_at: OffsetAt,
+) -> tuple[Peak, ...]:
+    """A peak for each charge and each billing month within the slots; `past` is mean import by quarter hour.
+
+    A kW more costs its rate. With a mean over months it costs a part in each of so many bills, which adds up
+    to the same; with a ratchet of the whole it stays for all the months that the ratchet looks back.
+    """
+    if len(past) < SEEN_QUARTERS:
+        return ()
+    steps = local_steps(begin_utc_s, slot_s, slots, offset_at)
+    found = []
+    for charge in charges:
+        before_kw = _months(charge, past, offset_at)
+        counts = charge.counts(steps)
+        for number in np.unique(steps.month_number):
+            applies = counts & (steps.month_number == number)
+            if applies.any():
+                found.append(_peak(charge, applies, int(number), before_kw))
+    return tuple(found)
+
+
+def _peak(charge: DemandCharge, applies: np.ndarray, number: int, before_kw: dict[int, float]) -> Peak:
+    so_far_kw = before_kw.get(number, 0.0)
+    earlier = [kw for month, kw in sorted(before_kw.items()) if month < number][-MOST_MONTHS:]
+    ratcheted = [
+        kw
+        for month, kw in before_kw.items()
+        if number - charge.ratchet_months <= month < number and month % 12 in charge.ratchet_counts
+    ]
+    billed_kw = max(so_far_kw, charge.minimum_kw, charge.ratchet_share * max(ratcheted, default=0.0))
+    rate = rate_at(charge.tiers[number % 12], billed_kw)
+    if charge.ratchet_share >= 1.0:
+        rate *= 1.0 + charge.ratchet_months
+    expected_kw = min(earlier) if earlier else 0.0
+    return Peak(rate, tuple(applies.tolist()), 1000.0 * billed_kw, 1000.0 * expected_kw)
+
+
+def _months(
+    charge: DemandCharge, past: Sequence[tuple[float, float]], offset_at: OffsetAt
+) -> dict[int, float]:
+    """The peak of each month seen, kW; the past may have gaps, which count as no import."""
+    begin_utc_s, step_s = past[0][0], 900.0
+    count = int((past[-1][0] - begin_utc_s) // step_s) + 1
+    import_w = np.zeros(count)
+    places = ((np.array([at for at, _ in past]) - begin_utc_s) // step_s).astype(np.int64)
+    import_w[places] = [power_w for _, power_w in past]
+    steps: LocalSteps = local_steps(begin_utc_s, step_s, count, offset_at)
+    return monthly_peaks_kw(charge, import_w, steps)

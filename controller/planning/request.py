@@ -1,0 +1,156 @@
+"""All that a plan is made from, as plain values that pass between processes, and the plan for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+
+from controller.planning.inputs import DemandTerm, Ensemble, Floats, Leave, PlanError, PlanInputs, Storage
+from controller.planning.plan import PlanTable, make_plan
+
+SLOT_S = 900.0
+MOST_WATER_VALUE = 100.0
+DAY_SLOTS = 96
+UNKNOWN_W = 400.0
+"""The load of a home nobody has measured yet."""
+
+Values = tuple[float | None, ...]
+"""One for each slot, None where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """One billed peak: what a kW more costs, in which slots it is counted, and what was had already."""
+
+    price_per_kw: float
+    applies: tuple[bool, ...]
+    peak_so_far_w: float
+    expected_peak_w: float
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Slots of `SLOT_S` one after the other: prices, and what was measured in those that have passed."""
+
+    offset_s: tuple[float, ...]
+    import_per_kwh: Values
+    export_per_kwh: Values
+    load_w: Values = ()
+    pv_w: Values = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What is known when a plan is asked for: the past ends where the slots ahead begin, at `begin_utc_s`."""
+
+    begin_utc_s: float
+    soc_pct: float
+    past: Course
+    ahead: Course
+    storage: Storage
+    leave: Leave
+    peaks: tuple[Peak, ...]
+    valid_for_s: float
+
+    @property
+    def slots(self) -> int:
+        """How many lie ahead."""
+        return len(self.ahead.offset_s)
+
+    @property
+    def known(self) -> int:
+        """How many of them, from the first on, have a price."""
+        both = zip(self.ahead.import_per_kwh, self.ahead.export_per_kwh, strict=True)
+        return next((place for place, pair in enumerate(both) if None in pair), self.slots)
+
+
+def plan_for(request: PlanRequest) -> PlanTable:
+    """The plan; PlanError when none can be made."""
+    past, ahead = request.past, request.ahead
+    return make_plan(
+        PlanInputs(
+            request.begin_utc_s,
+            SLOT_S,
+            _filled(past.import_per_kwh, ahead.import_per_kwh),
+            _filled(past.export_per_kwh, ahead.export_per_kwh),
+            _ensemble(request),
+            request.storage,
+            request.soc_pct,
+            request.leave,
+            tuple(
+                DemandTerm(one.price_per_kw, np.array(one.applies), one.peak_so_far_w, one.expected_peak_w)
+                for one in request.peaks
+            ),
+            request.valid_for_s,
+        )
+    )
+
+
+def _filled(past: Values, ahead: Values) -> Floats:
+    """What is not published yet costs what the same time of the day before cost, else the middle."""
+    values = [*past, *ahead]
+    middle = float(np.median([one for one in values if one is not None]))
+    for place in range(len(past), len(values)):
+        if values[place] is None:
+            before = values[place - DAY_SLOTS] if place >= DAY_SLOTS else None
+            values[place] = middle if before is None else before
+    return np.array(values[len(past) :], dtype=np.float64)
+
+
+def _array(values: Values) -> Floats:
+    return np.array([np.nan if one is None else one for one in values], dtype=np.float64)
+
+
+def _ensemble(request: PlanRequest) -> Ensemble:
+    """Each of the last days is a scenario; a gap in one has the mean of what was seen of it."""
+    load_w, pv_w = _array(request.past.load_w), _array(request.past.pv_w)
+    days = []
+    for end in range(len(load_w), DAY_SLOTS - 1, -DAY_SLOTS):
+        day = np.stack((load_w[end - DAY_SLOTS : end], pv_w[end - DAY_SLOTS : end]), axis=1)
+        if np.isfinite(day).all(axis=1).mean() >= 0.5:
+            filled = np.where(np.isnan(day), np.nanmean(day, axis=0), day)
+            days.append(np.resize(filled, (request.slots, 2)))
+    if not days:
+        seen = np.flatnonzero(np.isfinite(load_w))
+        latest = (load_w[seen[-1]], pv_w[seen[-1]]) if len(seen) else (UNKNOWN_W, 0.0)
+        days = [np.full((request.slots, 2), latest) * scale for scale in (0.5, 1.0, 1.5)]
+    both = np.array(days, dtype=np.float64)
+    return Ensemble(both[:, :, 0], both[:, :, 1], np.full(len(days), 1.0 / len(days)))
+
+
+def sound(table: PlanTable, request: PlanRequest) -> PlanTable:
+    """The table itself; PlanError when it is no plan that this request can have led to."""
+    slots = request.slots
+    wrong = ""
+    if (
+        table.water_values.ndim != 2
+        or table.water_values.shape[0] != slots
+        or not table.water_values.shape[1]
+    ):
+        wrong = f"water values of the shape {table.water_values.shape}"
+    elif not np.isfinite(table.water_values).all() or np.abs(table.water_values).max() > MOST_WATER_VALUE:
+        wrong = "a water value that is no price"
+    elif table.soc_pct.shape != (slots, 3) or not ((table.soc_pct >= 0.0) & (table.soc_pct <= 100.0)).all():
+        wrong = "an expected SoC that is no percentage"
+    elif table.import_target_w.shape != (slots,) or not (table.import_target_w >= 0.0).all():
+        wrong = "an import target that is no power"
+    elif (table.begin_utc_s, table.slot_s) != (request.begin_utc_s, SLOT_S):
+        wrong = "a plan for another time"
+    elif not 0.0 < table.expires_at_utc_s - request.begin_utc_s <= request.valid_for_s:
+        wrong = "an expiry beyond what was asked for"
+    elif table.storage != request.storage or not isfinite(table.soc_from_pct + table.soc_to_pct):
+        wrong = "a plan for another battery"
+    else:
+        for values in (
+            table.import_per_kwh,
+            table.export_per_kwh,
+            table.net_load_w,
+            table.battery_discharge_w,
+        ):
+            if values.shape != (slots,) or not np.isfinite(values).all():
+                wrong = "figures that are no numbers"
+    if wrong:
+        raise PlanError(f"the planner answered with {wrong}")
+    return table

@@ -1,0 +1,224 @@
+"""Market prices out of text: CSV files, and the JSON of price services and MQTT messages.
+
+A file of the owner's is refused for a gap, since he can mend it; of a service's answer what is missing is
+absent. What cannot be a price is refused in both.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from controller.planning.market import STEPS_S, Market, Point, PriceError, gaps, market_of
+
+MOST_BYTES = 8_000_000
+MOST_POINTS = 40_000
+PER_MWH = 1000.0
+
+
+class PriceFileError(ValueError):
+    """Prices were refused; the text names the place, the value and what would be right."""
+
+
+def read_prices(path: Path, per_mwh: bool, column: str | None) -> Market:
+    """The market of a CSV file with `timestamp` (ISO 8601 with offset, even steps) and a price column."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise PriceFileError(f"{path}: is larger than {MOST_BYTES} bytes")
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise PriceFileError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise PriceFileError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    points, lines = _csv_points(str(path), text, per_mwh, column)
+    try:
+        market = market_of(points)
+    except PriceError as error:
+        line = "" if error.index is None else f", line {lines[error.index]}"
+        raise PriceFileError(f"{path}{line}: {error}") from None
+    missing = gaps(market)
+    if missing:
+        begin, end = (_iso(one) for one in missing[0])
+        more = f" and {len(missing) - 1} more gaps" if len(missing) > 1 else ""
+        raise PriceFileError(f"{path}: no price from {begin} to {end}{more}; give one for every step")
+    return market
+
+
+def _csv_points(where: str, text: str, per_mwh: bool, column: str | None) -> tuple[list[Point], list[int]]:
+    rows = csv.reader(io.StringIO(text))
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        stamp, price = _columns(where, header, column)
+        found: list[tuple[float, float, int]] = []
+        for row in rows:
+            if not row:
+                continue
+            here = f"{where}, line {rows.line_num}"
+            if len(row) != len(header):
+                raise PriceFileError(f"{here}: {len(row)} values, but the header names {len(header)} columns")
+            found.append((_instant(here, row[stamp]), _price(here, row[price], per_mwh), rows.line_num))
+            if len(found) > MOST_POINTS:
+                raise PriceFileError(f"{here}: more than {MOST_POINTS} prices; give a year at most")
+    except csv.Error as error:
+        raise PriceFileError(f"{where}, line {rows.line_num}: {error}") from None
+    found.sort()
+    for (before, *_), (at, _, line) in pairwise(found):
+        if at == before:
+            raise PriceFileError(f"{where}, line {line}: two prices for the time from {_iso(at)}")
+    step_s = _step_s(where, [one[0] for one in found])
+    return [Point(at, step_s, price) for at, price, _ in found], [line for *_, line in found]
+
+
+def _columns(where: str, header: Sequence[str], column: str | None) -> tuple[int, int]:
+    if "timestamp" not in header:
+        raise PriceFileError(f"{where}, line 1: no column timestamp among {', '.join(header)[:200]}")
+    prices = [name for name in header if "price" in name.lower()]
+    if column is not None:
+        if column not in header:
+            raise PriceFileError(f"{where}, line 1: no column {column} among {', '.join(header)[:200]}")
+        prices = [column]
+    if len(prices) != 1:
+        says = "no column with price in its name" if not prices else f"columns {', '.join(prices)}"
+        raise PriceFileError(f"{where}, line 1: {says}; name the one to take with column = ...")
+    return header.index("timestamp"), header.index(prices[0])
+
+
+def _instant(where: str, text: str) -> float:
+    try:
+        stamp = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise PriceFileError(
+            f"{where}: {text[:40]!r} is not ISO 8601; write 2024-01-31T16:00:00+01:00"
+        ) from None
+    if stamp.tzinfo is None:
+        raise PriceFileError(
+            f"{where}: {text[:40]!r} has no UTC offset; write {text[:40]}+01:00, or Z for UTC"
+        )
+    return stamp.timestamp()
+
+
+def _price(where: str, text: str, per_mwh: bool) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise PriceFileError(f"{where}: {text[:40]!r} is no price") from None
+    return value / PER_MWH if per_mwh else value
+
+
+def _step_s(where: str, begins: Sequence[float]) -> float:
+    """The step of sorted begins: the shortest distance, which a market uses throughout."""
+    if not begins:
+        raise PriceFileError(f"{where}: holds no price")
+    apart = [later - before for before, later in pairwise(begins) if later > before]
+    step_s = min(apart, default=3600.0)
+    if step_s not in STEPS_S:
+        raise PriceFileError(f"{where}: steps of {step_s:g} s; prices hold for 15, 30 or 60 minutes")
+    return step_s
+
+
+def _iso(utc_s: float) -> str:
+    return datetime.fromtimestamp(utc_s, UTC).isoformat().replace("+00:00", "Z")
+
+
+def prices_in(payload: bytes, per_mwh: bool, where: str) -> Market:
+    """The market of a JSON text; PriceFileError when it is none or any price in it cannot be right.
+
+    Understood are a list of `{"start", "price"}` with `end` if steps differ, alone or under `prices`;
+    aWATTar's `data` of `start_timestamp` (ms) and `marketprice`; Energy-Charts' `unix_seconds` beside
+    `price`. A `unit` in it that speaks of kWh or MWh goes before the setting.
+    """
+    if len(payload) > MOST_BYTES:
+        raise PriceFileError(f"{where}: {len(payload)} bytes; {MOST_BYTES} are the most")
+    try:
+        loaded = json.loads(payload)
+        points = _json_points(where, loaded, per_mwh)
+        return market_of(points)
+    except PriceError as error:
+        raise PriceFileError(f"{where}: {error}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        raise PriceFileError(f"{where}: is not JSON") from None
+
+
+def _json_points(where: str, loaded: Any, per_mwh: bool) -> list[Point]:
+    if isinstance(loaded, dict) and isinstance(loaded.get("unix_seconds"), list):
+        values = loaded.get("price")
+        if not isinstance(values, list) or len(values) != len(loaded["unix_seconds"]):
+            raise PriceFileError(f"{where}: unix_seconds and price are not of one length")
+        scale = _scale(loaded.get("unit"), per_mwh)
+        begins = [_number(where, one) for one in loaded["unix_seconds"]]
+        rows = [
+            (begin, None, _number(where, value) / scale)
+            for begin, value in zip(begins, values, strict=True)
+            if value is not None
+        ]
+        step_s = _step_s(where, sorted(begins))
+        return [Point(begin, step_s, price) for begin, _, price in rows]
+    items = loaded
+    unit = None
+    if isinstance(loaded, dict):
+        unit = loaded.get("unit")
+        items = next((loaded[key] for key in ("prices", "data") if isinstance(loaded.get(key), list)), None)
+    if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
+        usage = 'give {"prices": [{"start": "2026-01-31T16:00:00Z", "price": 0.21}, ...]}'
+        raise PriceFileError(f"{where}: holds no list of prices; {usage}")
+    if len(items) > MOST_POINTS:
+        raise PriceFileError(f"{where}: {len(items)} prices; {MOST_POINTS} are the most")
+    found = [_item(where, one, unit, per_mwh) for one in items]
+    step_s = _step_s(where, sorted(begin for begin, *_ in found))
+    return [Point(begin, step_s if end is None else end - begin, price) for begin, end, price in found]
+
+
+def _item(where: str, one: dict[str, Any], unit: object, per_mwh: bool) -> tuple[float, float | None, float]:
+    """Begin, end if it is said, price per kWh."""
+    scale = _scale(one.get("unit", unit), per_mwh)
+    if "start_timestamp" in one:
+        begin = _number(where, one["start_timestamp"]) / 1000.0
+        end = _number(where, one["end_timestamp"]) / 1000.0 if "end_timestamp" in one else None
+        return begin, end, _number(where, one.get("marketprice")) / scale
+    ends = None if one.get("end") is None else _instant(where, str(one["end"]))
+    return _instant(where, str(one.get("start"))), ends, _number(where, one.get("price")) / scale
+
+
+def _number(where: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise PriceFileError(f"{where}: {str(value)[:40]!r} is no number")
+    return float(value)
+
+
+def _scale(unit: object, per_mwh: bool) -> float:
+    """What a price is divided by, so that it is per kWh; the source's own word goes first."""
+    said = re.sub(r"\s", "", str(unit or "")).lower()
+    if said.endswith(("/mwh", "per_mwh")):
+        return PER_MWH
+    if said.endswith(("/kwh", "per_kwh")):
+        return 1.0
+    return PER_MWH if per_mwh else 1.0
+
+
+def to_keep(market: Market) -> bytes:
+    """What is known of a market as bytes for `kept_prices`."""
+    known = np.flatnonzero(~np.isnan(market.per_kwh))
+    kept = {"quarters": (market.first + known).tolist(), "per_kwh": market.per_kwh[known].tolist()}
+    return json.dumps(kept).encode()
+
+
+def kept_prices(payload: bytes, where: str) -> Market:
+    """A market that was kept; PriceFileError when the file was damaged."""
+    try:
+        loaded = json.loads(payload)
+        pairs = zip(loaded["quarters"], loaded["per_kwh"], strict=True)
+        return market_of([Point(_number(where, at) * 900.0, 900.0, _number(where, one)) for at, one in pairs])
+    except PriceError as error:
+        raise PriceFileError(f"{where}: {error}") from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise PriceFileError(f"{where}: is damaged; the prices are asked for again") from None

@@ -1,0 +1,207 @@
+"""`penstock replay` and `penstock incident` as an installer meets them; no secret is in what they make."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from controller.__main__ import main
+from controller.config import load_config
+from controller.dispatch.decision import Memory
+from controller.journal import Segment, SegmentWriter, Start, segments
+from controller.store import NAME, open_store
+from tests.penstock import result_of, site_file
+from tests.unit.recordings import recorded_site, recorder_of
+from tests.unit.test_loop import ScriptedMeter
+
+
+@dataclass
+class Result:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def penstock(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line in this process: starting a new one each time takes longer than all it does."""
+
+    def called(*words: str) -> Result:
+        monkeypatch.setattr("sys.argv", ["penstock", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return Result(int(ended.value.code or 0), told.out, told.err)
+
+    return called
+
+
+CANARIES = ("canary-password", "canary-user", "canary-host", "canary-comment")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A site file full of secrets, with a state folder in which something went wrong once."""
+    path = site_file(tmp_path, [5020, 5021, 5022], "mqtts://canary-host.example:8883")
+    (tmp_path / "password").write_text("canary-password", encoding="utf-8")
+    (tmp_path / "password").chmod(0o600)
+    text = path.read_text(encoding="utf-8").replace("127.0.0.1:5020", "canary-host.example:502")
+    text += 'username = "canary-user"\npassword_file = "password"\n# canary-comment\n'
+    path.write_text(text, encoding="utf-8")
+    folder = tmp_path / "house-state"
+    broken = ScriptedMeter(broken=lambda now: 100 < now < 120)
+    recorded_site(recorder_of(folder), 400.5, broken)
+    store, _ = open_store(folder)
+    store.save({}, "", [(1_800_000_000.0, "owner", "import_limit_w 4000 for 900 s")])
+    store.close()
+    return path
+
+
+def test_incidents_are_listed_with_when_and_why(penstock: Command, house: Path) -> None:
+    result = penstock("incident", "list", str(house))
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith(
+        "     1  begins 15 Jan 2027 08:00:00 UTC: RUNNING -> HOLDING: holding the last"
+    )
+    assert lines[1] == "to pack one: penstock incident 1 SITE"
+
+
+def test_an_incident_is_one_file_that_can_be_sent_and_replayed_and_holds_no_secret(
+    house: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "send-me.zip"
+    packed = result_of("incident", "latest", str(house), "--out", str(out))
+    assert packed.returncode == 0, packed.stderr
+    assert f"packed: {out}" in packed.stdout
+    with zipfile.ZipFile(out) as pack:
+        inside = {info.filename: pack.read(info) for info in pack.infolist()}
+    recording = next(name for name in inside if name.endswith(".penstock"))
+    assert set(inside) == {
+        recording,
+        "what-happened.txt",
+        "what-happened.html",
+        "settings.txt",
+        "audit.txt",
+    }
+    assert b"RUNNING -> HOLDING" in inside["what-happened.txt"]
+    assert b"device grid = meter, eastron-sdm630, over tcp" in inside["settings.txt"]
+    assert b"owner: import_limit_w 4000" in inside["audit.txt"]
+    everything = b"".join(inside.values()) + packed.stdout.encode() + packed.stderr.encode()
+    for canary in CANARIES:
+        assert canary.encode() not in everything, canary
+    replayed = result_of("replay", str(out))
+    assert replayed.returncode == 0, replayed.stderr
+    assert "every decision the same, to the bit" in replayed.stdout
+
+
+def test_what_goes_on_now_can_be_packed_without_an_incident(
+    penstock: Command, house: Path, tmp_path: Path
+) -> None:
+    for path in segments(tmp_path / "house-state" / "incidents"):
+        path.unlink()
+    none = penstock("incident", "latest", str(house))
+    assert none.returncode == 1
+    assert "penstock incident now SITE" in none.stderr
+    now = penstock("incident", "now", str(house), "--out", str(tmp_path / "now.zip"))
+    assert now.returncode == 0, now.stderr
+    assert (tmp_path / "now.zip").is_file()
+
+
+def test_a_changed_program_is_told_by_exit_code_and_first_difference(
+    penstock: Command, house: Path, tmp_path: Path
+) -> None:
+    (path,) = segments(tmp_path / "house-state" / "journal")
+    segment = Segment(path)
+    cycles = list(segment.cycles())
+    changed = tmp_path / "changed.penstock"
+    # As recorded by a program that started with another memory.
+    writer = SegmentWriter(changed, Start("house-7", segment.start.config, Memory(soft_start=True)))
+    writer.add([one for one in cycles if one.aside.seq > 50])
+    writer.close()
+    result = penstock("replay", str(changed))
+    assert result.returncode == 1
+    assert "decisions differ; the first:" in result.stdout
+    assert "replayed   STARTING" in result.stdout
+
+
+def test_a_what_if_is_answered_with_a_page_of_plots(penstock: Command, house: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    text = house.read_text(encoding="utf-8").replace("reserve_pct = 20", "reserve_pct = 60")
+    text = text.replace('[[pv]]\nid = "roof"\nprofile = "sunspec-pv"\n', "").replace(
+        'connection = "tcp://127.0.0.1:5022"\nunit = 1\n', "", 1
+    )
+    other.write_text(text, encoding="utf-8")
+    report = tmp_path / "report.html"
+    result = penstock("replay", str(tmp_path / "house-state"), "--with", str(other), "--report", str(report))
+    assert result.returncode == 0, result.stderr
+    assert "policy.reserve_pct: 0 -> 60" in result.stdout
+    assert "would have been different; the first:" in result.stdout
+    page = report.read_text(encoding="utf-8")
+    assert "What it comes to" in page
+    assert "<script src" not in page
+
+
+def test_other_devices_are_no_what_if(penstock: Command, house: Path, tmp_path: Path) -> None:
+    result = penstock("replay", str(tmp_path / "house-state"), "--with", str(house))
+    assert result.returncode == 78
+    assert "pvs are roof, in 000001-20270115T080000Z.penstock they are none" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("replay", "nothing.penstock"), 78, "nothing.penstock: No such file or directory"),
+        (("replay", "house.toml"), 78, "is no recording of Penstock; give a file that ends in .penstock"),
+        (("replay", "empty"), 78, "empty holds no recordings"),
+        (("incident", "7", "house.toml"), 1, "there is no incident 7; see: penstock incident list SITE"),
+        (("incident", "lastest", "house.toml"), 1, '"lastest" is no incident; give latest, list, now'),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(
+    penstock: Command,
+    words: tuple[str, ...],
+    code: int,
+    told: str,
+    house: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(house.parent)
+    (house.parent / "empty").mkdir()
+    result = penstock(*words)
+    assert result.returncode == code
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_state_is_where_the_site_file_or_systemd_says(
+    house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_config(house).state.folder == tmp_path / "house-state"
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/penstock:/var/lib/other")
+    assert load_config(house).state.folder == Path("/var/lib/penstock/house-7")
+    with house.open("a", encoding="utf-8") as file:
+        file.write('\n[state]\nfolder = "memory"\n')
+    assert load_config(house).state.folder == tmp_path / "memory"
+    assert (tmp_path / "house-state" / NAME).is_file()
+
+
+def test_several_recordings_are_replayed_side_by_side(
+    penstock: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.lab.replay_command.WORTH_PROCESSES", 1)
+    monkeypatch.setattr("controller.recorder.SEGMENT_S", 60.0)
+    recorded_site(recorder_of(tmp_path), 200.5)
+    (tmp_path / "journal" / "000009-cut.penstock").write_bytes(b"")
+    result = penstock("replay", str(tmp_path))
+    assert result.returncode == 0, result.stdout
+    lines = result.stdout.splitlines()
+    assert "000009-cut.penstock is no recording of Penstock" in lines[0]
+    assert lines[-1] == "3 recordings, 202 cycles, 0 decisions differ"

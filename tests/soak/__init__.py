@@ -1,0 +1,1 @@
+"""Checks against programs that `make soak` fetches: Home Assistant, and MQTT.js from npm."""

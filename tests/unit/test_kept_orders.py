@@ -1,0 +1,132 @@
+"""What was ordered before a power cut and still holds after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from controller.clock import local_time
+from controller.dispatch.modes import Mode
+from controller.dispatch.orders import LocalTime
+from controller.orderbook import FOREVER_S
+from controller.state_file import KeptOrder
+from tests.unit.ordered_site import LOAD_W, OrderedSite, on_a_site
+
+NOON_UTC_S = 1_780_315_200.0
+
+
+def trusted() -> tuple[float, LocalTime]:
+    return NOON_UTC_S, local_time(NOON_UTC_S, None)
+
+
+def untrusted() -> tuple[float, None]:
+    return NOON_UTC_S, None
+
+
+class Disk:
+    """What is on it; it may be slow or refuse."""
+
+    def __init__(self, takes_s: float = 0.0, works: bool = True) -> None:
+        self.orders: list[KeptOrder] = []
+        self.ids: list[str] = []
+        self.trail: list[str] = []
+        self._takes_s = takes_s
+        self._works = works
+
+    async def keep(self, orders: Sequence[KeptOrder], command_id: str, who: str, what: str) -> bool:
+        await asyncio.sleep(self._takes_s)
+        if self._works:
+            self.orders, self.ids = list(orders), [*self.ids, command_id]
+            self.trail.append(f"{who}: {what}")
+        return self._works
+
+
+def after_a_restart(disk: Disk, work: Any, clock: Any = trusted) -> None:
+    async def restarted(site: OrderedSite) -> None:
+        site.outside.remember(disk.orders, disk.ids, disk.keep)
+        await site.seconds(3.0)
+        await work(site)
+
+    on_a_site(restarted, clock=clock)
+
+
+def test_limits_and_settings_come_back_and_a_setpoint_does_not() -> None:
+    disk = Disk()
+
+    async def before(site: OrderedSite) -> None:
+        site.outside.remember((), (), disk.keep)
+        replies = [
+            await site.asked("limits", "a", max_discharge_w=300.0, valid_for_s=600.0),
+            await site.asked("reserve", "b", reserve_pct=30.0),
+            await site.asked("policy", "c", policy="standby"),
+            await site.asked("setpoint", "d", battery_discharge_w=-100.0, valid_for_s=600.0),
+        ]
+        assert [one["kept"] for one in replies] == [True, True, True, False]
+        await site.seconds(1.0)
+        await site.asked("policy", "e", policy=None)
+
+    async def after(site: OrderedSite) -> None:
+        assert (site.setpoint_w, site.cycles[-1].decision.limited_by) == (300.0, "order")
+        orders = site.newest("orders")
+        assert (orders["reserve_pct"], orders["policy"]) == (30.0, "self_consumption")
+        assert 590.0 < orders["ends_in_s"]["limits"] <= 600.0
+        again = await site.asked("reserve", "b", reserve_pct=30.0)
+        assert again["reason"] == "was already carried out, before a restart"
+
+    on_a_site(before, clock=trusted)
+    assert disk.trail[1] == 'mqtt: reserve b: applied {"reserve_pct": 30.0}'
+    after_a_restart(disk, after)
+
+
+def test_a_stopped_site_is_still_stopped_after_a_power_cut() -> None:
+    disk = Disk()
+
+    async def before(site: OrderedSite) -> None:
+        site.outside.remember((), (), disk.keep)
+        await site.asked("stop", "a")
+
+    async def after(site: OrderedSite) -> None:
+        assert site.cycles[-1].decision.mode is Mode.STOPPED
+        assert (await site.asked("start", "b"))["result"] == "applied"
+        assert disk.orders == []
+
+    on_a_site(before, clock=trusted)
+    after_a_restart(disk, after)
+
+
+@pytest.mark.parametrize(("clock", "left_s"), [(trusted, None), (untrusted, 86_400.0)])
+def test_what_ended_meanwhile_has_ended_and_an_unknown_clock_adds_a_day_at_most(
+    clock: Any, left_s: float | None
+) -> None:
+    disk = Disk()
+    disk.orders = [
+        KeptOrder(name="operator.import_limit_w", value=4200.0, expires_utc_s=NOON_UTC_S - 1.0),
+        KeptOrder(name="limits.max_discharge_w", value=300.0, expires_utc_s=NOON_UTC_S + 1e7),
+        KeptOrder(name="reserve.reserve_pct", value=40.0, expires_utc_s=FOREVER_S),
+    ]
+
+    async def after(site: OrderedSite) -> None:
+        ends = site.newest("orders")["ends_in_s"]
+        assert set(ends) == {"limits"}
+        if left_s is not None:
+            assert ends["limits"] <= left_s
+        assert site.setpoint_w == 300.0
+
+    after_a_restart(disk, after, clock)
+
+
+@pytest.mark.parametrize("disk", [Disk(takes_s=5.0), Disk(works=False)])
+def test_a_disk_that_is_slow_or_full_does_not_delay_the_answer_and_the_answer_says_so(disk: Disk) -> None:
+    async def work(site: OrderedSite) -> None:
+        site.outside.remember((), (), disk.keep)
+        site.send("limits", "a", max_discharge_w=300.0)
+        await site.seconds(0.75)
+        assert (site.replies["a"][0]["result"], site.replies["a"][0]["kept"]) == ("applied", False)
+        await site.seconds(1.0)
+        assert site.setpoint_w == 300.0
+        assert site.setpoint_w < LOAD_W
+
+    on_a_site(work, clock=trusted)
