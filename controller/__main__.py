@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
 from collections.abc import Coroutine
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -15,6 +13,7 @@ import typer
 
 from controller import __version__
 from controller.lab.black_box_commands import incident, replay
+from controller.lab.schema_command import schema
 from drivers.doors import DoorError
 
 EXIT_FAILED = 1
@@ -35,16 +34,6 @@ app = typer.Typer(
 
 Site = Annotated[Path, typer.Argument(help="The site file (TOML).", metavar="SITE")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
-
-
-class SchemaName(StrEnum):
-    """What `penstock schema` can print."""
-
-    site = "site"
-    profile = "profile"
-    messages = "messages"
-    rig = "rig"
-    scenario = "scenario"
 
 
 @app.callback(invoke_without_command=True)
@@ -284,47 +273,60 @@ def hil(
 
 app.command()(replay)
 app.command()(incident)
+app.command()(schema)
 
 
 @app.command()
-def schema(
-    what: Annotated[
-        SchemaName, typer.Argument(help="Which schema.", metavar="[site|profile|messages|rig|scenario]")
-    ] = (SchemaName.site),
+def inject(
+    device: Annotated[
+        str | None, typer.Argument(help='A device of the site, or "site" for its grid; "all" with clear.')
+    ] = None,
+    fault: Annotated[str | None, typer.Argument(help="A fault by name or ID, or clear.")] = None,
+    parameters: Annotated[list[str] | None, typer.Argument(help="Such as factor=10.")] = None,
+    for_s: Annotated[
+        float | None, typer.Option("--for", help="End by itself after so many seconds.", min=0.001)
+    ] = None,
+    site: Annotated[str | None, typer.Option(help="Which site, when several are emulated here.")] = None,
 ) -> None:
-    """Print a JSON Schema.
+    """Break a device of a running emulator.
 
-    Of site files, device profiles, MQTT messages, or what a rig says in lock-step.
+    `penstock inject bat1 frozen --for 60` while `penstock emulate` or `penstock demo` runs on this host.
+    Without arguments it lists all faults; `penstock inject all clear` ends them.
     """
-    typer.echo(json.dumps(_schema(what), indent=2))
+    from controller.lab.inject_command import inject as send
+    from controller.lab.inject_command import listed
+
+    if device is None or fault is None:
+        typer.echo("\n".join(listed()))
+        return
+    typer.echo(send(site, device, fault, parameters or [], for_s))
 
 
-def _schema(what: SchemaName) -> dict[str, Any]:
-    if what is SchemaName.site:
-        from controller.sitefile import SiteFile
+@app.command()
+def proxy(
+    listen: Annotated[str, typer.Argument(help="Where clients come, such as 127.0.0.1:5502.")],
+    target: Annotated[str, typer.Argument(help="The device or server, such as 192.168.1.20:502.")],
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as silent, or late:by_s=0.4,share=0.1,seed=7. May be given again."),
+    ] = None,
+    for_s: Annotated[float | None, typer.Option("--for", help="Only for so many seconds.", min=0.001)] = None,
+) -> None:
+    """A Modbus TCP proxy that breaks the link.
 
-        return SiteFile.model_json_schema()
-    if what is SchemaName.scenario:
-        from controller.lab.scenariofile import ScenarioFile
+    Between any client and any server, also other people's: late, doubled, cut, foreign, garbled or missing
+    replies, resets, exceptions. The same seed breaks the same ones. Without --fault it passes all on.
+    `penstock inject` lists the faults; a proxy knows those of links.
+    """
+    from controller.lab.inject_command import link_fault, run_proxy, tcp_address
 
-        return ScenarioFile.model_json_schema()
-    if what is SchemaName.profile:
-        from drivers.profile import profile_schema
-
-        return profile_schema()
-    if what is SchemaName.rig:
-        from controller.lab.rig_messages import rig_schema
-
-        return rig_schema()
-    from controller.commands import COMMANDS
-    from controller.messages import MESSAGES
-    from controller.plan_message import PlanMessage
-
-    return {
-        "plan": PlanMessage.model_json_schema(mode="serialization"),
-        **{topic: model.model_json_schema(mode="serialization") for topic, model in MESSAGES.items()},
-        **{f"command/{name}": model.model_json_schema() for name, model in COMMANDS.items()},
-    }
+    try:
+        faults = [link_fault(one) for one in fault or []]
+        ends = tcp_address(listen), tcp_address(target)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    _log_to_stderr(False)
+    _complete(run_proxy(*ends, faults, for_s))
 
 
 def _log_to_stderr(quiet: bool) -> None:

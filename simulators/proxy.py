@@ -83,11 +83,12 @@ class ModbusProxy:
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for end in (target_writer, writer):  # first: what comes after may be cancelled
+                end.close()
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
             for end in (target_writer, writer):
-                end.close()
                 with suppress(OSError):
                     await end.wait_closed()
 

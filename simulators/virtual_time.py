@@ -6,8 +6,9 @@ that is ready, and if there is none, the clock lands exactly on the next timer. 
 any instant until a whole second wakes at exactly that second.
 
 Sockets work if both ends live in this loop. On a busy host the kernel may deliver loopback bytes a little
-late; `quiesce_s` is the real time to wait for them before each jump. Peers in other processes are not
-waited for. While a thread of `run_in_executor` works, the clock stands still.
+late; `quiesce_s` is the real time to wait for them before a jump: each time where the kernel counts bytes
+that have not come yet, and once after a socket came or went. Peers in other processes are not waited for.
+While a thread of `run_in_executor` works, the clock stands still.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ from heapq import heappop, heappush
 from math import ulp
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from simulators.in_flight import Connections
+
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
+PATIENCE = 1000
+"""How many times bytes are waited for that the kernel counts and does not deliver."""
 
 
 def run(coro: Coroutine[Any, Any, _T], quiesce_s: float = 0.0) -> _T:
@@ -106,6 +111,24 @@ class _JumpingSelector(selectors.DefaultSelector):
         super().__init__()
         self._loop = loop
         self._quiesce_s = quiesce_s
+        self._connections: Connections | None = None  # None: sockets came or went since they were looked at
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        self._forget()
+        return super().register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        self._forget()
+        return super().unregister(fileobj)
+
+    def close(self) -> None:
+        self._forget()
+        super().close()
+
+    def _forget(self) -> None:
+        if self._connections is not None:
+            self._connections.let_go()
+            self._connections = None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
@@ -122,8 +145,22 @@ class _JumpingSelector(selectors.DefaultSelector):
                 )
             return super().select(None)
         if has_io and self._quiesce_s > 0:
-            ready = super().select(self._quiesce_s)
+            ready = self._quiesced()
             if ready:
                 return ready
         self._loop.jump(timeout)
+        return []
+
+    def _quiesced(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """What the kernel still delivers; waits only where something may be on its way."""
+        if self._connections is None:
+            self._connections = Connections(key.fd for key in self.get_map().values())
+            return super().select(self._quiesce_s)
+        if self._connections.strange > 1:  # more than the wake-up socket
+            return super().select(self._quiesce_s)
+        for _ in range(PATIENCE):
+            if not self._connections.in_flight():
+                return []
+            if ready := super().select(self._quiesce_s):
+                return ready
         return []

@@ -14,6 +14,7 @@ from rich.console import Console
 from controller.config import Config, DeviceEntry, load_config
 from controller.lab.emulate import built, emulated
 from controller.lab.inject import injector
+from controller.lab.live import injectable
 from controller.lab.rehearsal import day_ahead, house_clock, lived
 from controller.lab.view import View
 from controller.planner_beside import Rehearsal
@@ -31,7 +32,7 @@ async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
         stop = asyncio.Event()
         console = Console()
         stage = built(config, speed)
-        async with emulated(stage):
+        async with emulated(stage), injectable(config.site, stage.board):
             view = View(console, config, stage.house)
             if seconds is not None:
                 asyncio.get_running_loop().call_later(seconds, stop.set)

@@ -13,6 +13,7 @@ from controller.config import Config, DeviceEntry, SwitchEntry
 from controller.errors import RunError
 from controller.lab.house import resolution_s, synthetic
 from controller.lab.lines import laid
+from controller.lab.live import injectable
 from controller.lab.stage import Stage
 from drivers.address import Address, SerialAddress, TlsAddress, parse_connection
 from drivers.tls import server_context
@@ -148,8 +149,11 @@ async def emulate_site(config: Config) -> None:
     """Serve until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with emulated(built(config)):
+    stage = built(config)
+    async with emulated(stage), injectable(config.site, stage.board) as where:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
+        if where is not None:
+            log.info("faults: penstock inject --site %s DEVICE FAULT (through %s)", config.site, where)
         log.info("the house is running; Ctrl-C ends it")
         await stop.wait()

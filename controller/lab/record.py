@@ -26,7 +26,7 @@ class Beat:
     """None where the bare step ran."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)  # asyncio writes out what its tasks return
 class Record:
     """One run. `signals` has a value for each of `times_s`; nan where nothing was to be seen."""
 
@@ -34,41 +34,51 @@ class Record:
     pvs: tuple[str, ...]
     phases: int
     times_s: list[float] = field(default_factory=list)
-    signals: dict[str, list[float]] = field(default_factory=dict)
+    signals: dict[str, list[float]] = field(init=False)
     beats: list[Beat] = field(default_factory=list)
     orders: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """By device: when an order came to it, W."""
     writes: dict[str, int] | None = None
     """Registers written, by device; None where there is no wire."""
-    energies: dict[str, list[float]] = field(default_factory=dict)
+    energies: dict[str, list[float]] = field(init=False)
     """Wh since the start, for each of `times_s`."""
     imbalance_wh: float = 0.0
     duration_s: float = 0.0
     _beat_times_s: list[float] = field(default_factory=list)
+    _columns: tuple[list[float], ...] = field(init=False)
+    _books: tuple[list[float], ...] = field(init=False)
+    _decided: tuple[float, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.signals = {name: [] for name in signal_names(self.batteries, self.pvs, self.phases)}
+        self.energies = {name: [] for name in ENERGIES}
+        self._columns = tuple(self.signals.values())
+        self._books = tuple(self.energies.values())
+        self._decided = (nan,) * (2 + len(self.batteries) + len(self.pvs))
 
     def beat(self, at_s: float, decision: Decision, timing: BeatTiming | None = None) -> None:
         """Keep a decision."""
         self.beats.append(Beat(at_s, decision, timing))
         self._beat_times_s.append(at_s)
+        self._decided = (
+            decision.setpoint_w,
+            decision.wanted_w,
+            *[nan if one is None else one for one in decision.battery_setpoints_w],
+            *[nan if one is None else one for one in decision.pv_caps_w],
+        )
 
-    def sample(self, at_s: float, values: dict[str, float]) -> None:
-        """Keep what is to be seen at this instant; the newest decision is part of it."""
+    def sample(self, at_s: float, plant: Sequence[float], books_wh: Sequence[float]) -> None:
+        """Keep what is to be seen of the plant at this instant, in the order of `signal_names`.
+
+        The newest decision goes with it, and what was counted so far, in the order of `ENERGIES`.
+        """
         if self.times_s and at_s <= self.times_s[-1]:
             return
         self.times_s.append(at_s)
-        for name, value in (values | self._decided()).items():
-            self.signals.setdefault(name, [nan] * (len(self.times_s) - 1)).append(value)
-
-    def _decided(self) -> dict[str, float]:
-        if not self.beats:
-            return {}
-        decision = self.beats[-1].decision
-        found = {"setpoint_w": decision.setpoint_w, "wanted_w": decision.wanted_w}
-        for name, setpoint_w in zip(self.batteries, decision.battery_setpoints_w, strict=False):
-            found[f"{name}.setpoint_w"] = nan if setpoint_w is None else setpoint_w
-        for name, cap_w in zip(self.pvs, decision.pv_caps_w, strict=False):
-            found[f"{name}.cap_w"] = nan if cap_w is None else cap_w
-        return found
+        for column, value in zip(self._columns, (*plant, *self._decided), strict=True):
+            column.append(value)
+        for column, value in zip(self._books, books_wh, strict=True):
+            column.append(value)
 
     def between(self, name: str, from_s: float, to_s: float) -> Iterator[tuple[float, float]]:
         """The samples of a signal from one instant to another, both included."""
@@ -98,12 +108,14 @@ class Record:
 
 
 def signal_names(batteries: Sequence[str], pvs: Sequence[str], phases: int) -> list[str]:
-    """Every signal that a record of such a site has."""
+    """Every signal that a record of such a site has: first what the plant does, then what was decided."""
     names = ["pcc_import_w", "load_w", "pv_generation_w", "battery_discharge_w", "soc_pct", "grid_present"]
     names += [f"phase{number}_import_w" for number in range(1, phases + 1)]
+    names += [f"{name}.{what}" for name in batteries for what in ("discharge_w", "soc_pct")]
+    names += [f"{name}.generation_w" for name in pvs]
     names += ["setpoint_w", "wanted_w"]
-    names += [f"{name}.{what}" for name in batteries for what in ("discharge_w", "soc_pct", "setpoint_w")]
-    return names + [f"{name}.{what}" for name in pvs for what in ("generation_w", "cap_w")]
+    names += [f"{name}.setpoint_w" for name in batteries]
+    return names + [f"{name}.cap_w" for name in pvs]
 
 
 ENERGIES = ("load", "pv", "curtailed", "import", "export", "charged", "discharged", "lost")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from math import inf, nan, pi
+from math import inf, pi
 
 from controller.config import Config
 from controller.lab.house import build_house, site_meter
 from controller.lab.record import ENERGIES, Record
+from drivers.address import Address, parse_connection
 from simulators.faults import Board
 from simulators.faults.behaviour import FaultyBattery, FaultyMeter, FaultyPv
 from simulators.faults.host import Outage
@@ -42,6 +43,9 @@ def _meter_params(config: Config) -> MeterParams | None:
     return MeterParams(period_s, meter.delay_s, period_s / pi)
 
 
+_BOOKS = tuple(f"{name}_wh" for name in ENERGIES)
+
+
 class Stage:
     """A house, its ports with faults, and the board that these come from.
 
@@ -65,7 +69,10 @@ class Stage:
             config, load, sun, sun_peak_w, speed=speed, begin_s=begin_s, trace_begin_s=trace_begin_s
         )
         self.begin_s = begin_s
-        self.board = Board({one.id: one.role for one in config.devices} | PLACES)
+        elsewhere = [
+            one.id for one in config.devices if not isinstance(parse_connection(one.connection), Address)
+        ]
+        self.board = Board({one.id: one.role for one in config.devices} | PLACES, elsewhere if wired else ())
         active = self.board.active
         house = self.house
         self.meter = FaultyMeter(
@@ -82,8 +89,8 @@ class Stage:
         self.grid: list[GridAt] = []
         """How the grid changes, in the order of time; on the house's clock."""
         self._changed = asyncio.Event()
-        for one in (*self.board.roles,):
-            active(one).watch(self._changed.set)
+        for name in self.board.roles:
+            active(name).watch(self._changed.set)
 
     def record(self) -> Record:
         """An empty record of this site."""
@@ -99,8 +106,8 @@ class Stage:
         while self.grid and self.grid[0].at_s <= now_s:
             one = self.grid.pop(0)
             house.set_grid(frequency_hz=one.frequency_hz, voltage_v=one.voltage_v)
-        outages = [one for one in self.board.active("site").at(now_s) if isinstance(one, Outage)]
-        present = all(one.present(now_s) for one in outages)
+        outages = self.board.active("site").at(now_s)
+        present = all(one.present(now_s) for one in outages if isinstance(one, Outage))
         if present is not house.grid.present:
             house.set_grid(present=present)
         for battery in self.batteries:
@@ -129,13 +136,30 @@ class Stage:
     def look(self, record: Record, now_s: float) -> None:
         """Take a sample of the plant as it is."""
         self.turn(now_s)
-        books = self.house.energies
-        at_s = now_s - self.begin_s
-        before = len(record.times_s)
-        record.sample(at_s, self._truth())
-        if len(record.times_s) > before:
-            for name in ENERGIES:
-                record.energies.setdefault(name, []).append(getattr(books, f"{name}_wh"))
+        house = self.house
+        pcc_import_w, phases_w = house.pcc_import_w, house.phase_import_w()
+        discharge_w = stored_wh = capacity_wh = 0.0
+        batteries: list[float] = []
+        for battery in house.batteries:
+            cells = battery.cells
+            batteries += (battery.power_w, cells.true_soc_pct)
+            discharge_w += battery.power_w
+            stored_wh += cells.stored_wh
+            capacity_wh += cells.capacity_wh
+        site = (
+            pcc_import_w,
+            house.load_w,
+            house.pv_generation_w,
+            discharge_w,
+            100.0 * stored_wh / capacity_wh,
+        )
+        pvs = [one.power_w for one in house.pvs[: len(self.pvs)]]
+        books = house.energies
+        record.sample(
+            now_s - self.begin_s,
+            (*site, float(house.grid.present), *phases_w, *batteries, *pvs),
+            [getattr(books, name) for name in _BOOKS],
+        )
 
     def close(self, record: Record, duration_s: float) -> None:
         """The end of a run: what came to the devices, and whether the books close."""
@@ -148,26 +172,3 @@ class Stage:
         books = self.house.energies
         through_wh = books.import_wh + books.pv_wh + books.discharged_wh
         record.imbalance_wh = abs(through_wh - books.load_wh - books.export_wh - books.charged_wh)
-
-    def _truth(self) -> dict[str, float]:
-        house = self.house
-        discharge_w = stored_wh = capacity_wh = 0.0
-        found: dict[str, float] = {}
-        for entry, battery in zip(self.config.batteries, house.batteries, strict=True):
-            found[f"{entry.id}.discharge_w"] = battery.power_w
-            found[f"{entry.id}.soc_pct"] = battery.cells.true_soc_pct
-            discharge_w += battery.power_w
-            stored_wh += battery.cells.stored_wh
-            capacity_wh += battery.cells.capacity_wh
-        for entry, pv in zip(self.config.pvs, house.pvs, strict=False):
-            found[f"{entry.id}.generation_w"] = pv.power_w
-        for number, power_w in enumerate(house.phase_import_w(), start=1):
-            found[f"phase{number}_import_w"] = power_w
-        return found | {
-            "grid_present": float(house.grid.present),
-            "pcc_import_w": house.pcc_import_w,
-            "load_w": house.load_w,
-            "pv_generation_w": house.pv_generation_w,
-            "battery_discharge_w": discharge_w,
-            "soc_pct": 100.0 * stored_wh / capacity_wh if capacity_wh else nan,
-        }

@@ -23,6 +23,8 @@ from simulators.faults.host import Stalled
 
 REPEAT = "What it takes to repeat this run"
 BALANCE_PART = 1e-9
+IN_SIGHT = 2.0
+"""A limit is drawn up to this multiple of the largest power."""
 HOWS = {"fast": "the bare step", "virtual": "the whole shell in virtual time", "real": "in real time"}
 
 
@@ -273,8 +275,10 @@ def _flows(verdict: Verdict) -> list[Line]:
     ]
     limits = {"import limit": dispatch.import_limit_w}
     limits["export limit"] = None if dispatch.export_limit_w is None else -dispatch.export_limit_w
+    most_w = max(max(map(abs, record.signals[one]), default=0.0) for one in ("pcc_import_w", "load_w"))
     for title, limit_w in limits.items():
-        if limit_w is not None:
+        # A limit far away would press everything else flat.
+        if limit_w is not None and abs(limit_w) <= max(IN_SIGHT * most_w, 1.0):
             ends = [0.0, scenario.duration_s]
             flows.append(Line(title, ends, [limit_w, limit_w], "limit", dashed=True))
     return flows

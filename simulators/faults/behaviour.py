@@ -140,9 +140,9 @@ class Sluggish(Fault):
     delay_s: float = param(3.0, "from order to effect, beside the inverter's own, s")
     deadband_w: float = param(100.0, "a smaller change of the order is passed over, W")
     gain: float = param(1.0, "of each order")
-    _coming: deque[tuple[float, float]] | None = field(init=False, default=None)
-    _taken_w: float | None = field(init=False, default=None)
-    _now_w: float = field(init=False, default=0.0)
+    _coming: deque[tuple[float, float]] | None = field(init=False, repr=False, compare=False, default=None)
+    _taken_w: float | None = field(init=False, repr=False, compare=False, default=None)
+    _now_w: float = field(init=False, repr=False, compare=False, default=0.0)
 
     def order(self, order_w: float, now_s: float, wired: bool) -> float | None:
         if self._coming is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from difflib import get_close_matches
 from math import inf, isfinite
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -63,10 +63,14 @@ def _checked(name: str, key: str, value: Any, kind: Any) -> Any:
 
 
 class Board:
-    """The faults of one site; `roles` says for each device, and for site, broker and host, what it is."""
+    """The faults of one site; `roles` says for each device, and for site and host, what it is.
 
-    def __init__(self, roles: Mapping[str, str]) -> None:
+    Devices that are `off_tcp` have a wire on which frames cannot be changed.
+    """
+
+    def __init__(self, roles: Mapping[str, str], off_tcp: Container[str] = ()) -> None:
         self.roles = dict(roles)
+        self._off_tcp = off_tcp
         self._active = {name: Active() for name in roles}
 
     def active(self, device: str) -> Active:
@@ -88,6 +92,8 @@ class Board:
         role = self.roles[device]
         if role not in fault.roles:
             raise FaultError(f"{device} is a {role}; {fault.name} is a fault of {', '.join(fault.roles)}")
+        if fault.seam == "link" and device in self._off_tcp:
+            raise FaultError(f"{device} is not on tcp://, and only there frames can be changed")
 
     def clear(self, device: str | None = None) -> None:
         """End all faults, of one device or of all."""

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import ClassVar, Literal
 
+from drivers.fact import fact
 from drivers.wire import MBAP
-from simulators.faults.model import AnyReading, Chance, Fault, no_answer, param
+from simulators.faults.model import DEVICES, AnyReading, Chance, Fault, no_answer, param
 
 READS = (3, 4)
 END = Literal["", "close", "abort"]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Frame:
     """One frame of Modbus TCP, as it is or as it claims to be."""
 
@@ -37,7 +38,7 @@ class Frame:
         return MBAP.pack(self.transaction & 0xFFFF, self.protocol, length, self.unit & 0xFF) + self.pdu
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Sent:
     """Bytes for the client, so long after the reply came, and what becomes of the connection then."""
 
@@ -51,13 +52,14 @@ class LinkFault(Fault):
     """The base of link faults: hits a share of the happenings, `count` in all."""
 
     seam: ClassVar[str] = "link"
+    roles: ClassVar[tuple[str, ...]] = (*DEVICES, "switch")
     unheard: ClassVar[bool] = True
     share: float = field(
         default=1.0, kw_only=True, metadata={"says": "of the happenings that are hit, 0 to 1"}
     )
     count: int = field(default=0, kw_only=True, metadata={"says": "how many are hit in all; 0: no end"})
     seed: int = field(default=1, kw_only=True, metadata={"says": "which ones, where not all are hit"})
-    _chance: Chance = field(init=False)
+    _chance: Chance = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._chance = Chance(self.share, self.count, self.seed)
@@ -110,7 +112,7 @@ class HalfOpen(LinkFault):
     name: ClassVar[str] = "half_open"
     ids: ClassVar[tuple[str, ...]] = ("A04",)
     unheard: ClassVar[bool] = False
-    _begun_s: float = field(init=False, default=-inf)
+    _begun_s: float = field(init=False, repr=False, compare=False, default=-inf)
 
     def begin(self, now_s: float) -> None:
         self._begun_s = now_s
@@ -317,7 +319,7 @@ class Backlog(LinkFault):
     name: ClassVar[str] = "backlog"
     ids: ClassVar[tuple[str, ...]] = ("A31",)
     behind: int = param(3, "requests late")
-    _waiting: deque[Frame] | None = field(init=False, default=None)
+    _waiting: deque[Frame] | None = field(init=False, repr=False, compare=False, default=None)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         if self._waiting is None:

@@ -17,7 +17,7 @@ class Outage(Fault):
     ids: ClassVar[tuple[str, ...]] = ("C10", "C12")
     roles: ClassVar[tuple[str, ...]] = ("site",)
     seam: ClassVar[str] = "grid"
-    _begun_s: float = field(init=False, default=0.0)
+    _begun_s: float = field(init=False, repr=False, compare=False, default=0.0)
 
     def begin(self, now_s: float) -> None:
         self._begun_s = now_s

@@ -48,6 +48,11 @@ class FaultyLink:
     def __init__(self, actives: Sequence[tuple[frozenset[int] | None, Active]]) -> None:
         self._actives = actives
 
+    @property
+    def quiet(self) -> bool:
+        """Whether there is no fault, now or to come."""
+        return not any(active.any for _, active in self._actives)
+
     def _faults(self, unit: int | None) -> list[LinkFault]:
         now_s = _now_s()
         return [
@@ -153,7 +158,7 @@ class FaultyServer:
                 request = await read_frame(reader)
             except NoFrameError:
                 return
-            instead = self._link.instead(request, opened_s)
+            instead = None if self._link.quiet else self._link.instead(request, opened_s)
             if instead is not None:
                 send(instead, writer)
                 continue
@@ -165,7 +170,11 @@ class FaultyServer:
                 if unit is None
                 else await answer(unit, peer, request.pdu)
             )
-            send(self._link.reply(Frame(request.transaction, request.unit, pdu), opened_s), writer)
+            reply = Frame(request.transaction, request.unit, pdu)
+            if self._link.quiet:
+                writer.write(reply.data)
+            else:
+                send(self._link.reply(reply, opened_s), writer)
             await writer.drain()
 
 

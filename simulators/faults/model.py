@@ -16,7 +16,6 @@ from typing import Any, ClassVar, TypeVar
 from drivers.device import BatteryReading, DeviceError, MeterReading, PvReading
 
 AnyReading = MeterReading | BatteryReading | PvReading
-ROLES = ("meter", "battery", "pv", "site", "broker", "host")
 DEVICES = ("meter", "battery", "pv")
 T = TypeVar("T")
 
@@ -35,6 +34,10 @@ class Fault:
     ids: ClassVar[tuple[str, ...]] = ()
     roles: ClassVar[tuple[str, ...]] = DEVICES
     seam: ClassVar[str] = "port"
+
+    def __str__(self) -> str:
+        shown = [f"{one.name}={getattr(self, one.name)}" for one in parameters(type(self)) if not one.kw_only]
+        return " ".join((self.name, *shown))
 
     def begin(self, now_s: float) -> None:
         """Called once, when the fault is first met."""
@@ -78,7 +81,7 @@ class Chance:
     count: int
     seed: int
     _random: Random = field(init=False, repr=False)
-    _hits: int = field(init=False, default=0)
+    _hits: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
         self._random = Random(self.seed)
@@ -121,6 +124,11 @@ class Active:
         """All is well from now on."""
         self._lasting.clear()
         self._tell()
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a fault, now or to come."""
+        return bool(self._lasting)
 
     def at(self, now_s: float) -> Sequence[Fault]:
         """The faults in force, in the order in which they were added."""

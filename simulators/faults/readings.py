@@ -43,7 +43,7 @@ class Frozen(Fault):
 
     name: ClassVar[str] = "frozen"
     ids: ClassVar[tuple[str, ...]] = ("B02", "B03")
-    _held: AnyReading | None = field(init=False, default=None)
+    _held: AnyReading | None = field(init=False, repr=False, compare=False, default=None)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         if self._held is None:
@@ -98,7 +98,7 @@ class Spike(Fault):
     ids: ClassVar[tuple[str, ...]] = ("B07",)
     add_w: float = param(8000.0, "W on top of the truth")
     every_s: float = param(10.0, "s from one to the next")
-    _next_s: float = field(init=False, default=-inf)
+    _next_s: float = field(init=False, repr=False, compare=False, default=-inf)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         if now_s < self._next_s:
@@ -131,7 +131,7 @@ class CounterReset(Fault):
     name: ClassVar[str] = "counter_reset"
     ids: ClassVar[tuple[str, ...]] = ("B09",)
     roles: ClassVar[tuple[str, ...]] = ("meter",)
-    _base: tuple[float, float] | None = field(init=False, default=None)
+    _base: tuple[float, float] | None = field(init=False, repr=False, compare=False, default=None)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         assert isinstance(reading, MeterReading), "only for meters"
@@ -149,9 +149,9 @@ class Slow(Fault):
     ids: ClassVar[tuple[str, ...]] = ("B11",)
     period_s: float = param(10.0, "s between two new values")
     delay_s: float = param(0.0, "how old a value is when it is first shown, s")
-    _shown: AnyReading | None = field(init=False, default=None)
-    _coming: deque[AnyReading] | None = field(init=False, default=None)
-    _next_s: float = field(init=False, default=-inf)
+    _shown: AnyReading | None = field(init=False, repr=False, compare=False, default=None)
+    _coming: deque[AnyReading] | None = field(init=False, repr=False, compare=False, default=None)
+    _next_s: float = field(init=False, repr=False, compare=False, default=-inf)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         if self._coming is None:
@@ -214,7 +214,7 @@ class SocStuck(Fault):
     name: ClassVar[str] = "soc_stuck"
     ids: ClassVar[tuple[str, ...]] = ("B14",)
     roles: ClassVar[tuple[str, ...]] = ("battery",)
-    _held_pct: float | None = field(init=False, default=None)
+    _held_pct: float | None = field(init=False, repr=False, compare=False, default=None)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         assert isinstance(reading, BatteryReading), "only for batteries"

@@ -131,7 +131,7 @@ class Reboot(UnitFault):
     name: ClassVar[str] = "reboot"
     ids: ClassVar[tuple[str, ...]] = ("A25", "C07")
     roles: ClassVar[tuple[str, ...]] = ORDERED
-    _due: bool = field(init=False, default=True)
+    _due: bool = field(init=False, repr=False, compare=False, default=True)
 
     def restarts(self) -> bool:
         due, self._due = self._due, False
@@ -161,7 +161,7 @@ class Foreign(UnitFault):
     roles: ClassVar[tuple[str, ...]] = ("battery",)
     power_w: float = param(-2000.0, "what it orders, W; negative charges")
     every_s: float = param(5.0, "s from one of its orders to the next")
-    _next_s: float = field(init=False, default=-inf)
+    _next_s: float = field(init=False, repr=False, compare=False, default=-inf)
 
     def foreign_w(self, now_s: float) -> float | None:
         if now_s < self._next_s:
@@ -226,6 +226,8 @@ class FaultyUnit:
 
     async def read_at(self, unit_id: int | None, space: Space, address: int, count: int) -> Sequence[int]:
         """What stands at this unit; None is the device's own."""
+        if not self._active.any:
+            return await self.device.read_at(unit_id, space, address, count)
         faults = await self._met()
         for fault in faults:
             address = fault.address(address)

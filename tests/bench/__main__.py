@@ -18,6 +18,7 @@ from tests.bench.hunting import matrix
 from tests.bench.measure import Figure
 from tests.bench.plant import plant_step
 from tests.bench.replays import replay_of_a_day
+from tests.bench.scenarios import shell_on_sockets
 from tests.bench.wires import start_and_size
 
 
@@ -28,7 +29,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with console.status("measuring ..."):
-            figures += [steps(1, 25.0), steps(8, 80.0), shell_in_virtual_time()]
+            figures += [steps(1, 25.0), steps(8, 80.0), shell_in_virtual_time(), shell_on_sockets()]
             figures += [plant_step("simple", 10.0), plant_step("lfp", 10.0), plant_step("agm", 20.0)]
             figures += [scan_against_bare(folder), thirty_two_devices(folder)]
             figures += start_and_size(folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from controller.dispatch.limits import LIMITS
 from controller.dispatch.modes import NEXT_MODE, Mode, Signal
+from tests.contract.tables import with_tables
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "dispatch.md"
 COMMAND = "python -m tests.contract.dispatch_docs"
@@ -35,13 +36,7 @@ def _cell(mode: Mode, after: Mode) -> str:
 
 def rewritten(page: str) -> str:
     """The page with both tables as the code has them; ValueError when a marker is missing or stands twice."""
-    for name, table in (("limits", limits_table()), ("modes", modes_table())):
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
-            raise ValueError(f"docs/dispatch.md needs `{begin}` and after it `{end}`, each once")
-        before, rest = page.split(begin)
-        page = f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}"
-    return page
+    return with_tables(page, {"limits": limits_table(), "modes": modes_table()}, "docs/dispatch.md")
 
 
 if __name__ == "__main__":

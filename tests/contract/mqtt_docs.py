@@ -19,6 +19,7 @@ from controller.dispatch.orders import LocalTime
 from controller.messages import MESSAGES
 from controller.state_file import KeptOrder
 from controller.telemetry import state_message
+from tests.contract.tables import with_tables
 from tests.unit.ordered_site import LIMITED, OrderedSite, on_a_site
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "mqtt.md"
@@ -159,13 +160,7 @@ def rewritten(page: str) -> str:
     """The page with all tables as the code has them; ValueError when a marker is missing or stands twice."""
     told, replies = examples()
     tables = {"messages": message_tables(told), "commands": command_tables(replies), "alarms": alarm_table()}
-    for name, table in tables.items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
-            raise ValueError(f"docs/mqtt.md needs `{begin}` and after it `{end}`, each once")
-        before, rest = page.split(begin)
-        page = f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}"
-    return page
+    return with_tables(page, tables, "docs/mqtt.md")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,139 @@
+"""`penstock hil`, `inject` and `proxy` as a user starts them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from drivers.device import DeviceError
+from drivers.link import LinkTiming, open_link
+from drivers.profile import load_profile
+from tests.penstock import free_ports, penstock, result_of, site_file, wait_for_port
+
+LIBRARY = Path(__file__).parents[1] / "scenarios"
+
+
+def broken(folder: Path) -> Path:
+    """A scenario with a claim that cannot hold: the battery does not give twice its rating."""
+    path = folder / "broken.toml"
+    path.write_text(
+        f'''
+title = "Too much <asked>"
+duration_s = 20
+[site]
+file = "{LIBRARY / "sites" / "home.toml"}"
+[load]
+power_w = 9_000
+[[claim]]
+claim = "settles"
+signal = "pcc_import_w"
+to = 0
+tolerance = 100
+after_s = 0
+within_s = 16
+''',
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_verdicts_come_as_exit_code_junit_json_and_a_page_that_repeats_itself(tmp_path: Path) -> None:
+    good, bad, reports = LIBRARY / "link_late.toml", broken(tmp_path), tmp_path / "reports"
+    result = result_of("hil", str(good), str(bad), "--report", str(reports))
+    assert result.returncode == 1
+    assert "ok   link_late" in result.stdout
+    assert "FAIL broken" in result.stdout
+    assert "1 of 2 scenarios held" in result.stdout
+
+    suites = ElementTree.parse(reports / "junit.xml").getroot()
+    assert [(one.get("name"), one.get("failures")) for one in suites] == [("link_late", "0"), ("broken", "1")]
+    told = json.loads((reports / "broken.json").read_text(encoding="utf-8"))
+    assert told["held"] is False
+    assert told["claims"][0]["worst"] == pytest.approx(4000.0, abs=10.0)  # 9 kW of load, 5 kW of battery
+    page = (reports / "link_late.html").read_text(encoding="utf-8")
+    bare = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.findall(r'(?:src|href)="', bare), "it needs no network"
+    assert "grid: late" in page, "the fault is a band in the plot"
+
+    again = result_of("hil", "--repeat", str(reports / "link_late.html"))
+    assert again.returncode == 0
+    told = json.loads((reports / "link_late.json").read_text(encoding="utf-8"))
+    assert f"the same trace: {told['trace_sha256']}" in again.stdout
+
+
+def test_a_wrong_scenario_and_a_page_that_is_no_report_end_with_78(tmp_path: Path) -> None:
+    path = broken(tmp_path)
+    path.write_text(path.read_text(encoding="utf-8").replace("tolerance", "tolerence"), encoding="utf-8")
+    result = result_of("hil", str(path))
+    assert result.returncode == 78
+    assert 'broken.toml:12: claim[0].tolerence is not a known key; did you mean "tolerance"?' in result.stderr
+    assert result_of("hil", "--repeat", str(path)).returncode == 78
+
+
+def test_a_scenario_runs_in_real_time_on_real_sockets(tmp_path: Path) -> None:
+    path = broken(tmp_path)
+    text = (
+        path.read_text(encoding="utf-8")
+        .replace("9_000", "2_000")
+        .replace("duration_s = 20", "duration_s = 12")
+    )
+    text = text.replace("within_s = 16", "within_s = 9")
+    path.write_text(text, encoding="utf-8")
+    result = result_of("hil", "--real-time", str(path))
+    assert (result.returncode, result.stdout[:4]) == (0, "ok  "), result.stdout + result.stderr
+
+
+def test_faults_are_injected_into_a_running_emulator_and_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    nobody = result_of("inject", "bat1", "frozen", "--for", "60")
+    assert nobody.returncode == 1
+    assert "no penstock emulate or demo of yours runs on this host" in nobody.stderr
+
+    ports = free_ports(3)
+    meter = load_profile("eastron-sdm630").gives["pcc_import_w"]
+
+    def asked() -> str:
+        async def ask() -> str:
+            link = open_link(f"tcp://127.0.0.1:{ports[0]}", LinkTiming())
+            try:
+                by_s = asyncio.get_running_loop().time() + 2.0
+                await link.read(1, meter.kind, meter.address, 2, by_s)
+            except DeviceError as error:
+                return str(error)
+            finally:
+                await link.close()
+            return "answered"
+
+        return asyncio.run(ask())
+
+    with penstock("emulate", str(site_file(tmp_path, ports, "mqtt://127.0.0.1:1"))):
+        wait_for_port(ports[2])
+        assert asked() == "answered"
+        result = result_of("inject", "grid", "exception", "code=2", "--for", "600")
+        assert (result.returncode, result.stdout) == (0, "grid: exception code=2 for 600 s\n")
+        assert "exception 2" in asked()
+        assert result_of("inject", "all", "clear").stdout == "all: no faults\n"
+        assert asked() == "answered"
+        refused = result_of("inject", "gird", "silent")
+        assert (refused.returncode, "did you mean grid?" in refused.stderr) == (1, True)
+    assert not list(tmp_path.glob("*.sock")), "the emulator takes its socket away"
+
+
+def test_the_proxy_stands_between_programs_and_breaks_what_it_is_told_to(tmp_path: Path) -> None:
+    ports = free_ports(4)
+    with penstock("emulate", str(site_file(tmp_path, ports[:3], "mqtt://127.0.0.1:1"))):
+        wait_for_port(ports[2])
+        for fault, expected in (("retag", "a reply to transaction"), ("exception:code=6", "exception 6")):
+            with penstock("proxy", f"127.0.0.1:{ports[3]}", f"127.0.0.1:{ports[0]}", "--fault", fault):
+                wait_for_port(ports[3])
+                result = result_of("scan", f"127.0.0.1:{ports[3]}")
+                assert expected in result.stdout + result.stderr or result.returncode == 1
+    refused = result_of("proxy", "127.0.0.1:1", "127.0.0.1:2", "--fault", "deaf")
+    assert (refused.returncode, "does not happen on a link" in refused.stderr) == (2, True)
