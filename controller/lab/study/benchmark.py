@@ -211,7 +211,7 @@ class _Run:
     def minute(self, begin_s: float) -> None:
         """The decisions of one minute, and what comes of them."""
         local = self._wall.at(begin_s)
-        self._planner.told(local)
+        self._planner.told(begin_s, local)
         now_s, asked, end_s = begin_s, 0, begin_s + MINUTE_S
         while now_s < end_s:
             before, asked = self._ordered, asked + 1

@@ -176,6 +176,13 @@ def _closed_loop(material: Material, case: Case) -> Outcome:
     config, traces = sized(material.config, case), material.traces
     inside = Inside(config, material.tariff, material.wall, material.market)
     course = _Course(material.step_s)
+    plans = case.policy == "economic"
+
+    def watch(snapshot: Snapshot, decision: Decision) -> None:
+        course.watch(snapshot, decision)
+        if plans:
+            inside.heard(snapshot, decision)
+
     result = simulate(
         config,
         traces.load,
@@ -184,8 +191,8 @@ def _closed_loop(material: Material, case: Case) -> Outcome:
         material.rows * material.step_s,
         traces.step_s,
         wall=material.wall,
-        planner=inside if case.policy == "economic" else None,
-        watcher=course.watch,
+        teller=inside.told if plans else None,
+        watcher=watch,
     )
     import_w, export_w = course.powers_w(result)
     return outcome(

@@ -37,11 +37,11 @@ class Penstock:
     def order(self, view: View) -> Answer:
         snapshot = view.snapshot
         if self._policy == "economic":
-            prices, plan = self._planner.told(view.local)
-            snapshot = replace(snapshot, prices=prices, plan=plan)
+            told = self._planner.told(snapshot.now_s, view.local)
+            snapshot = replace(snapshot, prices=told.prices, plan=told.plan)
         self._memory, decision = step(self._config, self._memory, snapshot)
         if self._policy == "economic":
-            self._planner.heard(snapshot)
+            self._planner.heard(snapshot, decision)
         cap_w = decision.pv_caps_w[0] if decision.pv_caps_w else None
         return Answer(decision.battery_setpoints_w[0] or 0.0, cap_w)
 
