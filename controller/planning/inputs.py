@@ -56,18 +56,25 @@ class Ensemble:
     """What load and sun may do: `states` x slots of mean W, as a Markov chain.
 
     `weights` is how likely each state is in the first slot, `transition[from][to]` how one slot's state
-    leads to the next's. None: the states of different slots know nothing of each other.
+    leads to the next's (one for all slots, or slots x from x to). None: the states of different slots know
+    nothing of each other. `paths_w` are whole courses of net load as they were on other days, for peaks.
     """
 
     load_w: Floats
     pv_w: Floats
     weights: Floats
     transition: Floats | None = None
+    paths_w: Floats | None = None
 
     @property
     def net_load_w(self) -> Floats:
         """States x slots: load less sun."""
         return self.load_w - self.pv_w
+
+    @property
+    def courses_w(self) -> Floats:
+        """Courses x slots of net load: whole days if there are some, else each state as if it stayed."""
+        return self.net_load_w if self.paths_w is None else self.paths_w
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,8 +130,10 @@ def check(inputs: PlanInputs) -> None:
         "import_per_kwh": (inputs.import_per_kwh, ((slots,), (states, slots))),
         "export_per_kwh": (inputs.export_per_kwh, ((slots,), (states, slots))),
     }
+    if ensemble.paths_w is not None:
+        shapes["paths_w"] = (ensemble.paths_w, ((len(ensemble.paths_w), slots),))
     if ensemble.transition is not None:
-        shapes["transition"] = (ensemble.transition, ((states, states),))
+        shapes["transition"] = (ensemble.transition, ((slots, states, states), (states, states)))
     for name, (values, allowed) in shapes.items():
         if values.shape not in allowed:
             raise PlanError(f"{name} has the shape {values.shape}; {allowed[-1]} fits load_w")
@@ -134,10 +143,9 @@ def check(inputs: PlanInputs) -> None:
         if np.abs(values).max() > DEAREST_PER_KWH:
             worst = values.flat[int(np.abs(values).argmax())]
             raise PlanError(f"the {name} price {worst:g} per kWh cannot be right; is it per MWh?")
-    likely = [ensemble.weights.reshape(1, -1)]
-    likely += [] if ensemble.transition is None else [ensemble.transition]
+    likely = [ensemble.weights] if ensemble.transition is None else [ensemble.weights, ensemble.transition]
     for rows in likely:
-        if (rows < 0).any() or np.abs(rows.sum(axis=1) - 1.0).max() > 1e-6:
+        if (rows < 0).any() or np.abs(rows.sum(axis=-1) - 1.0).max() > 1e-6:
             raise PlanError("weights and each row of transition must be >= 0 and add up to 1")
     for term in inputs.demand:
         if term.applies.shape != (slots,):

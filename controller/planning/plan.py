@@ -63,8 +63,8 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
     """The plan for these inputs; raises `PlanError` when none can be made."""
     check(inputs)
     storage, ensemble = inputs.storage, inputs.ensemble
-    target_w, penalty_per_kwh = peak_targets(inputs)
-    values = water_values(inputs, target_w, penalty_per_kwh, _tail(inputs))
+    targets = peak_targets(inputs)
+    values = water_values(inputs, targets.import_w, _tail(inputs))
     likely = _likely(inputs)
     soc_pct, discharge_w = _expected(inputs, values)
     return PlanTable(
@@ -73,15 +73,25 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
         inputs.begin_utc_s + inputs.valid_for_s,
         storage.floor_pct,
         storage.max_soc_pct,
-        np.einsum("ts,tsl->tl", likely, values.after),
+        _kept_for_peaks(inputs, targets.stored_kwh, np.einsum("ts,tsl->tl", likely, values.after)),
         _mean(inputs.import_per_kwh, likely),
         _mean(inputs.export_per_kwh, likely),
         _mean(ensemble.net_load_w, likely),
         soc_pct,
         discharge_w,
-        target_w,
+        targets.import_w,
         storage,
     )
+
+
+def _kept_for_peaks(inputs: PlanInputs, stored_kwh: Floats, worth: Floats) -> Floats:
+    """What must be stored to hold the peak is worth more than any price."""
+    storage = inputs.storage
+    usable_kwh = storage.capacity_wh * (storage.max_soc_pct - storage.floor_pct) / 1e5
+    level_kwh = np.linspace(0.0, usable_kwh, inputs.levels)
+    dearest = 2.0 * max(float(np.abs(inputs.import_per_kwh).max()), 0.01) / storage.charge_efficiency[-1][1]
+    kept = level_kwh[None, :] < stored_kwh[:, None]
+    return np.where(kept, np.maximum(worth, dearest), worth)
 
 
 def _tail(inputs: PlanInputs) -> float:
@@ -96,8 +106,13 @@ def _likely(inputs: PlanInputs) -> Floats:
     likely = np.tile(ensemble.weights, (inputs.slots, 1))
     if ensemble.transition is not None:
         for slot in range(1, inputs.slots):
-            likely[slot] = likely[slot - 1] @ ensemble.transition
+            likely[slot] = likely[slot - 1] @ _step(ensemble.transition, slot - 1)
     return likely
+
+
+def _step(transition: Floats, slot: int) -> Floats:
+    """How this slot's state leads to the next one's."""
+    return transition if transition.ndim == 2 else transition[slot]
 
 
 def _mean(values: Floats, likely: Floats) -> Floats:
@@ -110,8 +125,8 @@ def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats]:
     slots, states, levels = values.after.shape
     meets = _meets(values.after, rungs.price)
     reach = np.cumsum(np.tile(ensemble.weights, (states, 1)), axis=1)
-    follow = reach if ensemble.transition is None else np.cumsum(ensemble.transition, axis=1)
-    follow[:, -1] = reach[:, -1] = 1.0
+    follow = reach if ensemble.transition is None else np.cumsum(ensemble.transition, axis=-1)
+    follow[..., -1] = reach[..., -1] = 1.0
     storage = inputs.storage
     usable_pct = max(storage.max_soc_pct - storage.floor_pct, 1e-9)
     level = (inputs.soc_pct - storage.floor_pct) / usable_pct * (levels - 1)
@@ -129,7 +144,7 @@ def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats]:
         moved[slot] = reached - at
         found[slot] = at = reached
         drawn = (first + slot * GOLDEN) % 1.0
-        state = (follow[state] < drawn[:, None]).sum(axis=1)
+        state = (_step(follow, slot)[state] < drawn[:, None]).sum(axis=1)
     soc_pct = storage.floor_pct + found / (levels - 1) * usable_pct
     cells_w = moved * values.level_kwh * 3.6e6 / inputs.slot_s
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]

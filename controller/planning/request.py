@@ -7,14 +7,14 @@ from math import isfinite
 
 import numpy as np
 
+from controller.planning.forecast import filled_prices, forecast
+from controller.planning.history import Ahead, History
 from controller.planning.inputs import DemandTerm, Ensemble, Floats, Leave, PlanError, PlanInputs, Storage
 from controller.planning.plan import PlanTable, make_plan
 
 SLOT_S = 900.0
 MOST_WATER_VALUE = 100.0
 DAY_SLOTS = 96
-UNKNOWN_W = 400.0
-"""The load of a home nobody has measured yet."""
 
 Values = tuple[float | None, ...]
 """One for each slot, None where it is not known."""
@@ -73,8 +73,8 @@ def plan_for(request: PlanRequest) -> PlanTable:
         PlanInputs(
             request.begin_utc_s,
             SLOT_S,
-            _filled(past.import_per_kwh, ahead.import_per_kwh),
-            _filled(past.export_per_kwh, ahead.export_per_kwh),
+            filled_prices(_array(past.import_per_kwh), _array(ahead.import_per_kwh), DAY_SLOTS),
+            filled_prices(_array(past.export_per_kwh), _array(ahead.export_per_kwh), DAY_SLOTS),
             _ensemble(request),
             request.storage,
             request.soc_pct,
@@ -88,36 +88,26 @@ def plan_for(request: PlanRequest) -> PlanTable:
     )
 
 
-def _filled(past: Values, ahead: Values) -> Floats:
-    """What is not published yet costs what the same time of the day before cost, else the middle."""
-    values = [*past, *ahead]
-    middle = float(np.median([one for one in values if one is not None]))
-    for place in range(len(past), len(values)):
-        if values[place] is None:
-            before = values[place - DAY_SLOTS] if place >= DAY_SLOTS else None
-            values[place] = middle if before is None else before
-    return np.array(values[len(past) :], dtype=np.float64)
-
-
 def _array(values: Values) -> Floats:
     return np.array([np.nan if one is None else one for one in values], dtype=np.float64)
 
 
 def _ensemble(request: PlanRequest) -> Ensemble:
-    """Each of the last days is a scenario; a gap in one has the mean of what was seen of it."""
-    load_w, pv_w = _array(request.past.load_w), _array(request.past.pv_w)
-    days = []
-    for end in range(len(load_w), DAY_SLOTS - 1, -DAY_SLOTS):
-        day = np.stack((load_w[end - DAY_SLOTS : end], pv_w[end - DAY_SLOTS : end]), axis=1)
-        if np.isfinite(day).all(axis=1).mean() >= 0.5:
-            filled = np.where(np.isnan(day), np.nanmean(day, axis=0), day)
-            days.append(np.resize(filled, (request.slots, 2)))
-    if not days:
-        seen = np.flatnonzero(np.isfinite(load_w))
-        latest = (load_w[seen[-1]], pv_w[seen[-1]]) if len(seen) else (UNKNOWN_W, 0.0)
-        days = [np.full((request.slots, 2), latest) * scale for scale in (0.5, 1.0, 1.5)]
-    both = np.array(days, dtype=np.float64)
-    return Ensemble(both[:, :, 0], both[:, :, 1], np.full(len(days), 1.0 / len(days)))
+    """What the site's own past says of the slots ahead."""
+    past, ahead = request.past, request.ahead
+    history = History(
+        request.begin_utc_s - len(past.offset_s) * SLOT_S,
+        SLOT_S,
+        np.array(past.offset_s, dtype=np.float64),
+        _measured(past.load_w, len(past.offset_s)),
+        _measured(past.pv_w, len(past.offset_s)),
+        _array(past.import_per_kwh),
+    )
+    return forecast(history, Ahead(np.array(ahead.offset_s, dtype=np.float64), _array(ahead.import_per_kwh)))
+
+
+def _measured(values: Values, slots: int) -> Floats:
+    return _array(values) if values else np.full(slots, np.nan)
 
 
 def sound(table: PlanTable, request: PlanRequest) -> PlanTable:

@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 
 from controller.planning.inputs import Floats, PlanInputs
 
+DAY_S = 86_400.0
+COARSE_S, DAYS_AGAIN = 3600.0, 2
+PEAK_PER_KWH = 10.0
+"""What a kWh above the target of a peak counts on top of its price."""
 OUT_OF_REACH = 1e6
 """The slope beyond an empty or full battery: no price leads there."""
 
@@ -26,12 +30,15 @@ class Ladder:
     """What one slot allows and costs in each state, dearest charge first.
 
     `shift[end, slot, state]` in levels of SoC, from the most that can be charged to the most that can be
-    discharged; `price[rung, slot, state]` per kWh in the cells, between one end and the next.
+    discharged; `price[rung, slot, state]` per kWh in the cells, between one end and the next; `slot` is the
+    number of each in the inputs, and each lasts so many `times` as long as there.
     """
 
     shift: Floats
     price: Floats
     in_order: NDArray[np.bool_]
+    slot: NDArray[np.intp]
+    times: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,8 +59,8 @@ def efficiency_at(curve: tuple[tuple[float, float], ...], power_w: Floats, rated
     return found
 
 
-def ladder(inputs: PlanInputs, target_w: Floats, penalty_per_kwh: Floats, level_kwh: float) -> Ladder:
-    """The ladder of every slot and state; import above `target_w` costs the penalty of its slot on top."""
+def ladder(inputs: PlanInputs, target_w: Floats, level_kwh: float) -> Ladder:
+    """The ladder of every slot and state; import above `target_w` is to be avoided at any price."""
     storage, leave = inputs.storage, inputs.leave
     net_w = inputs.ensemble.net_load_w.T
     buy = np.broadcast_to(inputs.import_per_kwh, net_w.T.shape).T
@@ -84,7 +91,7 @@ def ladder(inputs: PlanInputs, target_w: Floats, penalty_per_kwh: Floats, level_
         over_w = np.clip(net_w - target_w[:, None], 0.0, own_w)
         spilt_w = np.clip(surplus_w - export_w, 0.0, sun_w)
         ends.insert(2, np.where(has_load, -over_w / out_own, spilt_w * in_sun))
-        saved = (buy + penalty_per_kwh[:, None] - wear) * out_own
+        saved = (buy + PEAK_PER_KWH - wear) * out_own
         # Load: first what is above the target. Surplus: last what could not be exported, which costs nothing.
         first = np.where(has_load, saved, middle)
         last = np.where(has_load, middle, np.where(spilt_w > 0.0, np.minimum(middle, 0.0), middle))
@@ -96,15 +103,48 @@ def ladder(inputs: PlanInputs, target_w: Floats, penalty_per_kwh: Floats, level_
         dearer = price[rung - 1] if rung else OUT_OF_REACH
         price[rung] = np.where(shift[rung] > shift[rung + 1], price[rung], dearer)
     falling = np.diff(price, axis=0) <= 1e-9
-    return Ladder(shift, price, np.asarray(falling.all(axis=(0, 2))))
+    return Ladder(shift, price, np.asarray(falling.all(axis=(0, 2))), np.arange(inputs.slots))
 
 
-def water_values(inputs: PlanInputs, target_w: Floats, penalty_per_kwh: Floats, tail: float) -> Values:
-    """Backwards from a flat worth of `tail` per kWh at the end of the last slot."""
-    storage, ensemble, levels = inputs.storage, inputs.ensemble, inputs.levels
+def water_values(inputs: PlanInputs, target_w: Floats, tail: float) -> Values:
+    """Backwards from the end, where a kWh is worth what it would be if the last day came again and again.
+
+    Those days are gone through in coarse steps, from a flat worth of `tail` per kWh on; that is the end's own
+    where the inputs are shorter than a day.
+    """
+    storage, levels = inputs.storage, inputs.levels
     usable_pct = max(storage.max_soc_pct - storage.floor_pct, 0.0)
     level_kwh = max(storage.capacity_wh * usable_pct / 100.0 / 1000.0 / (levels - 1), 1e-9)
-    rungs = ladder(inputs, target_w, penalty_per_kwh, level_kwh)
+    rungs = ladder(inputs, target_w, level_kwh)
+    slots, states = rungs.shift.shape[1:]
+    follow = _follow(inputs)
+    last_day = np.arange(max(slots - round(DAY_S / inputs.slot_s), 0), slots)
+    coarse = last_day[:: max(round(COARSE_S / inputs.slot_s), 1)]
+    times = len(last_day) / len(coarse)
+    end = np.full((states, levels), tail)
+    again = Ladder(
+        rungs.shift[:, coarse] * times, rungs.price[:, coarse], rungs.in_order[coarse], coarse, times
+    )
+    hop = np.linalg.matrix_power(follow[coarse], max(round(times), 1))
+    for _ in range(DAYS_AGAIN if len(last_day) * inputs.slot_s >= DAY_S else 0):
+        end = hop[-1] @ _backwards(inputs, again, hop, end, level_kwh)[1]
+    after, _ = _backwards(inputs, rungs, follow, end, level_kwh)
+    return Values(after, rungs, level_kwh)
+
+
+def _follow(inputs: PlanInputs) -> Floats:
+    """How the states of each slot lead to the next one's."""
+    ensemble = inputs.ensemble
+    states, slots = ensemble.load_w.shape
+    follow = np.tile(ensemble.weights, (states, 1)) if ensemble.transition is None else ensemble.transition
+    return np.broadcast_to(follow, (slots, states, states))
+
+
+def _backwards(
+    inputs: PlanInputs, rungs: Ladder, follow: Floats, end: Floats, level_kwh: float
+) -> tuple[Floats, Floats]:
+    """The worth after each slot, and before the first one."""
+    levels = inputs.levels
     ends, slots, states = rungs.shift.shape
     # A shift beyond all levels reaches no further than beyond all levels.
     shift = np.clip(rungs.shift, -levels, levels)
@@ -119,8 +159,7 @@ def water_values(inputs: PlanInputs, target_w: Floats, penalty_per_kwh: Floats, 
     flat = padded.ravel()
     price = rungs.price[..., None]
     after = np.empty((slots, states, levels))
-    after[-1] = tail
-    follow = np.tile(ensemble.weights, (states, 1)) if ensemble.transition is None else ensemble.transition
+    after[-1] = worth = end
     at, beyond = np.empty((ends, states, levels)), np.empty((ends, states, levels))
     for slot in range(slots - 1, -1, -1):
         padded[:, levels : 2 * levels] = after[slot]
@@ -132,20 +171,21 @@ def water_values(inputs: PlanInputs, target_w: Floats, penalty_per_kwh: Floats, 
             beyond *= part[:, slot]
             at += beyond
             worth = at[-1]
-            for end in range(ends - 2, -1, -1):
-                worth = np.maximum(at[end], np.minimum(price[end, slot], worth))
+            for rung in range(ends - 2, -1, -1):
+                worth = np.maximum(at[rung], np.minimum(price[rung, slot], worth))
         else:
-            worth = _tried(inputs, after[slot], rungs.shift[:, slot], slot, level_kwh)
+            worth = _tried(inputs, after[slot], rungs, slot, level_kwh)
         if slot:
-            np.matmul(follow, worth, out=after[slot - 1])
-    return Values(after, rungs, level_kwh)
+            np.matmul(follow[slot - 1], worth, out=after[slot - 1])
+    return after, worth.copy()
 
 
-def _tried(inputs: PlanInputs, after: Floats, shift: Floats, slot: int, level_kwh: float) -> Floats:
+def _tried(inputs: PlanInputs, after: Floats, rungs: Ladder, place: int, level_kwh: float) -> Floats:
     """The slopes before a slot in which every action has to be tried, made falling again."""
     storage, states = inputs.storage, after.shape[0]
     levels = inputs.levels
-    hours = inputs.slot_s / 3600.0
+    shift, slot = rungs.shift[:, place], rungs.slot[place]
+    hours = inputs.slot_s / 3600.0 * rungs.times
     worth = np.zeros((states, levels))
     worth[:, 1:] = np.cumsum((after[:, 1:] + after[:, :-1]) / 2.0, axis=1) * level_kwh
     grid = np.arange(float(levels))

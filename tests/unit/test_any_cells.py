@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from simulators.cells import KINDS, CellsParams, Kind, chemistry
 from simulators.converter import InverterParams, LossCurve
+from simulators.meters import MeterParams
 from simulators.site import BatteryUnit, House, PvUnit
+from simulators.traces import SyntheticHouse
 from tests.unit.test_house import held, imbalance
 
 
@@ -31,6 +34,9 @@ def test_a_battery_that_cannot_exist_is_refused(wrong: dict[str, float]) -> None
 
 
 LOSSES = LossCurve(4600.0, 150.0, 30.0, 40.0)
+CURVED = InverterParams(
+    4600.0, 4600.0, charge_loss=LOSSES, discharge_loss=LOSSES, min_power_w=60.0, resolution_w=10.0
+)
 events = st.lists(
     st.tuples(
         st.floats(0.01, 7200.0),
@@ -56,15 +62,7 @@ def test_the_books_close_with_every_kind_of_battery_whatever_happens(
     speed: float,
     ramp_w_per_s: float,
 ) -> None:
-    curved = InverterParams(
-        4600.0,
-        4600.0,
-        charge_loss=LOSSES,
-        discharge_loss=LOSSES,
-        min_power_w=60.0,
-        resolution_w=10.0,
-        ramp_w_per_s=ramp_w_per_s,
-    )
+    curved = replace(CURVED, ramp_w_per_s=ramp_w_per_s)
     units = [
         BatteryUnit(a_kind(kinds[0]), curved, soc_pct),
         BatteryUnit(a_kind(kinds[1]), InverterParams(3000.0, 3000.0), 100.0 - soc_pct, 3, forms_grid=False),
@@ -90,6 +88,23 @@ def test_the_books_close_with_every_kind_of_battery_whatever_happens(
         for battery in house.batteries:
             assert -0.5 <= battery.cells.true_soc_pct <= 100.5
             assert 0.0 <= battery.cells.soc_pct <= 100.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_bits_with_every_kind_of_battery(kind: Kind) -> None:
+    def two_days() -> list[float]:
+        traces = SyntheticHouse(11, resolution_s=60)
+        house = House(traces.load, [PvUnit(traces.pv, 6000.0)], [BatteryUnit(a_kind(kind), CURVED, 40.0)])
+        meter = house.meter(MeterParams(60.0, noise_w=9.0, seed=4))
+        seen = []
+        for minute in range(2880):
+            import_w = meter.reading(minute * 60.0).pcc_import_w
+            reading = house.battery(0).reading(minute * 60.0)
+            house.battery(0).order(minute * 60.0, import_w + reading.battery_discharge_w, inf)
+            seen += [import_w, reading.battery_discharge_w, reading.soc_pct or 0.0]
+        return seen
+
+    assert two_days() == two_days()
 
 
 def test_losses_over_power_come_back_as_the_power_they_were() -> None:

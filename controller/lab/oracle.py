@@ -1,0 +1,215 @@
+"""The yardstick: what perfect foresight would have done, as a linear programme solved by HiGHS.
+
+It is never the controller. One solve sees the whole time at once, every load, sun and price of it, and every
+billed peak; its saving is what no controller can exceed. Needs the extra `study`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import highspy
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.planning.inputs import DemandTerm, Floats, Leave, Storage
+
+KW_H_PER_W_S = 1.0 / 3.6e6
+
+
+class OracleError(RuntimeError):
+    """HiGHS found no optimum; the sentence says what it found."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Foresight:
+    """What would have been best: `cost` with wear and peaks, and the course of it at the end of each step."""
+
+    cost: float
+    discharge_w: Floats
+    soc_pct: Floats
+    peaks_w: tuple[float, ...]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Constraint rows in the making, as triplets."""
+
+    rows: list[NDArray[np.intp]]
+    columns: list[NDArray[np.intp]]
+    values: list[Floats]
+    low: list[Floats]
+    high: list[Floats]
+    count: int = 0
+
+    def add(
+        self, terms: Sequence[tuple[NDArray[np.intp], Floats | float]], low: Floats, high: Floats
+    ) -> None:
+        """As many rows as `low` has: low <= sum of value x column <= high."""
+        place = np.arange(len(low)) + self.count
+        for columns, value in terms:
+            self.rows.append(place)
+            self.columns.append(columns)
+            self.values.append(np.broadcast_to(np.asarray(value, dtype=float), columns.shape))
+        self.low.append(low)
+        self.high.append(high)
+        self.count += len(low)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Columns:
+    """Where each unknown stands: five for each step (kW; kWh stored), then one for each billed peak."""
+
+    charge: NDArray[np.intp]
+    discharge: NDArray[np.intp]
+    bought: NDArray[np.intp]
+    sold: NDArray[np.intp]
+    stored: NDArray[np.intp]
+    peaks: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, steps: int, peaks: int) -> _Columns:
+        """For so many steps and peaks."""
+        return cls(*(np.arange(steps) + one * steps for one in range(5)), 5 * steps + np.arange(peaks))
+
+
+def perfect_foresight(
+    net_load_w: Floats,
+    import_per_kwh: Floats,
+    export_per_kwh: Floats,
+    step_s: float,
+    storage: Storage,
+    leave: Leave,
+    soc_pct: float,
+    demand: Sequence[DemandTerm] = (),
+) -> Foresight:
+    """The cheapest course of the battery, ending no emptier than it began.
+
+    Costs are energy at the PCC, wear, and each term's price for its highest mean import. Binary variables
+    keep the battery from charging and discharging at once only where doing both would pay.
+    """
+    columns = _Columns.of(len(net_load_w), len(demand))
+    hours, net_kw = step_s / 3600.0, net_load_w / 1000.0
+    capacity_kwh = storage.capacity_wh / 1000.0
+    begin_kwh = capacity_kwh * soc_pct / 100.0
+    into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
+    both_pays = _both_pays(import_per_kwh, export_per_kwh, storage.wear_per_kwh, into * out)
+    switches = 5 * len(net_load_w) + len(demand) + np.arange(len(both_pays))
+    cost = np.zeros(5 * len(net_load_w) + len(demand) + len(both_pays))
+    cost[columns.discharge] = storage.wear_per_kwh * hours
+    cost[columns.bought], cost[columns.sold] = import_per_kwh * hours, -export_per_kwh * hours
+    cost[columns.peaks] = [term.per_kw for term in demand]
+    low, high = np.zeros(len(cost)), np.full(len(cost), np.inf)
+    _bound_powers(columns, high, net_kw, storage, leave)
+    low[columns.stored] = min(capacity_kwh * storage.floor_pct / 100.0, begin_kwh)
+    high[columns.stored] = max(capacity_kwh * storage.max_soc_pct / 100.0, begin_kwh)
+    low[columns.stored[-1]] = begin_kwh
+    low[columns.peaks] = [term.peak_so_far_w / 1000.0 for term in demand]
+    high[switches] = 1.0
+    rows = _Rows([], [], [], [], [])
+    _balance(rows, columns, net_kw)
+    _store(rows, columns, begin_kwh, hours * into, hours / out)
+    _peaks(rows, columns, demand)
+    if len(both_pays):
+        _one_way(rows, columns, both_pays, switches, storage)
+    found, objective = _solve(cost, low, high, rows, switches)
+    return Foresight(
+        objective,
+        (found[columns.discharge] - found[columns.charge]) * 1000.0,
+        found[columns.stored] / max(capacity_kwh, 1e-9) * 100.0,
+        tuple(found[columns.peaks] * 1000.0),
+    )
+
+
+def _bound_powers(columns: _Columns, high: Floats, net_kw: Floats, storage: Storage, leave: Leave) -> None:
+    """Ratings, what the site gives leave to, and the limits at the PCC, unless the load alone breaks them."""
+    high[columns.charge] = storage.max_charge_w / 1000.0
+    high[columns.discharge] = storage.max_discharge_w / 1000.0
+    if not leave.grid_charging:
+        high[columns.charge] = np.minimum(high[columns.charge], np.maximum(-net_kw, 0.0))
+    if not leave.battery_export:
+        high[columns.discharge] = np.minimum(high[columns.discharge], np.maximum(net_kw, 0.0))
+    if leave.import_limit_w is not None:
+        high[columns.bought] = np.maximum(leave.import_limit_w / 1000.0, net_kw)
+    if leave.export_limit_w is not None:
+        high[columns.sold] = np.maximum(leave.export_limit_w / 1000.0, -net_kw)
+
+
+def _balance(rows: _Rows, columns: _Columns, net_kw: Floats) -> None:
+    """What is bought covers load and charging less sun and discharging."""
+    terms = [(columns.bought, 1.0), (columns.sold, -1.0), (columns.charge, -1.0), (columns.discharge, 1.0)]
+    rows.add(terms, net_kw, net_kw)
+
+
+def _store(
+    rows: _Rows, columns: _Columns, begin_kwh: float, kwh_per_charge: float, kwh_per_discharge: float
+) -> None:
+    """What is stored at the end of a step follows from the end of the step before."""
+    steps, first = len(columns.stored), rows.count
+    before = np.concatenate([[begin_kwh], np.zeros(steps - 1)])
+    terms = [
+        (columns.stored, 1.0),
+        (columns.charge, -kwh_per_charge),
+        (columns.discharge, kwh_per_discharge),
+    ]
+    rows.add(terms, before, before)
+    rows.rows.append(np.arange(1, steps) + first)
+    rows.columns.append(columns.stored[:-1])
+    rows.values.append(np.full(steps - 1, -1.0))
+
+
+def _peaks(rows: _Rows, columns: _Columns, demand: Sequence[DemandTerm]) -> None:
+    """No step that is billed imports more than its peak."""
+    for peak, term in zip(columns.peaks, demand, strict=True):
+        counted = np.flatnonzero(term.applies)
+        most = np.zeros(len(counted))
+        rows.add([(columns.bought[counted], 1.0), (np.full(len(counted), peak), -1.0)], most - np.inf, most)
+
+
+def _one_way(
+    rows: _Rows,
+    columns: _Columns,
+    steps: NDArray[np.intp],
+    switches: NDArray[np.intp],
+    storage: Storage,
+) -> None:
+    """In these steps the battery charges where its switch is 1, and discharges where it is 0."""
+    charge_kw, discharge_kw = storage.max_charge_w / 1000.0, storage.max_discharge_w / 1000.0
+    none, most = np.full(len(steps), -np.inf), np.zeros(len(steps))
+    rows.add([(columns.charge[steps], 1.0), (switches, -charge_kw)], none, most)
+    rows.add([(columns.discharge[steps], 1.0), (switches, discharge_kw)], none, most + discharge_kw)
+
+
+def _both_pays(buy: Floats, sell: Floats, wear: float, round_trip: float) -> NDArray[np.intp]:
+    """Steps in which charging and discharging at once would earn: by a price upside down, or by burning."""
+    burns = np.minimum(buy, sell) * (1.0 - round_trip) + wear * round_trip < 0.0
+    return np.flatnonzero((sell > buy) | burns)
+
+
+def _solve(
+    cost: Floats, low: Floats, high: Floats, rows: _Rows, switches: NDArray[np.intp]
+) -> tuple[Floats, float]:
+    """The values of all columns at the optimum, and its cost."""
+    at = np.concatenate(rows.rows)
+    order = np.argsort(at, kind="stable")
+    model = highspy.HighsLp()
+    model.num_col_, model.num_row_ = len(cost), rows.count
+    model.col_cost_, model.col_lower_, model.col_upper_ = cost, low, high
+    model.row_lower_, model.row_upper_ = np.concatenate(rows.low), np.concatenate(rows.high)
+    model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    model.a_matrix_.start_ = np.searchsorted(at[order], np.arange(rows.count + 1)).astype(np.int32)
+    model.a_matrix_.index_ = np.concatenate(rows.columns)[order].astype(np.int32)
+    model.a_matrix_.value_ = np.concatenate(rows.values)[order]
+    if len(switches):
+        kinds = np.full(len(cost), highspy.HighsVarType.kContinuous)
+        kinds[switches] = highspy.HighsVarType.kInteger
+        model.integrality_ = kinds.tolist()
+    highs = highspy.Highs()
+    highs.silent()
+    highs.passModel(model)
+    highs.run()
+    status = highs.getModelStatus()
+    if status != highspy.HighsModelStatus.kOptimal:
+        raise OracleError(f"HiGHS ended with: {highs.modelStatusToString(status)}")
+    return np.asarray(highs.getSolution().col_value), highs.getInfo().objective_function_value

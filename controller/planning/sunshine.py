@@ -1,0 +1,172 @@
+"""The sun as a Markov chain: how clear the day is believed to be, from the own plant's past.
+
+What a cloudless day would give at each time is the highest of the last weeks. The share of it that a day
+gives, its clearness, is guessed before sunrise by a regression on the day before, the last weeks, an outside
+forecast if there is one, and the price: day-ahead prices are made by people who know the weather, and dip at
+noon when the sun will shine. During the day the guess gives way to what is seen. The belief moves between
+states as it did in the past; what a state gives is what followed it in the past.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.planning.history import Ahead, Calendar, History, ahead_rows
+from controller.planning.inputs import Floats
+from controller.planning.loads import chances
+
+CLEAR_DAYS = 21
+DAYLIGHT = 0.03
+"""Below this share of the brightest slot it is night: nothing can be learnt from it."""
+MEMORY_S = 1.5 * 3600.0
+"""What was seen so long ago counts for 1/e in the belief about the day."""
+FEWEST_DAYS = 6
+WIDE = 0.3
+"""How wrong a guess about a day is taken to be while too few days are known."""
+SUN, SHOULDER = (10, 16), ((6, 9), (17, 21))
+"""Hours of the clock at noon and around it, whose prices are compared."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SunChain:
+    """States x slots of PV, weights of the first slot, transition for each slot."""
+
+    pv_w: Floats
+    weights: Floats
+    transition: Floats
+
+
+def sun_chain(history: History, ahead: Ahead, days: Calendar, count: int) -> SunChain | None:
+    """None for a site whose sun nobody has seen."""
+    # The sun does not keep summer time: rows are on today's clock all along.
+    rows = days.rows(history.pv_w)
+    seen = np.nan_to_num(rows)
+    if not seen.any():
+        return None
+    clear_w = _cloudless(seen)
+    light = clear_w > DAYLIGHT * clear_w.max()
+    guess = _guesses(history, ahead, days, rows, clear_w * light)
+    belief = _beliefs(rows, clear_w, light, guess.days, history.slot_s)
+    lit = np.isfinite(rows) & light
+    edges = np.quantile(belief[lit], np.arange(1, count) / count) if lit.any() else np.full(count - 1, 0.5)
+    state = (belief[..., None] > edges).sum(axis=-1)
+    gives = np.array([_gives(rows, clear_w, lit & (state == one), guess.mean) for one in range(count)])
+    course = np.where(lit, state, np.nan).ravel()
+    by_day = chances(course[: (days.days - 1) * days.per_day + days.now], count, 0.25)
+    place = days.now + np.arange(ahead.slots)
+    slot, day = place % days.per_day, place // days.per_day
+    pv_w = gives[:, None] * clear_w[slot]
+    over_night = np.stack([_spread(gives, one, guess.wrong) for one in guess.coming])
+    transition = np.empty((ahead.slots, count, count))
+    transition[:] = np.eye(count)
+    both = light[slot][:-1] & light[slot][1:]
+    dawn = ~light[slot][:-1] & light[slot][1:]
+    transition[:-1][both] = by_day
+    transition[:-1][dawn] = over_night[day[1:][dawn]][:, None, :]
+    return SunChain(pv_w, _first(days, light, course, by_day, over_night), transition)
+
+
+def _first(days: Calendar, light: NDArray[np.bool_], course: Floats, by_day: Floats, night: Floats) -> Floats:
+    """How likely each state is in the slot that begins now."""
+    seen = course[(days.days - 1) * days.per_day : (days.days - 1) * days.per_day + days.now]
+    known = seen[np.isfinite(seen)]
+    if light[days.now % days.per_day] and len(known):
+        return np.asarray(by_day[int(known[-1])])
+    return np.asarray(night[0])
+
+
+def _cloudless(seen: Floats) -> Floats:
+    """What a day without clouds would give in each slot."""
+    highest = seen[-CLEAR_DAYS:].max(axis=0)
+    highest = np.maximum(highest, (np.roll(highest, 1) + np.roll(highest, -1)) / 2.0)
+    smooth: Floats = (np.roll(highest, 1) + 2.0 * highest + np.roll(highest, -1)) / 4.0
+    return smooth
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Guess:
+    """Clearness guessed before sunrise: of the days of the history, of those to come, and how wrong it is."""
+
+    days: Floats
+    coming: Floats
+    mean: float
+    wrong: float
+
+
+def _guesses(history: History, ahead: Ahead, days: Calendar, rows: Floats, clear_w: Floats) -> _Guess:
+    """A ridge regression of each day's clearness on what was known in the night before."""
+    complete = np.isfinite(rows)
+    clearness = np.nansum(rows * (clear_w > 0), axis=1) / np.maximum((complete * clear_w).sum(axis=1), 1e-9)
+    lit = (complete * clear_w).sum(axis=1) / max(clear_w.sum(), 1e-9)
+    usable = lit > 0.5
+    mean = float(clearness[usable].mean()) if usable.any() else 0.5
+    later = ahead_rows(ahead.import_per_kwh, days.rows(history.import_per_kwh), days.now, days.per_day)
+    coming = len(later)
+    seen = np.where(usable, clearness, mean)
+    prices = np.concatenate([days.rows(history.import_per_kwh)[:-1], later])
+    features = [np.concatenate([[mean], seen[:-1], [seen[-1]], np.full(coming - 1, mean)])[: len(prices)]]
+    features.append(_dip(prices, days.per_day))
+    if history.outside_pv_w is not None and ahead.outside_pv_w is not None:
+        said = days.rows(history.outside_pv_w)
+        said = np.concatenate([said[:-1], ahead_rows(ahead.outside_pv_w, said, days.now, days.per_day)])
+        features.append(np.nansum(said, axis=1) / max(clear_w.sum(), 1e-9))
+    table = np.stack(features, axis=1)
+    past = len(rows) - 1
+    learn = usable[:past] & np.isfinite(table[:past]).all(axis=1)
+    if learn.sum() < FEWEST_DAYS:
+        return _Guess(np.full(len(rows), mean), np.full(coming, mean), mean, WIDE)
+    guessed, wrong = _ridge(table, learn, clearness[:past][learn], mean)
+    return _Guess(guessed[: len(rows)], guessed[past:], mean, wrong)
+
+
+def _ridge(table: Floats, learn: NDArray[np.bool_], truth: Floats, mean: float) -> tuple[Floats, float]:
+    """The guess for every row, and the root of its mean squared error; a feature that is not known says 0."""
+    known = table[: len(learn)][learn]
+    spread = known.std(axis=0)
+    scaled = np.nan_to_num((table - known.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf))
+    inside = scaled[: len(learn)][learn]
+    weights = np.linalg.solve(inside.T @ inside + 2.0 * np.eye(table.shape[1]), inside.T @ (truth - mean))
+    guessed = np.clip(mean + scaled @ weights, 0.0, 1.1)
+    degrees = max(len(truth) - table.shape[1] - 1, 1)
+    missed = guessed[: len(learn)][learn] - truth
+    return guessed, max(float(np.sqrt((missed**2).sum() / degrees)), 0.05)
+
+
+def _dip(prices: Floats, per_day: int) -> Floats:
+    """By how much noon is cheaper than morning and evening, on each day; NaN where that is not known."""
+    hour = np.arange(per_day) * 24.0 / per_day
+    noon = (hour >= SUN[0]) & (hour < SUN[1])
+    around = np.zeros(per_day, dtype=bool)
+    for begin, end in SHOULDER:
+        around |= (hour >= begin) & (hour < end)
+    return np.asarray(prices[:, around].mean(axis=1) - prices[:, noon].mean(axis=1))
+
+
+def _beliefs(rows: Floats, clear_w: Floats, light: NDArray[np.bool_], guess: Floats, slot_s: float) -> Floats:
+    """The belief about the day after each slot: the guess before sunrise, then more and more what is seen."""
+    keep = float(np.exp(-slot_s / MEMORY_S))
+    weight = float(clear_w[light].mean())
+    got, could = guess * weight, np.full(len(rows), weight)
+    found = np.empty(rows.shape)
+    for slot in range(rows.shape[1]):
+        if light[slot]:
+            seen = np.isfinite(rows[:, slot])
+            got = np.where(seen, keep * got + (1.0 - keep) * np.nan_to_num(rows[:, slot]), got)
+            could = np.where(seen, keep * could + (1.0 - keep) * clear_w[slot], could)
+        found[:, slot] = got / could
+    return found
+
+
+def _gives(rows: Floats, clear_w: Floats, chosen: NDArray[np.bool_], otherwise: float) -> float:
+    """The clearness of these slots together."""
+    could_w = float((chosen * clear_w).sum())
+    return float(np.nan_to_num(rows)[chosen].sum()) / could_w if could_w > 0.0 else otherwise
+
+
+def _spread(gives: Floats, guess: float, wrong: float) -> Floats:
+    """How likely each state is at dawn, for a guess that is so wrong."""
+    likely = np.exp(-0.5 * ((gives - guess) / wrong) ** 2) + 1e-3
+    return np.asarray(likely / likely.sum())
