@@ -71,7 +71,8 @@ class _Columns:
     @classmethod
     def of(cls, steps: int, peaks: int) -> _Columns:
         """For so many steps and peaks."""
-        return cls(*(np.arange(steps) + one * steps for one in range(5)), 5 * steps + np.arange(peaks))
+        charge, discharge, bought, sold, stored = (np.arange(steps) + one * steps for one in range(5))
+        return cls(charge, discharge, bought, sold, stored, 5 * steps + np.arange(peaks))
 
 
 def perfect_foresight(
