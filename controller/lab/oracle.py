@@ -143,16 +143,14 @@ def _balance(rows: _Rows, columns: _Columns, net_kw: Floats) -> None:
     rows.add(terms, net_kw, net_kw)
 
 
-def _store(
-    rows: _Rows, columns: _Columns, begin_kwh: float, kwh_per_charge: float, kwh_per_discharge: float
-) -> None:
+def _store(rows: _Rows, columns: _Columns, begin_kwh: float, into_kwh: float, out_of_kwh: float) -> None:
     """What is stored at the end of a step follows from the end of the step before."""
     steps, first = len(columns.stored), rows.count
     before = np.concatenate([[begin_kwh], np.zeros(steps - 1)])
     terms = [
         (columns.stored, 1.0),
-        (columns.charge, -kwh_per_charge),
-        (columns.discharge, kwh_per_discharge),
+        (columns.charge, -into_kwh),
+        (columns.discharge, out_of_kwh),
     ]
     rows.add(terms, before, before)
     rows.rows.append(np.arange(1, steps) + first)
