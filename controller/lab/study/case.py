@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -336,8 +337,10 @@ def _number(names: list[str], name: str) -> int:
 
 def _monthly(billed: Bill, month: str) -> float:
     """All lines of one month, without wear."""
-    lines = (*billed.energy, *billed.export, *billed.demand, *billed.fixed)
-    return float(sum(line.cost for line in lines if line.month == month))
+    costs = [line.cost for line in (*billed.energy, *billed.export) if line.month == month]
+    costs += [line.cost for line in billed.demand if line.month == month]
+    costs += [line.cost for line in billed.fixed if line.month == month]
+    return fsum(costs)
 
 
 def _by_day(material: Material, soc_pct: Floats) -> tuple[tuple[float, ...], ...]:
