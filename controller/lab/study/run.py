@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGTERM, default_int_handler, signal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -78,6 +79,8 @@ def _compute(study: Study, notebook: Notebook, options: StudyOptions, console: C
             notebook.note(outcome)
             bar.advance(task)
 
+        # A service manager or `timeout` ends a program as Ctrl-C does, or its workers would outlive it.
+        before = signal(SIGTERM, default_int_handler)
         try:
             if options.scheduler is not None:
                 run_on_cluster(study.materials, left, options.scheduler, noted)
@@ -88,6 +91,8 @@ def _compute(study: Study, notebook: Notebook, options: StudyOptions, console: C
             raise RunError(
                 f"interrupted with {done} of {len(study.cases)} cases done; call it again to go on from there"
             ) from None
+        finally:
+            signal(SIGTERM, before)
 
 
 def _tell(site: Path, study: Study, outcomes: dict[Case, Outcome], options: StudyOptions) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from controller.errors import RunError
@@ -93,6 +93,10 @@ def _pooled(materials: dict[str, Material], cases: Sequence[Case], jobs: int) ->
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
                 for one in ended:
                     yield one.result()
+        except KeyboardInterrupt:
+            for worker in active_children():
+                worker.terminate()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
