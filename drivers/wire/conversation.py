@@ -22,6 +22,9 @@ SILENCE_S = 0.02
 """What ends an unfinished RTU frame: longer than any pause inside one (1.5 characters, 14 ms at 1200 baud;
 USB adapters hand on what they heard in lumps up to 16 ms apart)."""
 
+BROADCAST, WRITES = 0, frozenset({5, 6, 15, 16, 22})
+"""On a serial line everybody carries out what is written to unit 0, and nobody answers."""
+
 MissingUnit = Literal["silent", "gateway"]
 Converse = Callable[
     [Mapping[int, Unit], MissingUnit, str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
@@ -95,6 +98,9 @@ async def _next_lump(reader: asyncio.StreamReader, within_s: float | None) -> by
 
 async def _reply(units: Mapping[int, Unit], peer: str, frame: bytes, writer: asyncio.StreamWriter) -> None:
     unit = units.get(frame[0])
-    if unit is not None:
+    if frame[0] == BROADCAST and frame[1] in WRITES:
+        for each in units.values():
+            await answer(each, peer, frame[1:-2])
+    elif unit is not None:
         writer.write(rtu.framed(frame[0], await answer(unit, peer, frame[1:-2])))
         await writer.drain()

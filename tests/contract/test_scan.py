@@ -111,6 +111,19 @@ def test_a_device_without_sunspec_is_recognised_by_its_values(name: str) -> None
     assert list(pasted(lines)) == ["meter"]
 
 
+def test_a_device_that_takes_no_orders_is_told_what_it_lacks() -> None:
+    lines = scanned(
+        Device(image((1, COMMON), (103, HYBRID_103), (713, {"SoC": 40, "Pct_SF": 0}), (704, {})))
+    )[1]
+    assert lines[-4:] == [
+        "  nothing of use here: neither a meter, nor a battery or PV that takes orders",
+        "  as meter    no: a meter has one of 201 to 204 or 211 to 214",
+        "  as battery  no: that needs model 704 with WSet, or 124 with StorCtl_Mod and WChaMax, implemented",
+        "  as pv       no: that needs model 704 or 123 with WMaxLimPct, and 702, 121 or 120 with its WMax, "
+        "implemented",
+    ]
+
+
 class Zeros:
     """A device that has every register, and nothing in it."""
 

@@ -58,6 +58,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.connects = 1
+        self.spared = False
         self.registers: dict[tuple[int, Space, int], int] = {}
         self.missing: set[int] = set()
         self.reads: list[tuple[int, str, int, int]] = []
