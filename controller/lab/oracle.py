@@ -189,9 +189,9 @@ def _both_pays(buy: Floats, sell: Floats, wear: float, round_trip: float) -> NDA
 class _Quiet(highspy.Highs):
     """HiGHS without a word: its banner comes when callbacks are enabled, before one can ask for silence."""
 
-    def enableCallbacks(self) -> None:  # noqa: N802
+    def enableCallbacks(self) -> None:  # noqa: N802  # its name in highspy
         self.silent()
-        super().enableCallbacks()  # type: ignore[no-untyped-call]
+        super().enableCallbacks()  # type: ignore[no-untyped-call]  # highspy has no types
 
 
 def _solve(
@@ -212,7 +212,7 @@ def _solve(
         kinds = np.full(len(cost), highspy.HighsVarType.kContinuous)
         kinds[switches] = highspy.HighsVarType.kInteger
         model.integrality_ = kinds.tolist()
-    highs = _Quiet()  # type: ignore[no-untyped-call]
+    highs = _Quiet()  # type: ignore[no-untyped-call]  # highspy has no types
     highs.passModel(model)
     highs.run()
     status = highs.getModelStatus()

@@ -30,38 +30,54 @@ def numbers(text: str | None, option: str, scale: float) -> Numbers:
     return tuple(dict.fromkeys(found))
 
 
+Site = Annotated[Path | None, typer.Argument(help="The site file; not for --benchmark.", metavar="SITE")]
+Sources = Annotated[
+    list[Path] | None,
+    typer.Option("--from", help="Measured CSV: timestamp, load_w, pv_w. Several: one study of each."),
+]
+Tariff = Annotated[
+    Path | None, typer.Option(help="A TOML file with [tariff], or a URDB rate as JSON; else the site's.")
+]
+Sizes = Annotated[str | None, typer.Option(help="Capacities to try, kWh, such as 5,10,15.")]
+Powers = Annotated[str | None, typer.Option(help="Powers to try, kW, such as 3,5.")]
+Policies = Annotated[
+    str, typer.Option(help="Policies to compare: self_consumption, economic, schedule, standby.")
+]
+Years = Annotated[
+    str | None, typer.Option(help="Only these years of the data, one study of each: 2023,2024.")
+]
+PerKwh = Annotated[float, typer.Option("--price-per-kwh", help="Installed price of a kWh of battery.", min=0)]
+Fixed = Annotated[float, typer.Option("--price-fixed", help="Price that any battery has on top.", min=0)]
+Life = Annotated[float, typer.Option(help="For what a battery may cost.", min=1, max=50)]
+Out = Annotated[Path, typer.Option(help="Folder for report, CSV, Parquet and what is done so far.")]
+Jobs = Annotated[int, typer.Option(help="Cases at a time; 0: one for each core.", min=0, max=256)]
+Scheduler = Annotated[
+    str | None, typer.Option(help="A Dask scheduler instead of this machine: tcp://10.0.0.5:8786.")
+]
+Benchmark = Annotated[bool, typer.Option("--benchmark", help="The public benchmark.")]
+Controllers = Annotated[
+    list[str] | None, typer.Option(help="For --benchmark: module:Class of another controller.")
+]
+Days = Annotated[int, typer.Option(help="For --benchmark: days of each site.", min=2, max=366)]
+
+
 def study(
-    site: Annotated[
-        Path | None, typer.Argument(help="The site file; not for --benchmark.", metavar="SITE")
-    ] = None,
-    source: Annotated[
-        list[Path] | None,
-        typer.Option("--from", help="Measured CSV: timestamp, load_w, pv_w. Several: one study of each."),
-    ] = None,
-    tariff: Annotated[
-        Path | None, typer.Option(help="A TOML file with [tariff], or a URDB rate as JSON; else the site's.")
-    ] = None,
-    sizes: Annotated[str | None, typer.Option(help="Capacities to try, kWh, such as 5,10,15.")] = None,
-    power: Annotated[str | None, typer.Option(help="Powers to try, kW, such as 3,5.")] = None,
-    policies: Annotated[
-        str, typer.Option(help="Policies to compare: self_consumption, economic, schedule, standby.")
-    ] = "self_consumption,economic",
-    price_per_kwh: Annotated[float, typer.Option(help="Installed price of a kWh of battery.", min=0)] = 0.0,
-    price_fixed: Annotated[float, typer.Option(help="Price that any battery has on top.", min=0)] = 0.0,
-    life_years: Annotated[float, typer.Option(help="For what a battery may cost.", min=1, max=50)] = 15.0,
-    out: Annotated[
-        Path, typer.Option(help="Folder for report, CSV, Parquet and what is done so far.")
-    ] = Path("study"),
-    jobs: Annotated[int, typer.Option(help="Cases at a time; 0: one for each core.", min=0, max=256)] = 0,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(help="A Dask scheduler instead of this machine: tcp://10.0.0.5:8786."),
-    ] = None,
-    benchmark: Annotated[bool, typer.Option("--benchmark", help="The public benchmark.")] = False,
-    controller: Annotated[
-        list[str] | None, typer.Option(help="For --benchmark: module:Class of another controller.")
-    ] = None,
-    days: Annotated[int, typer.Option(help="For --benchmark: days of each site.", min=2, max=366)] = 28,
+    site: Site = None,
+    source: Sources = None,
+    tariff: Tariff = None,
+    sizes: Sizes = None,
+    power: Powers = None,
+    policies: Policies = "self_consumption,economic",
+    years: Years = None,
+    cost_per_kwh: PerKwh = 0.0,
+    cost_fixed: Fixed = 0.0,
+    life_years: Life = 15.0,
+    out: Out = Path("study"),
+    jobs: Jobs = 0,
+    scheduler: Scheduler = None,
+    benchmark: Benchmark = False,
+    controller: Controllers = None,
+    days: Days = 28,
 ) -> None:
     """What a battery is worth, against perfect foresight.
 
@@ -88,8 +104,9 @@ def study(
             numbers(sizes, "--sizes", 1000.0),
             numbers(power, "--power", 1000.0),
             wanted,
-            price_per_kwh,
-            price_fixed,
+            tuple(round(one) for one in numbers(years, "--years", 1.0)),
+            cost_per_kwh,
+            cost_fixed,
             life_years,
             out,
             jobs,

@@ -37,8 +37,7 @@ def scheduler(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
         yield _address(told), workers
     finally:
         for process in processes:
-            if process.poll() is None:
-                process.terminate()
+            process.kill()
         for process in processes:
             process.wait(30)
 

@@ -14,7 +14,7 @@ from controller.config import Config, load_config
 from controller.lab.billing import planner
 from controller.lab.simulate import Wall
 from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material
-from controller.lab.study.traces_door import read_checked
+from controller.lab.study.traces_door import of_year, read_checked
 from controller.planning.tariff import Tariff
 from controller.site_tariff import TariffTable
 from controller.tariff_door import TariffConfig, tariff_config
@@ -71,8 +71,9 @@ def asked(
     sizes_wh: Sequence[float],
     powers_w: Sequence[float],
     policies: Sequence[str],
+    years: Sequence[int] = (),
 ) -> Study:
-    """The study; DoorError names everything that is wrong with what was given."""
+    """The study, of whole files or of some years of them; DoorError names what is wrong with them."""
     config = load_config(site)
     found = read_tariff(tariff_path) if tariff_path is not None else config.tariff
     if found is None:
@@ -85,20 +86,22 @@ def asked(
     notes: list[str] = list(found.tariff.unread)
     cases: list[Case] = []
     for source in sources:
-        name = source.name.removesuffix(".gz").removesuffix(".csv")
-        if name in materials:
-            raise DoorError(f"{source}: another file of this study has the same name")
         traces = read_checked(source, config.simulation.latitude_deg)
         notes += [f"{source.name}: {one}" for one in traces.notes]
-        material, note = _material(config, found, traces)
-        notes += [f"{source.name}: {note}"] if note else []
-        _prices_cover(source, material)
-        materials[name] = material
-        cases.append(Case(name, 0.0, 0.0, NO_BATTERY))
-        cases += [
-            Case(name, size_wh, power_w, policy)
-            for size_wh, power_w, policy in product(sizes, powers, (*policies, ORACLE))
-        ]
+        name = source.name.removesuffix(".gz").removesuffix(".csv")
+        parts = {f"{name} {year}": of_year(source, traces, year) for year in years} or {name: traces}
+        for time, part in parts.items():
+            if time in materials:
+                raise DoorError(f"{source}: another file of this study has the same name")
+            material, note = _material(config, found, part)
+            notes += [f"{source.name}: {note}"] if note else []
+            _prices_cover(source, material)
+            materials[time] = material
+            cases.append(Case(time, 0.0, 0.0, NO_BATTERY))
+            cases += [
+                Case(time, size_wh, power_w, policy)
+                for size_wh, power_w, policy in product(sizes, powers, (*policies, ORACLE))
+            ]
     if len(cases) > MOST_CASES:
         raise DoorError(f"{len(cases)} cases; more than {MOST_CASES} are surely not meant")
     return Study(config, found.tariff, materials, tuple(cases), tuple(notes))

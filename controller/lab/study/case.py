@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 NO_BATTERY, ORACLE = "no battery", "perfect foresight"
 """The two ends of the scale: both stand beside the policies."""
 SURVIVED_H = (1.0, 2.0, 4.0, 8.0, 12.0, 24.0, 48.0, 72.0)
-DURATION_POINTS = 201
+CURVE_POINTS = 201
 SLOT_S = 900.0
 
 
@@ -96,8 +96,8 @@ class Outcome:
     `stored_cost` is what the battery holds less at the end than at the beginning, at the median import
     price; one that ends fuller earns nothing. `cost` is the bill with it and with wear. Lists are by month
     of the local clock, `duration_w` the import over the share of time (201 points), `soc_by_day` the mean
-    SoC of each hour of each day, `survived_pct` the chance to be carried through `SURVIVED_H` hours without
-    the grid.
+    SoC of each hour on the local clock of each day from `first_day` on, `survived_pct` the chance to be
+    carried through `SURVIVED_H` hours without the grid.
     """
 
     case: Case
@@ -119,7 +119,8 @@ class Outcome:
     monthly_cost: tuple[float, ...]
     monthly_peak_w: tuple[float, ...]
     duration_w: tuple[float, ...]
-    soc_by_day: tuple[tuple[float, ...], ...] = ()
+    first_day: str = ""
+    soc_by_day: tuple[tuple[float | None, ...], ...] = ()
     survived_pct: tuple[float, ...] = ()
     autonomy_median_h: float | None = None
     autonomy_least_h: float | None = None
@@ -282,7 +283,8 @@ def outcome(
         months,
         tuple(_monthly(billed, month) for month in months),
         tuple(float(import_w[numbers == place].max()) for place in range(len(months))),
-        tuple(float(one) for one in np.quantile(import_w - export_w, np.linspace(1.0, 0.0, DURATION_POINTS))),
+        tuple(float(one) for one in np.quantile(import_w - export_w, np.linspace(1.0, 0.0, CURVE_POINTS))),
+        material.traces.start.date().isoformat(),
         _by_day(material, soc_pct),
         chance_pct(lasted_h, SURVIVED_H) if len(known_h) else (),
         float(np.median(known_h)) if len(known_h) else None,
@@ -343,15 +345,21 @@ def _monthly(billed: Bill, month: str) -> float:
     return fsum(costs)
 
 
-def _by_day(material: Material, soc_pct: Floats) -> tuple[tuple[float, ...], ...]:
-    """Mean SoC of each hour of each whole day since the beginning."""
-    per_hour = max(round(3600.0 / material.step_s), 1)
-    hours = len(soc_pct) // per_hour
-    days = hours // 24
-    if not days:
+def _by_day(material: Material, soc_pct: Floats) -> tuple[tuple[float | None, ...], ...]:
+    """Mean SoC of each hour of each local day, None where there is none; an hour told twice is one."""
+    if not len(soc_pct):
         return ()
-    hourly = soc_pct[: days * 24 * per_hour].reshape(days, 24, per_hour).mean(axis=2)
-    return tuple(tuple(round(float(one), 1) for one in day) for day in hourly)
+    traces, per_row = material.traces, round(material.step_s / material.traces.step_s)
+    times = [traces.timestamp(row * per_row) for row in range(min(len(soc_pct), material.rows))]
+    first = times[0].date()
+    place = np.array([(one.date() - first).days * 24 + one.hour for one in times])
+    known = np.isfinite(soc_pct[: len(place)])
+    count = np.bincount(place[known], minlength=(place[-1] // 24 + 1) * 24)
+    total = np.bincount(place[known], soc_pct[: len(place)][known], minlength=len(count))
+    hourly = [
+        round(float(all_of / one), 1) if one else None for all_of, one in zip(total, count, strict=True)
+    ]
+    return tuple(tuple(hourly[day : day + 24]) for day in range(0, len(hourly), 24))
 
 
 def _lasted_h(material: Material, case: Case, soc_pct: Floats) -> Floats:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 from controller.lab.figures import Line, Panel, bars, heat_map, stacked
 from controller.lab.report import Data, Heading, Part, Plot, Table, Words, page
-from controller.lab.study.case import DURATION_POINTS, NO_BATTERY, ORACLE, SURVIVED_H, Case, Outcome
+from controller.lab.study.case import CURVE_POINTS, NO_BATTERY, ORACLE, SURVIVED_H, Case, Outcome
 from controller.lab.study.shown import saving, share_pct
 
 DAYS_A_YEAR = 365.25
@@ -21,11 +22,20 @@ class Frame:
     currency: str
     tariff: str
     days: Mapping[str, float]
-    price_fixed: float = 0.0
-    price_per_kwh: float = 0.0
+    cost_fixed: float = 0.0
+    cost_per_kwh: float = 0.0
     life_years: float = 15.0
     notes: tuple[str, ...] = ()
     settings: str = ""
+
+    @property
+    def priced(self) -> bool:
+        """Whether it is known what a battery costs."""
+        return self.cost_fixed > 0.0 or self.cost_per_kwh > 0.0
+
+    def price(self, case: Case) -> float:
+        """Of the battery of this case, installed."""
+        return self.cost_fixed + self.cost_per_kwh * case.capacity_wh / 1000.0
 
 
 def study_page(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]) -> str:
@@ -38,7 +48,7 @@ def study_page(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[C
         parts += _payback(frame, outcomes, mine)
         best = _best(outcomes, mine)
         parts += [_peaks(outcomes, mine, best), _duration(outcomes, mine, best)]
-        parts += [_soc(outcomes[best]), *_survival(outcomes, mine)]
+        parts += [_soc(outcomes[best]), *_survival(outcomes, mine, best)]
     parts += [Heading("How this was computed"), Words(_METHOD)]
     parts += [Words(note, "quiet") for note in frame.notes]
     if frame.settings:
@@ -77,6 +87,7 @@ def _answer(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case
     )
     words += f", {share:.0f} % of what perfect foresight could." if share is not None else "."
     parts: list[Part] = [Words(words, "good" if saved > 0 else "bad")]
+    parts += _worth(frame, outcomes, cases)
     if one.autonomy_median_h is not None:
         parts.append(
             Words(
@@ -86,6 +97,31 @@ def _answer(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case
             )
         )
     return parts
+
+
+def _worth(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]) -> list[Part]:
+    """Which battery to buy, if any, once its price is known."""
+    if not frame.priced:
+        return []
+    gains = {}
+    for case in _controlled(cases):
+        a_year = saving(outcomes, case) * DAYS_A_YEAR / frame.days[case.time]
+        gains[case] = a_year * frame.life_years - frame.price(case)
+    buy = max(gains, key=lambda case: gains[case])
+    price, gain = frame.price(buy), gains[buy]
+    a_year = (gain + price) / frame.life_years
+    money = f"{price:,.0f} {frame.currency}"
+    if gain <= 0.0:
+        words = (
+            f"None of these pays for itself within {frame.life_years:g} years. Nearest is {buy.name}: it "
+            f"costs {money} and brings {gain + price:,.0f} in that time."
+        )
+        return [Words(words, "bad")]
+    words = (
+        f"To buy, {buy.name} is best: its price of {money} is back after {price / a_year:.1f} years; over "
+        f"{frame.life_years:g} it leaves {gain:,.0f} {frame.currency} (without interest)."
+    )
+    return [Words(words, "good")]
 
 
 def _table(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]) -> Table:
@@ -132,28 +168,28 @@ def _bill(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case])
 def _payback(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]) -> list[Part]:
     """Sizes against the years until they have paid; without a price, what they may cost."""
     lines = []
-    priced = frame.price_fixed > 0.0 or frame.price_per_kwh > 0.0
     for policy in dict.fromkeys(case.policy for case in _controlled(cases)):
         for power_w in dict.fromkeys(case.power_w for case in _controlled(cases)):
             mine = [case for case in _controlled(cases) if (case.policy, case.power_w) == (policy, power_w)]
             mine.sort(key=lambda case: case.capacity_wh)
             x = [case.capacity_wh / 1000.0 for case in mine]
             yearly = [saving(outcomes, case) * DAYS_A_YEAR / frame.days[case.time] for case in mine]
-            prices = [frame.price_fixed + frame.price_per_kwh * kwh for kwh in x]
-            if priced:
+            prices = [frame.price(case) for case in mine]
+            if frame.priced:
                 y = [
                     price / a_year if a_year > 0.0 else None
                     for price, a_year in zip(prices, yearly, strict=True)
                 ]
             else:
                 y = [a_year * frame.life_years / kwh for a_year, kwh in zip(yearly, x, strict=True)]
-            lines.append(Line(f"{policy}, {power_w / 1000:g} kW", x, y))
+            if any(value is not None for value in y):
+                lines.append(Line(f"{policy}, {power_w / 1000:g} kW", x, y))
     if not lines:
         return []
-    if priced:
+    if frame.priced:
         title, unit = "Years until it has paid for itself", "years"
         caption = (
-            f"At {frame.price_fixed:,.0f} + {frame.price_per_kwh:,.0f} {frame.currency} per kWh, without "
+            f"At {frame.cost_fixed:,.0f} + {frame.cost_per_kwh:,.0f} {frame.currency} per kWh, without "
             "interest; a gap is a case that never does."
         )
     else:
@@ -184,7 +220,7 @@ def _peaks(outcomes: Mapping[Case, Outcome], cases: Sequence[Case], best: Case) 
 
 
 def _duration(outcomes: Mapping[Case, Outcome], cases: Sequence[Case], best: Case) -> Plot:
-    x = [100.0 * place / (DURATION_POINTS - 1) for place in range(DURATION_POINTS)]
+    x = [100.0 * place / (CURVE_POINTS - 1) for place in range(CURVE_POINTS)]
     none = outcomes[next(case for case in cases if case.policy == NO_BATTERY)]
     lines = [
         Line(NO_BATTERY, x, [watts / 1000.0 for watts in none.duration_w], "load", dashed=True),
@@ -200,18 +236,20 @@ def _duration(outcomes: Mapping[Case, Outcome], cases: Sequence[Case], best: Cas
 def _soc(one: Outcome) -> Plot:
     hours = list(range(24))
     by_hour = [[day[hour] for day in one.soc_by_day] for hour in hours]
-    days = list(range(1, len(one.soc_by_day) + 1))
+    first = date.fromisoformat(one.first_day)
+    days = [(first + timedelta(days=day)).isoformat() for day in range(len(one.soc_by_day))]
     figure = heat_map(f"State of charge, {one.case.name}", "%", days, hours, by_hour)
-    figure.update_yaxes(title_text="hour from the start of the data")
-    figure.update_xaxes(title_text="day")
+    figure.update_yaxes(title_text="hour of the day")
     return Plot(figure, "Dark is empty, bright is full: when the battery is used, and when it waits.")
 
 
-def _survival(outcomes: Mapping[Case, Outcome], cases: Sequence[Case]) -> list[Part]:
+def _survival(outcomes: Mapping[Case, Outcome], cases: Sequence[Case], best: Case) -> list[Part]:
+    """Every battery with the best policy, and the best battery with every policy."""
     lines = [
         Line(case.name, SURVIVED_H, outcomes[case].survived_pct)
         for case in _controlled(cases)
         if outcomes[case].survived_pct
+        and (case.policy == best.policy or replace(case, policy=best.policy) == best)
     ]
     if not lines:
         return []

@@ -30,8 +30,9 @@ class StudyOptions:
     sizes_wh: tuple[float, ...]
     powers_w: tuple[float, ...]
     policies: tuple[str, ...]
-    price_per_kwh: float
-    price_fixed: float
+    years: tuple[int, ...]
+    cost_per_kwh: float
+    cost_fixed: float
     life_years: float
     out: Path
     jobs: int
@@ -43,7 +44,15 @@ def run_study(site: Path, sources: Sequence[Path], options: StudyOptions) -> dic
     for policy in options.policies:
         if policy not in POLICIES:
             raise DoorError(f'--policies: "{policy}" is none; there are {", ".join(POLICIES)}')
-    study = asked(site, sources, options.tariff, options.sizes_wh, options.powers_w, options.policies)
+    study = asked(
+        site,
+        sources,
+        options.tariff,
+        options.sizes_wh,
+        options.powers_w,
+        options.policies,
+        options.years,
+    )
     console = Console(stderr=True)
     for note in study.notes:
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
@@ -104,8 +113,8 @@ def _tell(site: Path, study: Study, outcomes: dict[Case, Outcome], options: Stud
         study.tariff.currency,
         f"the tariff {study.tariff.name}",
         {name: material.traces.duration_s / 86_400.0 for name, material in study.materials.items()},
-        options.price_fixed,
-        options.price_per_kwh,
+        options.cost_fixed,
+        options.cost_per_kwh,
         options.life_years,
         study.notes,
         site.read_text(encoding="utf-8"),

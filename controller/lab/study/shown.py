@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Outcome
@@ -71,42 +72,51 @@ def share_pct(outcomes: Mapping[Case, Outcome], case: Case) -> float | None:
 
 
 def table_of(outcomes: Mapping[Case, Outcome], cases: Sequence[Case], currency: str) -> Table:
-    """For the terminal."""
+    """For a terminal 80 columns wide: a block for each battery, the limits broken below it."""
+    title = f"What the battery is worth ({currency} over the time studied, wear included)"
+    table = Table(
+        title=title, box=SIMPLE_HEAD, padding=(0, 0), pad_edge=False, caption=_broken(outcomes, cases)
+    )
     several = len({case.time for case in cases}) > 1
-    table = Table(title=f"What the battery is worth ({currency} over the time studied, wear included)")
-    for name in ("time",) if several else ():
-        table.add_column(name)
-    for name in ("battery", "policy"):
-        table.add_column(name)
+    for name in ("time", "kWh/kW", "policy") if several else ("kWh/kW", "policy"):
+        table.add_column(name, no_wrap=True)
     for name in (
         "cost",
         "saving",
-        "of perfect",
-        "import",
-        "export",
+        "of best",
+        "import\nkWh",
+        "export\nkWh",
         "cycles",
-        "peak",
-        "outage",
-        "violations",
+        "peak\nkW",
+        "outage\nh",
     ):
-        table.add_column(name, justify="right")
-    for case in cases:
-        one, share = outcomes[case], share_pct(outcomes, case)
-        battery = (
-            "none"
-            if case.policy == NO_BATTERY
-            else f"{case.capacity_wh / 1e3:g} kWh / {case.power_w / 1e3:g} kW"
-        )
+        table.add_column(name, justify="right", no_wrap=True)
+    for case, after in zip(cases, (*cases[1:], None), strict=True):
+        one, share, has_battery = outcomes[case], share_pct(outcomes, case), case.policy != NO_BATTERY
         row = [case.time] if several else []
-        row += [battery, "" if case.policy == NO_BATTERY else case.policy, f"{one.cost:,.2f}"]
-        row += ["" if case.policy == NO_BATTERY else f"{saving(outcomes, case):,.2f}"]
-        row += ["" if share is None else f"{share:.1f} %"]
-        row += [f"{one.import_kwh:,.0f} kWh", f"{one.export_kwh:,.0f} kWh", f"{one.full_cycles:.0f}"]
-        row += [f"{max(one.monthly_peak_w) / 1000.0:.2f} kW"]
-        row += ["" if one.autonomy_median_h is None else f"{one.autonomy_median_h:.1f} h"]
-        row += ["" if case.policy in (NO_BATTERY, ORACLE) else str(one.violations)]
-        table.add_row(*row)
+        row += [f"{case.capacity_wh / 1e3:g}/{case.power_w / 1e3:g}" if has_battery else "", case.policy]
+        row += [f"{one.cost:,.2f}", f"{saving(outcomes, case):,.2f}" if has_battery else ""]
+        row += ["" if share is None else f"{share:.1f} %", f"{one.import_kwh:,.0f}", f"{one.export_kwh:,.0f}"]
+        row += [f"{one.full_cycles:.0f}" if has_battery else "", f"{max(one.monthly_peak_w) / 1000.0:.2f}"]
+        row += ["" if one.autonomy_median_h is None else f"{one.autonomy_median_h:.1f}"]
+        same = after is not None and _battery(after) == _battery(case)
+        table.add_row(*row, end_section=not same)
     return table
+
+
+def _battery(case: Case) -> tuple[str, float, float]:
+    return case.time, case.capacity_wh, case.power_w
+
+
+def _broken(outcomes: Mapping[Case, Outcome], cases: Sequence[Case]) -> str:
+    """Whether limits were kept, for below the table."""
+    broken = [case for case in cases if outcomes[case].violations]
+    if not broken:
+        return "no limit was broken"
+    said = [
+        f"{case.name}: {outcomes[case].violations} ({outcomes[case].violation_s:.0f} s)" for case in broken
+    ]
+    return "limits broken: " + "; ".join(said)
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, float | str | None]]) -> None:

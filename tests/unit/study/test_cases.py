@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from controller.lab.study.asked import Study, asked, read_tariff
 from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material, Outcome, run_case
@@ -125,12 +127,41 @@ def test_the_figures_are_the_same_on_screen_in_csv_and_in_parquet(
     assert table_of(outcomes, study.cases, "EUR").row_count == len(study.cases)
 
 
+def test_the_table_fits_a_terminal_of_80_columns(study: Study, outcomes: dict[Case, Outcome]) -> None:
+    console = Console(width=80, file=StringIO())
+    console.print(table_of(outcomes, study.cases, "EUR"))
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert "perfect foresight" in text
+    assert "no limit was broken" in text
+    assert "…" not in text
+
+
 def test_the_page_says_what_pays_and_needs_no_network(study: Study, outcomes: dict[Case, Outcome]) -> None:
-    frame = Frame("small", "EUR", "the tariff", {"spring": 14.0}, price_per_kwh=400.0)
+    frame = Frame("small", "EUR", "the tariff", {"spring": 14.0}, cost_per_kwh=400.0)
     text = study_page(frame, outcomes, study.cases)
     assert "costs least: it saves" in text
     assert "Years until it has paid for itself" in text
     assert "<script src=" not in text
+
+
+@pytest.mark.parametrize(
+    ("per_kwh", "words"), [(1.0, "is best: its price of 8 EUR is back after"), (9000.0, "None of these pays")]
+)
+def test_with_a_price_the_page_says_what_to_buy_or_not_to(
+    study: Study, outcomes: dict[Case, Outcome], per_kwh: float, words: str
+) -> None:
+    frame = Frame("small", "EUR", "the tariff", {"spring": 14.0}, cost_per_kwh=per_kwh)
+    assert words in study_page(frame, outcomes, study.cases)
+
+
+def test_the_state_of_charge_is_shown_by_the_hours_of_the_local_clock(
+    study: Study, outcomes: dict[Case, Outcome]
+) -> None:
+    one = outcomes[case_of(study, "self_consumption")]
+    assert one.first_day == "2025-05-05"
+    assert len(one.soc_by_day) == 14
+    assert all(hour is not None for day in one.soc_by_day for hour in day)
 
 
 def test_a_tariff_that_is_not_there_or_not_right_is_said(tmp_path: Path) -> None:

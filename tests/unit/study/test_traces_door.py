@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.lab.study.traces_door import read_checked
+from controller.lab.study.traces_door import of_year, read_checked
 from drivers.doors import DoorError
 
 BEGIN = datetime(2025, 6, 1, tzinfo=timezone(timedelta(hours=2)))
@@ -100,3 +100,19 @@ def test_two_hour_steps_are_too_coarse(tmp_path: Path) -> None:
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], *lines[1::2]]) + "\n")
     assert "a row every 7200 s; give steps of an hour or less" in refused(path)
+
+
+def test_a_year_is_cut_out_on_the_local_clock(tmp_path: Path) -> None:
+    begin = datetime(2024, 12, 30, tzinfo=timezone(timedelta(hours=1)))
+    lines = ["timestamp,load_w,pv_w"]
+    for hour in range(24 * 4):
+        at = begin + timedelta(hours=hour)
+        lines.append(f"{at.isoformat()},{100 + hour},0")
+    path = tmp_path / "winter.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    traces = read_checked(path, 50.0)
+    of_2025 = of_year(path, traces, 2025)
+    assert of_2025.timestamp(0).isoformat() == "2025-01-01T00:00:00+01:00"
+    assert list(of_2025.load.values) == [float(100 + hour) for hour in range(48, 96)]
+    with pytest.raises(DoorError, match=r"--years: 2026: .*winter\.csv holds 2024 to 2025"):
+        of_year(path, traces, 2026)
