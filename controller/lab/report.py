@@ -97,12 +97,13 @@ def _html(part: Part, number: int) -> str:
 
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(one)}</th>" for one in table.headings)
+    thead = f"<thead><tr>{head}</tr></thead>" if any(table.headings) else ""
     rows = []
     for number, row in enumerate(table.rows):
         tone = table.tones[number] if number < len(table.tones) else ""
         cells = "".join(f"<td{_class('number' if _is_number(one) else '')}>{escape(one)}</td>" for one in row)
         rows.append(f"<tr{_class(tone)}>{cells}</tr>")
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f"<table>{thead}<tbody>{''.join(rows)}</tbody></table>"
 
 
 def _is_number(cell: str) -> bool:
