@@ -91,6 +91,9 @@ def stacked(panels: Sequence[Panel], bands: Sequence[Band] = (), x_title: str = 
     )
     for row, panel in enumerate(panels, start=1):
         _draw(figure, panel, row)
+    if any(one.text for one in bands):
+        # Their words stand right above the first panel, so its title goes above them.
+        figure.layout.annotations[0].yshift = 16
     for band in bands:
         figure.add_vrect(
             x0=band.begin,
