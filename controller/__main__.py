@@ -14,6 +14,7 @@ import typer
 from controller import __version__
 from controller.lab.black_box_commands import incident, replay
 from controller.lab.schema_command import schema
+from controller.lab.study_command import study
 from drivers.doors import DoorError
 
 EXIT_FAILED = 1
@@ -285,6 +286,7 @@ def hil(
 
 app.command()(replay)
 app.command()(incident)
+app.command()(study)
 app.command()(schema)
 
 

@@ -122,6 +122,7 @@ def bars(title: str, unit: str, groups: Sequence[str], series: dict[str, Sequenc
     """Values side by side for each group, such as bills by policy."""
     figure = go.Figure([go.Bar(name=name, x=list(groups), y=list(y)) for name, y in series.items()])
     figure.update_layout(title=title, barmode="group")
+    figure.update_xaxes(type="category")
     figure.update_yaxes(title_text=unit)
     return _styled(figure, PANEL_PX + 160)
 
