@@ -14,6 +14,7 @@ import typer
 from controller import __version__
 from controller.lab.black_box_commands import incident, replay
 from controller.lab.schema_command import schema
+from controller.lab.study_command import study
 from drivers.doors import DoorError
 
 EXIT_FAILED = 1
@@ -238,11 +239,19 @@ def hil(
         bool, typer.Option("--fast", help="Only the decisions, without shell and sockets.")
     ] = False,
     over: Annotated[
-        str, typer.Option(help="Put the emulated devices on tcp, on serial lines in software (rtu), or tls.")
-    ] = "tcp",
+        str,
+        typer.Option(
+            help="Put all emulated devices on tcp, on serial lines in software (rtu), or tls; "
+            "else each is on what its connection says."
+        ),
+    ] = "",
     site: Annotated[
         Path | None,
         typer.Option(help="A site file with real devices: what is not on this host is not emulated."),
+    ] = None,
+    real: Annotated[
+        list[str] | None,
+        typer.Option(help="This device, by its id, is real although it is on this host. May be given again."),
     ] = None,
     repeat: Annotated[
         Path | None, typer.Option(help="Run again what this report (.html) was made of, and compare.")
@@ -266,13 +275,18 @@ def hil(
         )
     logging.basicConfig(level=logging.CRITICAL)
     how: Literal["fast", "virtual", "real"] = "real" if real_time else "fast" if fast else "virtual"
-    held = run_again(repeat) if repeat is not None else run_all(scenarios or [], how, site, report, over)
+    held = (
+        run_again(repeat)
+        if repeat is not None
+        else run_all(scenarios or [], how, site, report, over, real or [])
+    )
     if not held:
         raise typer.Exit(EXIT_FAILED)
 
 
 app.command()(replay)
 app.command()(incident)
+app.command()(study)
 app.command()(schema)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from simulators.faults.behaviour import BEHAVIOUR
 from simulators.faults.frames import LINKS
 from simulators.faults.host import PLACES
+from simulators.faults.lines import LINES
 from simulators.faults.model import Fault
 from simulators.faults.readings import READINGS
 from simulators.faults.registers import UNITS
 
 INJECTORS: dict[str, type[Fault]] = {
-    kind.name: kind for kind in (*LINKS, *UNITS, *READINGS, *BEHAVIOUR, *PLACES)
+    kind.name: kind for kind in (*LINKS, *LINES, *UNITS, *READINGS, *BEHAVIOUR, *PLACES)
 }
 
 IDS: dict[str, tuple[str, ...]] = {
@@ -19,9 +20,6 @@ IDS: dict[str, tuple[str, ...]] = {
 }
 
 ELSEWHERE: dict[str, str] = {
-    "A27": "bytes changed on a serial line: `simulators.serial_pair` hands them through a function",
-    "A28": "noise, echo and split frames on a serial line: the same",
-    "A32": "an adapter pulled out: `simulators.serial_pair` takes its ports away and brings them back",
     "A33": "certificates are files: put another one in place, links read them anew for each connection",
     "A34": "a property of a profile (writes_per_day), not a fault; a scenario counts writes",
     "B10": "no driver reads a device's clock; the time of receipt rules",
