@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import groupby
 
-from controller.plan_message import PlanMessage, PlanSlot
+from controller.messages import PlanMessage, PlanSlot
 from controller.planning.plan import PlanTable
 
 RESTING_SHARE = 0.02
