@@ -326,17 +326,18 @@ def proxy(
     ] = None,
     for_s: Annotated[float | None, typer.Option("--for", help="Only for so many seconds.", min=0.001)] = None,
 ) -> None:
-    """A Modbus TCP proxy that breaks the link.
+    """A proxy that breaks the link, for Modbus TCP or MQTT.
 
     Between any client and any server, also other people's: late, doubled, cut, foreign, garbled or missing
     replies, resets, exceptions. The same seed breaks the same ones. Without --fault it passes all on.
-    `penstock inject` lists the faults; a proxy knows those of links.
+    Between mqtt:// addresses it stands for the broker, and knows broker_down and its kin.
+    `penstock inject` lists the faults; a proxy knows those of links and brokers.
     """
-    from controller.lab.inject_command import link_fault, run_proxy, tcp_address
+    from controller.lab.inject_command import proxied, proxy_fault, run_proxy
 
     try:
-        faults = [link_fault(one) for one in fault or []]
-        ends = tcp_address(listen), tcp_address(target)
+        ends = proxied(listen, target)
+        faults = [proxy_fault(one, ends[2]) for one in fault or []]
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     _log_to_stderr(False)

@@ -19,6 +19,7 @@ from typing import Literal
 from controller.config import Config, DeviceEntry
 from controller.devices import open_devices
 from controller.dispatch.orders import LocalTime
+from controller.lab.broker_side import broker_side
 from controller.lab.emulate import emulated
 from controller.lab.fast import decide_all, wall_clock
 from controller.lab.lines import Way, moved_to
@@ -27,7 +28,7 @@ from controller.lab.record import Record
 from controller.lab.scenario import Scenario
 from controller.lab.stage import PLACES, Stage
 from controller.lab.timing import timing_of
-from controller.loop import ControlLoop, Cycle, Told
+from controller.loop import ControlLoop, Cycle, Listener, Told
 from drivers.address import Address, parse_connection
 from drivers.device import Battery, Meter, Pv, Switch
 from drivers.doors import DoorError
@@ -150,6 +151,7 @@ class _Shell:
         self._config = scenario.config
         self._writes: dict[str, int] = {}
         self._real_devices: RealDevices | None = None
+        self._listeners: tuple[Listener, ...] = ()
 
     async def run(self) -> Record:
         """The record of the run."""
@@ -168,6 +170,9 @@ class _Shell:
             else:
                 keeping = asyncio.create_task(self._stage.keep(), name="plant")
                 stack.callback(keeping.cancel)
+            self._listeners = await stack.enter_async_context(
+                broker_side(scenario, self._config, self._stage, self._clock)
+            )
             await _sleep_until(begin_s)
             async with asyncio.TaskGroup() as tasks:
                 watching = tasks.create_task(self._watch())
@@ -210,7 +215,7 @@ class _Shell:
             opened.batteries,
             opened.pvs,
             opened.switches,
-            listeners=[self._note],
+            listeners=[self._note, *self._listeners],
             clock=self._clock,
             told=self._told,
         )

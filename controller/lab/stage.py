@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from math import inf, pi
+from math import inf, nan, pi
 
 from controller.config import Config
 from controller.lab.house import build_house, site_meter
@@ -19,7 +19,7 @@ from simulators.meters import MeterParams
 from simulators.relays import SwitchedLoad
 from simulators.traces import Trace
 
-PLACES = {"site": "site", "host": "host"}
+PLACES = {"site": "site", "broker": "broker", "host": "host"}
 """What can have a fault beside the devices."""
 FASTEST_METER_S = 0.2
 """The period of a meter that is late, but of which nobody says how often it measures."""
@@ -95,6 +95,8 @@ class Stage:
         """How the grid changes, in the order of time; on the house's clock."""
         self.seen: Callable[[Sequence[float]], Sequence[float]] = lambda plant: plant
         """What is to be seen of the plant's signals; real devices put theirs in their place."""
+        self.broker_reached: Callable[[], float] = lambda: nan
+        """1 while the controller has a session with its broker, 0 while not; nan where there is none."""
         self._changed = asyncio.Event()
         for name in self.board.roles:
             active(name).watch(self._changed.set)
@@ -164,7 +166,7 @@ class Stage:
         books = house.energies
         record.sample(
             now_s - self.begin_s,
-            self.seen((*site, float(house.grid.present), *phases_w, *batteries, *pvs)),
+            self.seen((*site, float(house.grid.present), *phases_w, *batteries, *pvs, self.broker_reached())),
             [getattr(books, name) for name in _BOOKS],
         )
 

@@ -20,6 +20,7 @@ THIRD = 3
 """What shows an order in force is read with every so many-th reading."""
 SLOW_S = 5.0
 FRESH_S = 1.0
+WARN_AGAIN_S = 60.0
 CARRY_S = 3 * SLOW_S
 """Slow values are carried along with the fast ones this long, then they are absent."""
 
@@ -46,6 +47,7 @@ class _Polled:
     tried_at_s: float = -math.inf
     connects: int = -1
     failing: bool = False
+    warned_at_s: float = -math.inf
 
     def words_of(self, point: Point) -> tuple[int, ...]:
         """The words that the newest reply had for a point."""
@@ -248,11 +250,12 @@ class Poller:
             )
 
     async def _try(self, one: _Polled, deadline_s: float) -> None:
-        one.tried_at_s = asyncio.get_running_loop().time()
+        now_s = one.tried_at_s = asyncio.get_running_loop().time()
         try:
             await self._read(one, deadline_s)
         except DeviceError as error:
-            if not one.failing:
+            if not one.failing and now_s - one.warned_at_s >= WARN_AGAIN_S:
+                one.warned_at_s = now_s
                 _log.warning("%s; its last values count for %.0f s", error, CARRY_S)
             one.failing = True
         else:

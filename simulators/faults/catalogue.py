@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simulators.faults.behaviour import BEHAVIOUR
+from simulators.faults.broker import BROKERS
 from simulators.faults.frames import LINKS
 from simulators.faults.host import PLACES
 from simulators.faults.lines import LINES
@@ -11,7 +12,7 @@ from simulators.faults.readings import READINGS
 from simulators.faults.registers import UNITS
 
 INJECTORS: dict[str, type[Fault]] = {
-    kind.name: kind for kind in (*LINKS, *LINES, *UNITS, *READINGS, *BEHAVIOUR, *PLACES)
+    kind.name: kind for kind in (*LINKS, *LINES, *UNITS, *READINGS, *BEHAVIOUR, *BROKERS, *PLACES)
 }
 
 IDS: dict[str, tuple[str, ...]] = {
@@ -20,23 +21,21 @@ IDS: dict[str, tuple[str, ...]] = {
 }
 
 ELSEWHERE: dict[str, str] = {
-    "A33": "certificates are files: put another one in place, links read them anew for each connection",
-    "A34": "a property of a profile (writes_per_day), not a fault; a scenario counts writes",
+    "A33": "certificates are files, read anew for each connection: `tests/unit/test_link_tls.py`",
+    "A34": "a property of a profile (writes_per_day), not a fault: `tests/unit/test_guard.py`",
     "B10": "no driver reads a device's clock; the time of receipt rules",
-    "D03": "broker_down again and again",
-    "D04": "the same as A04, between MQTT client and broker: a matter of their keepalive",
-    "D05": "a broker that does not read: a matter of the publisher's bounded queue",
-    "D06": "a backlog in the broker: a matter of the inbound door",
-    "E03": "a scenario begins where it likes, also on the night the clocks change",
-    "E04": "what fills a disk is not ours to fill: the store's own tests use /dev/full",
-    "E05": "as E04",
-    "E06": "the store's own tests",
-    "E08": "the store's own tests",
-    "E09": "the store's own tests",
-    "E12": "a limit of the service unit (MemoryMax)",
-    "E13": "a limit of the service unit (LimitNOFILE)",
-    "E14": "systemd's own (StartLimitBurst)",
-    "E16": "the hardware watchdog",
-    "E17": "no fault from outside: tests raise at the awaits",
-    "E18": "no fault from outside: tests cancel at the awaits",
+    "D06": "a backlog is what clients have published: `tests/unit/test_reception.py`",
+    "E03": "a scenario begins where it likes, also on such a night: `tests/unit/planning/test_bills.py`",
+    "E04": "the disk is the store's, and a scenario has none: `tests/unit/test_store.py`",
+    "E05": "as E04: `tests/unit/test_journal.py`",
+    "E06": "as E04: `tests/unit/test_store.py`",
+    "E08": "as E04: `tests/unit/test_store.py`",
+    "E09": "as E04: `tests/unit/test_store.py`",
+    "E12": "nothing here uses up the memory of its host",
+    "E13": "nothing here uses up the files of its host",
+    "E14": "`killed` again and again; when to stop is for the service manager that starts the program again",
+    "E16": "a host that hangs is for its hardware watchdog",
+    "E17": "no fault from outside: `tests/unit/test_loop.py`",
+    "E18": "no fault from outside: `tests/unit/test_link.py`",
 }
+"""IDs that no fault stands for: why, and the tests that see them where there are any."""

@@ -254,11 +254,11 @@ def test_a_compiled_block_says_the_same_as_value_by_value(words: list[int]) -> N
     fields = [
         Field(0, the("u16"), power_index=1),
         Field(1, the("sunssf")),
-        Field(3, the("s32", "le")),
+        Field(3, Encoding("s32", 2, "le", offset=-32_000.0)),
         Field(5, the("f32", scale=0.1)),
         Field(7, Encoding("string", 2)),
         Field(9, the("u64")),
-        Field(13, the("enum16")),
+        Field(13, Encoding("enum16", 1, bits=0x00F0)),
     ]
     power = decode(the("sunssf"), words[1:2])
     assert not isinstance(power, str)
