@@ -24,6 +24,16 @@ class PlanSlot(Message):
     import_target_w: float | None = Field(description="mean import that makes no new peak; null: none")
 
 
+class PlanSkill(Message):
+    """Mean errors of forecasts for 24 h on the last days, and those of saying "like yesterday"."""
+
+    days: int
+    load_error_w: float | None
+    load_like_yesterday_w: float | None
+    pv_error_w: float | None
+    pv_like_yesterday_w: float | None
+
+
 class PlanMessage(Message):
     """`plan`: the plan in force. Without one `slots` is empty and `words` says why."""
 
@@ -33,4 +43,7 @@ class PlanMessage(Message):
     slot_s: float
     expires: str | None = Field(description="UTC; after that self-consumption takes over")
     words: str
+    skill: PlanSkill | None = Field(
+        description="looked at once a day; null before two days are known, and without a plan"
+    )
     slots: list[PlanSlot]

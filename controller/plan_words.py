@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import groupby
 
-from controller.plan_message import PlanMessage, PlanSlot
+from controller.plan_keeper import Standing
+from controller.plan_message import PlanMessage, PlanSkill, PlanSlot
 from controller.planning.plan import PlanTable
+from controller.planning.skill import Skill
 
 RESTING_SHARE = 0.02
 """Of the rating: less than this is rest."""
@@ -24,9 +27,10 @@ LocalClock = Callable[[float], float]
 
 
 def plan_message(
-    table: PlanTable, known: int, at_utc_s: float, reason: str, currency: str, offset_at: LocalClock
+    standing: Standing, skill: Skill | None, currency: str, offset_at: LocalClock
 ) -> PlanMessage:
-    """The message for a plan whose first `known` slots have published prices."""
+    """The message for the plan in force."""
+    table = standing.table
     slots = []
     for index, action in enumerate(actions(table)):
         low_pct, middle_pct, high_pct = table.soc_pct[index].tolist()
@@ -36,7 +40,7 @@ def plan_message(
                 begin=_iso(table.begin_utc_s + index * table.slot_s),
                 import_per_kwh=round(float(table.import_per_kwh[index]), 5),
                 export_per_kwh=round(float(table.export_per_kwh[index]), 5),
-                price_known=index < known,
+                price_known=index < standing.known,
                 net_load_w=round(float(table.net_load_w[index])),
                 soc_low_pct=round(low_pct, 1),
                 soc_pct=round(middle_pct, 1),
@@ -48,12 +52,13 @@ def plan_message(
             )
         )
     return PlanMessage(
-        at=_iso(at_utc_s),
-        reason=reason,
+        at=_iso(standing.made_utc_s),
+        reason=standing.reason,
         currency=currency,
         slot_s=table.slot_s,
         expires=_iso(table.expires_at_utc_s),
         words=words(table, currency, offset_at),
+        skill=None if skill is None else PlanSkill(**asdict(skill)),
         slots=slots,
     )
 
@@ -67,6 +72,7 @@ def no_plan_message(at_utc_s: float | None, why: str, currency: str) -> PlanMess
         slot_s=900.0,
         expires=None,
         words=f"no plan: {why}",
+        skill=None,
         slots=[],
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 from controller.dispatch.orders import Plan
 from controller.planning.demand import peak_targets
 from controller.planning.inputs import Floats, PlanInputs, Storage, check
+from controller.planning.skill import Skill
 from controller.planning.water_values import Values, water_values
 
 GOLDEN = 0.6180339887498949
@@ -22,6 +23,7 @@ class PlanTable:
     `water_values[slot][level]` in currency per kWh in the cells, levels evenly spaced from `soc_from_pct` to
     `soc_to_pct`. Prices, SoC (at the end of each slot: low, middle, high) and `battery_discharge_w` are what
     is expected. `import_target_w` is the mean import that no slot should exceed; inf where there is none.
+    `skill` is how good forecasts were lately, where that was asked for.
     """
 
     begin_utc_s: float
@@ -37,6 +39,7 @@ class PlanTable:
     battery_discharge_w: Floats
     import_target_w: Floats
     storage: Storage
+    skill: Skill | None = None
 
     def orders_plan(self) -> Plan:
         """The part that dispatch acts on."""
