@@ -54,7 +54,8 @@ def peak_targets(inputs: PlanInputs) -> PeakTargets:
     peaks_w = np.maximum(_peaks(inputs, paths_w, limits_w, applies), had_w[:, None, None])
     per_kw = np.array([term.per_kw for term in terms])
     cost = np.quantile(np.einsum("e,ecp->cp", per_kw, peaks_w), SURE, axis=1)
-    best = int(cost.argmin())
+    # Of targets that cost the same the highest: it leaves most in the battery.
+    best = int(np.flatnonzero(cost <= cost.min() + 1e-9)[-1])
     return PeakTargets(limits_w[best], _stored(inputs, HIGHER * paths_w, limits_w[best]))
 
 

@@ -1,4 +1,4 @@
-"""Perfect foresight on sites small enough to be worked out by hand: steps of an hour, a battery of 1 or 2 kWh."""
+"""Perfect foresight on sites small enough for working out by hand: hours, and a battery of 1 or 2 kWh."""
 
 from __future__ import annotations
 
