@@ -1,6 +1,6 @@
 """Invented sites for the bench without measured data: a home with PV and a workshop with a demand charge.
 
-Load, clouds and prices come from a fixed seed. They show that the bench works; they prove nothing about money.
+Load, clouds and prices come from a fixed seed: they show that the bench works and prove nothing about money.
 """
 
 from __future__ import annotations
