@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check coverage mutants bench bench-money soak reference lock clean
+.PHONY: help demo study test check coverage mutants bench bench-money soak reference lock clean
 
 PYTHON ?=
 export PYTHON
@@ -22,6 +22,9 @@ help: ## this list
 
 demo: $(RUNNABLE) ## an emulated house with its controller and MQTT broker, live in the terminal
 	@.venv/bin/penstock demo
+
+study: $(DEV) ## what a battery is worth: make study ARGS="house.toml --from measured.csv" (or ARGS=--benchmark)
+	@.venv/bin/penstock study $(ARGS)
 
 test: $(DEV) ## all tests; installs mosquitto, its clients and mbpoll where it may
 	@tests/setup.sh

@@ -14,6 +14,7 @@ import typer
 from controller import __version__
 from controller.lab.black_box_commands import incident, replay
 from controller.lab.schema_command import schema
+from controller.lab.study_command import study
 from drivers.doors import DoorError
 
 EXIT_FAILED = 1
@@ -238,11 +239,19 @@ def hil(
         bool, typer.Option("--fast", help="Only the decisions, without shell and sockets.")
     ] = False,
     over: Annotated[
-        str, typer.Option(help="Put the emulated devices on tcp, on serial lines in software (rtu), or tls.")
-    ] = "tcp",
+        str,
+        typer.Option(
+            help="Put all emulated devices on tcp, on serial lines in software (rtu), or tls; "
+            "else each is on what its connection says."
+        ),
+    ] = "",
     site: Annotated[
         Path | None,
         typer.Option(help="A site file with real devices: what is not on this host is not emulated."),
+    ] = None,
+    real: Annotated[
+        list[str] | None,
+        typer.Option(help="This device, by its id, is real although it is on this host. May be given again."),
     ] = None,
     repeat: Annotated[
         Path | None, typer.Option(help="Run again what this report (.html) was made of, and compare.")
@@ -266,13 +275,18 @@ def hil(
         )
     logging.basicConfig(level=logging.CRITICAL)
     how: Literal["fast", "virtual", "real"] = "real" if real_time else "fast" if fast else "virtual"
-    held = run_again(repeat) if repeat is not None else run_all(scenarios or [], how, site, report, over)
+    held = (
+        run_again(repeat)
+        if repeat is not None
+        else run_all(scenarios or [], how, site, report, over, real or [])
+    )
     if not held:
         raise typer.Exit(EXIT_FAILED)
 
 
 app.command()(replay)
 app.command()(incident)
+app.command()(study)
 app.command()(schema)
 
 
@@ -312,17 +326,18 @@ def proxy(
     ] = None,
     for_s: Annotated[float | None, typer.Option("--for", help="Only for so many seconds.", min=0.001)] = None,
 ) -> None:
-    """A Modbus TCP proxy that breaks the link.
+    """A proxy that breaks the link, for Modbus TCP or MQTT.
 
     Between any client and any server, also other people's: late, doubled, cut, foreign, garbled or missing
     replies, resets, exceptions. The same seed breaks the same ones. Without --fault it passes all on.
-    `penstock inject` lists the faults; a proxy knows those of links.
+    Between mqtt:// addresses it stands for the broker, and knows broker_down and its kin.
+    `penstock inject` lists the faults; a proxy knows those of links and brokers.
     """
-    from controller.lab.inject_command import link_fault, run_proxy, tcp_address
+    from controller.lab.inject_command import proxied, proxy_fault, run_proxy
 
     try:
-        faults = [link_fault(one) for one in fault or []]
-        ends = tcp_address(listen), tcp_address(target)
+        ends = proxied(listen, target)
+        faults = [proxy_fault(one, ends[2]) for one in fault or []]
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     _log_to_stderr(False)

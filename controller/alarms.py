@@ -1,6 +1,8 @@
-"""Pure: which alarms a cycle gives. An alarm is a state that somebody should look at, by a fixed name."""
+"""Pure: which alarms there are now. An alarm is a state that somebody should look at, by a fixed name."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Collection
 
 from controller.dispatch.modes import Mode
 from controller.loop import Cycle
@@ -12,15 +14,20 @@ ALARMS: dict[str, str] = {
     "device_lost": "a device does not answer",
     "not_followed": "a device does not do what it was ordered",
     "clock": "the wall clock is not known or not confirmed; schedules, prices and billing wait for it",
+    "disk": "the disk takes no memory or no recording now; a power cut would forget the newest",
+    "set_aside": "what an earlier run has kept was damaged or of a later version; until the next start",
     "insecure": "the broker is on the network without TLS or login",
 }
 """Name and meaning, in the order in which they are told."""
 
+Elsewhere = Callable[[], Collection[str]]
+"""The names of alarms that no cycle knows of."""
+
 _NOT_FOLLOWED = frozenset({"ignored", "reverted", "foreign"})
 
 
-def alarms(cycle: Cycle, insecure: bool) -> tuple[str, ...]:
-    """The names of the alarms of this cycle."""
+def alarms(cycle: Cycle, elsewhere: Collection[str]) -> tuple[str, ...]:
+    """The names of the alarms of this cycle, with those from elsewhere."""
     mode = cycle.decision.mode
     rings = {
         "fault": mode is Mode.FAULT,
@@ -29,6 +36,5 @@ def alarms(cycle: Cycle, insecure: bool) -> tuple[str, ...]:
         "device_lost": any(not one.well for one in cycle.stations),
         "not_followed": any(one.outcome in _NOT_FOLLOWED for one in cycle.stations),
         "clock": cycle.snapshot.local is None,
-        "insecure": insecure,
     }
-    return tuple(name for name in ALARMS if rings[name])
+    return tuple(name for name in ALARMS if rings.get(name, name in elsewhere))

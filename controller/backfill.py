@@ -11,11 +11,10 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import TypeVar
 
+from controller.disk_thread import DiskThread, Result
 from controller.messages import BackfillMessage, StateMessage
 from controller.store import set_aside
 from controller.telemetry import iso
@@ -29,11 +28,11 @@ MOST_IN_MEMORY = 24 * 60
 LATE_S = 10.0
 """A connection that was lost within this time after a minute may have lost that minute's end too."""
 MEANS = ("pcc_import_w", "load_w", "pv_generation_w", "battery_discharge_w", "setpoint_w")
+CLOSE_WITHIN_S = 2.0
 NAME = "backfill.db"
 
 Row = tuple[int, bytes]
 """The minute, counted from 1970, and the message."""
-Result = TypeVar("Result")
 
 
 class Minutes:
@@ -131,7 +130,7 @@ class Backlog:
 
     def __init__(self, folder: Path) -> None:
         self._file = MinuteFile(folder)
-        self._pool = ThreadPoolExecutor(1, "penstock-backfill")
+        self._disk = DiskThread("backfill")
         self._minutes = Minutes()
         self._done: tuple[Row, float] | None = None
         self._away_s = float("-inf")
@@ -168,8 +167,10 @@ class Backlog:
         """Write what still waits."""
         if self._done is not None and self._away_s >= self._done[1] - MINUTE_S:
             self._waiting.append(self._done[0])
-        await self._write()
-        self._pool.shutdown(wait=False)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await self._write()
+        self._disk.close()
 
     def _keep(self, row: Row) -> None:
         self._waiting.append(row)
@@ -188,7 +189,7 @@ class Backlog:
     async def _tried(self, work: Callable[[], Result]) -> Result | None:
         """What the disk says; None when it refuses, which is told once."""
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            found = await self._disk.do(work)
         except (sqlite3.Error, OSError) as error:
             if str(error) != self._refused:
                 log.warning("minutes of the outage cannot be kept on disk (%s); the last day is kept", error)

@@ -24,13 +24,19 @@ class BlackBox:
     async def prepare(self, control: ControlLoop) -> None:
         """Give the loop what was kept. Raises RunError when another controller runs this site."""
         control.memory, control.books, control.fault = await self.keeper.open()
-        control.publishable = self.keeper.publishable
+        control.publishable = lambda books: self.keeper.publishable()
         self.recorder.begin(control.memory)
 
     def heard(self, cycle: Cycle) -> None:
         """One cycle; never waits."""
         self.keeper.heard(cycle)
         self.recorder.heard(cycle)
+
+    def alarms(self) -> tuple[str, ...]:
+        """The names of what rings now."""
+        now_s = asyncio.get_running_loop().time()
+        disk = ("disk",) if self.keeper.rings(now_s) or self.recorder.rings(now_s) else ()
+        return (*disk, "set_aside") if self.keeper.set_aside else disk
 
     async def run(self) -> None:
         """Until cancelled."""

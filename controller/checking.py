@@ -63,7 +63,7 @@ def _broker(config: Config) -> str:
 
 def _warnings(config: Config) -> list[str]:
     found = []
-    for entry in (*config.batteries, *config.pvs):
+    for entry in (*config.batteries, *config.pvs, *(one.device for one in config.switches)):
         if entry.self_describing:
             continue
         lease = entry.profile.lease

@@ -15,7 +15,7 @@ from controller.site_planning import PlanningConfig, planning_config
 from controller.site_response import responding
 from controller.site_simulation import SimulationConfig, simulation_config, simulation_conflicts
 from controller.site_state import StateConfig, state_config
-from drivers.address import parse_connection
+from drivers.address import RtuTcpAddress, SerialAddress, parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
 from drivers.profile import DeviceProfile, ProfileError, load_profile
 
@@ -161,9 +161,13 @@ def _device_conflicts(site: sitefile.SiteFile) -> list[Conflict]:
             found.append(((*where, "id"), taken))
         ids.setdefault(table.id, dotted(where))
         try:
-            parse_connection(table.connection)
+            address = parse_connection(table.connection)
         except ValueError as error:
             found.append(((*where, "connection"), str(error)))
+            continue
+        if table.unit == 0 and isinstance(address, SerialAddress | RtuTcpAddress):
+            nobody = "is 0, which on a serial line speaks to all and is answered by nobody; give 1 to 247"
+            found.append(((*where, "unit"), nobody))
     return found
 
 

@@ -12,16 +12,15 @@ import fcntl
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from controller import __version__
 from controller.clock import WallClock
+from controller.disk_thread import DiskThread, Result
 from controller.dispatch.decision import Memory
 from controller.dispatch.modes import Mode
 from controller.dispatch.settings import DispatchConfig
@@ -74,7 +73,6 @@ _AT_ONCE = frozenset({Mode.FAULT, Mode.ISLANDED})
 
 Budgets = Mapping[str, Mapping[int, Guard]]
 """For each device the registers that wear out, and what they may still be written."""
-Result = TypeVar("Result")
 _ORDERS = TypeAdapter(tuple[KeptOrder, ...])
 _SETTINGS = TypeAdapter(dict[str, str])
 
@@ -87,7 +85,7 @@ class Keeper:
         self._config = config
         self._clock = clock
         self._budgets = budgets
-        self._pool = ThreadPoolExecutor(1, "penstock-state")
+        self._disk = DiskThread("state")
         self._store: Store | None = None
         self._lock: int | None = None
         self._newest: Cycle | None = None
@@ -105,6 +103,8 @@ class Keeper:
         """The commands carried out before the restart, oldest first."""
         self.alarm = ""
         """Why a power cut would now forget something; empty when all is well."""
+        self.set_aside = False
+        """Whether something of before the start could not be used."""
 
     async def open(self) -> tuple[Memory, Books, str]:
         """What was kept: memory, energy books, and a latched fault (empty: none).
@@ -115,7 +115,7 @@ class Keeper:
         self._take_lock()
         try:
             async with asyncio.timeout(OPEN_WITHIN_S):
-                kept, error = await self._in_thread(self._opened)
+                kept, error = await self._disk.do(self._opened)
         except TimeoutError:
             kept, error = None, StoreError(f"{self._folder}: no answer within {OPEN_WITHIN_S:g} s")
         if error is not None:
@@ -127,7 +127,7 @@ class Keeper:
         else:
             self._copied_at_s = now_s
         for text in kept.alarms:
-            self._told(text)
+            self._found_damaged(text)
         state = self._understood(kept, "state", State.model_validate_json) or State()
         self.orders = self._understood(kept, "orders", _ORDERS.validate_json) or ()
         self.command_ids = kept.command_ids
@@ -138,9 +138,13 @@ class Keeper:
         self._note_start(state, self._understood(kept, "settings", _SETTINGS.validate_json))
         return restored_memory(self._config, state, now_s), books, state.fault
 
-    def publishable(self, books: Books) -> Totals:
-        """What no restart takes back: the counters as they were last saved; live ones without any store."""
-        return books.totals if self._durable is None else self._durable
+    def publishable(self) -> Totals | None:
+        """What no restart takes back: the counters as they were last saved; None if those are not known."""
+        return self._durable
+
+    def rings(self, now_s: float) -> bool:
+        """Whether a power cut would now forget something."""
+        return self.alarm != "" or self._disk.silent(now_s)
 
     def heard(self, cycle: Cycle) -> None:
         """One cycle; never waits."""
@@ -192,10 +196,10 @@ class Keeper:
         try:
             async with asyncio.timeout(CLOSE_WITHIN_S):
                 await self._save(orderly=orderly)
-                await self._in_thread(self._closed)
+                await self._disk.do(self._closed)
         except TimeoutError:
             log.warning("%s: the last state was not saved within %g s", self._folder, CLOSE_WITHIN_S)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._disk.close()
         if self._lock is not None:
             os.close(self._lock)
 
@@ -216,9 +220,6 @@ class Keeper:
             ) from None
         except OSError:
             return  # a file system without locks
-
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     async def _save(self, command_id: str = "", orderly: bool = False) -> bool:
         loop = asyncio.get_running_loop()
@@ -242,12 +243,12 @@ class Keeper:
                 store.copy_to(BEFORE)
 
         try:
-            await self._in_thread(write)
+            await self._disk.do(write)
         except StoreError as error:
             self._notes = [*notes, *self._notes][:MOST_NOTES]
             self._saved = {}
             self._alarmed(error)
-            await self._in_thread(self._closed)
+            await self._disk.do(self._closed)
             return False
         self._saved |= documents
         self._copied_at_s = loop.time() if copy else self._copied_at_s
@@ -293,10 +294,13 @@ class Keeper:
         except ValidationError as error:
             wrong = error.errors()[0]
             at = ".".join(str(one) for one in wrong["loc"])
-            self._told(f"the {name} of before cannot be understood ({at}: {wrong['msg']}); it is left out")
+            self._found_damaged(
+                f"the {name} of before cannot be understood ({at}: {wrong['msg']}); it is left out"
+            )
             return None
 
-    def _told(self, alarm: str) -> None:
+    def _found_damaged(self, alarm: str) -> None:
+        self.set_aside = True
         log.error("%s: %s", self._folder, alarm)
         self.note("penstock", alarm)
 
@@ -339,6 +343,7 @@ class Keeper:
                     rewrite(self._folder)
             self._store, kept = open_store(self._folder)
             for text in kept.alarms:
+                self.set_aside = True
                 log.error("%s", text)
         return self._store
 

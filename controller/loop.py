@@ -57,7 +57,7 @@ class Cycle:
     pvs: tuple[PvStation, ...]
     switches: tuple[SwitchStation, ...] = ()
     books: Books = NOTHING_COUNTED
-    energy: Totals = NOTHING_COUNTED.totals
+    energy: Totals | None = NOTHING_COUNTED.totals
     """What may be published of the books: they are kept, so that no restart can take it back."""
 
     @property
@@ -108,7 +108,7 @@ class ControlLoop:
     memory: Memory = field(default_factory=Memory)
     timing: Timing = field(default_factory=Timing)
     books: Books = NOTHING_COUNTED
-    publishable: Callable[[Books], Totals] = field(default=lambda books: books.totals)
+    publishable: Callable[[Books], Totals | None] = field(default=lambda books: books.totals)
     stopping: bool = False
     fault: str = ""
     snapshot: Snapshot | None = None

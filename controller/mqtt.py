@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -158,6 +159,7 @@ class MqttLink:
 
     async def _session(self) -> None:
         client = self._client()
+        _write_only_while_open(client)
         # aiomqtt keeps the reason of a lost connection in a future that nobody may ever ask.
         client._disconnected.add_done_callback(_noted)
         try:
@@ -261,6 +263,27 @@ class MqttLink:
         if topic != self._availability and topic not in self._outbox.topics:
             log.info("%s is of an earlier site file; removed from the broker", topic)
             self._outbox.put_at(topic, b"")
+
+
+def _write_only_while_open(client: aiomqtt.Client) -> None:
+    """aiomqtt hands a file number to the loop for its next turn: closed until then, it may be another's."""
+    loop = asyncio.get_running_loop()
+
+    def write() -> None:
+        try:
+            client._client.loop_write()
+        except (OSError, ValueError) as error:
+            if not client._disconnected.done():
+                client._disconnected.set_exception(error)
+
+    def register(paho: Any, userdata: Any, sock: Any) -> None:
+        def add() -> None:
+            if sock.fileno() >= 0:
+                loop.add_writer(sock.fileno(), write)
+
+        loop.call_soon_threadsafe(add)
+
+    client._client.on_socket_register_write = register
 
 
 def _noted(ended: asyncio.Future[None]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from controller.alarms import Elsewhere
 from controller.backfill import Backlog
 from controller.clock import WallClock
 from controller.config import Config
@@ -47,7 +48,7 @@ class Outside:
         policies: tuple[str, ...],
         clock: WallClock,
         plan: Teller = nothing_told,
-        insecure: bool = False,
+        elsewhere: Elsewhere = tuple,
         folder: Path | None = None,
         inject: Injector | None = None,
     ) -> None:
@@ -61,7 +62,7 @@ class Outside:
         self._backlog = None if folder is None else Backlog(folder)
         self._clock = clock
         self._link: MqttLink | None = None
-        self._reporter = Reporter(config, self.outbox, insecure)
+        self._reporter = Reporter(config, self.outbox, elsewhere)
 
     def listen(self, cycle: Cycle) -> None:
         """What the loop tells on each beat."""

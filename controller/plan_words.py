@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import groupby
 
+from controller.messages import PlanMessage, PlanSkill, PlanSlot
 from controller.plan_keeper import Standing
-from controller.plan_message import PlanMessage, PlanSkill, PlanSlot
 from controller.planning.plan import PlanTable
 from controller.planning.skill import Skill
 

@@ -17,11 +17,11 @@ from controller.config import Config
 from controller.dispatch.orders import LocalTime
 from controller.forecast_feed import ForecastFeed
 from controller.loop import Cycle, Told
+from controller.messages import PlanMessage
 from controller.mqtt import Hearing
 from controller.outbox import Outbox
 from controller.past import Past, Quarter, append_past, read_past, rewrite_past
 from controller.plan_keeper import PlanKeeper
-from controller.plan_message import PlanMessage
 from controller.plan_words import no_plan_message, plan_message
 from controller.planner_process import PlannerProcess
 from controller.planning.calendars import OffsetAt

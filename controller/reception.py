@@ -168,16 +168,19 @@ class Reception:
         utc_s, local = self._clock()
         age_s = 0.0
         issued_utc_s = command.issued_at_utc_s
+        newest_utc_s = gate.issued_at_utc_s
         if issued_utc_s is not None:
             # Without a trusted clock of our own only the order of commands can be judged.
             if local is not None and utc_s is not None:
                 age_s = utc_s - issued_utc_s
+                # One of the future was taken when our clock could not be trusted, and counts no more.
+                newest_utc_s = newest_utc_s if newest_utc_s - utc_s <= OLDEST_S else float("-inf")
             oldest_s = min(OLDEST_S, command.valid_for_s or OLDEST_S)
             if age_s > oldest_s:
                 return Verdict("refused", f"was issued {age_s:.0f} s ago, allowed are {oldest_s:g} s")
             if age_s < -OLDEST_S:
                 return Verdict("refused", f"was issued {-age_s:.0f} s in the future: one clock is wrong")
-            if issued_utc_s < gate.issued_at_utc_s:
+            if issued_utc_s < newest_utc_s:
                 return Verdict("refused", "was issued before one that was already applied")
         if command.seq is not None and command.seq <= gate.seq:
             return Verdict("refused", f"seq {command.seq} is not above the last one, {gate.seq}")

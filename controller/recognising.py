@@ -1,13 +1,15 @@
 """Which of the known profiles fits a device that does not say what it is: read it by each, and look.
 
 Registers of another device decode to something too, so a fit needs at least two values that hardly come by
-chance (a mains voltage, a mains frequency, a state of charge, a nameplate, a name in letters) and none that
-cannot be. It is a hint: the display of the device decides.
+chance (a mains voltage, a mains frequency, a state of charge, a nameplate, a name in letters, a code that the
+profile knows) and none that cannot be. The meter of a hybrid may show nothing but a power: it is named where
+another part of the same make fits. All this is a hint: the display of the device decides.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 
@@ -53,15 +55,21 @@ class Fit:
 async def fits(link: Link, unit: int) -> list[Fit]:
     """The profiles that fit, the best one first; each is read once, and no register is written."""
     until_s = asyncio.get_running_loop().time() + ALL_PROFILES_S
-    found = []
+    possible = []
     for name in shipped_profiles():
         now_s = asyncio.get_running_loop().time()
         if name.startswith(LAYOUTS) or now_s >= until_s:
             continue
         fit = await _fit(load_profile(name), link, unit, min(until_s, now_s + ONE_PROFILE_S))
         if fit is not None:
-            found.append(fit)
+            possible.append(fit)
+    makers = {_maker(fit) for fit in possible if fit.facts >= ENOUGH_FACTS}
+    found = [fit for fit in possible if fit.facts >= ENOUGH_FACTS or _maker(fit) in makers]
     return sorted(found, key=lambda fit: -fit.facts)
+
+
+def _maker(fit: Fit) -> str:
+    return fit.profile.name.split()[0]
 
 
 async def _fit(profile: DeviceProfile, link: Link, unit: int, deadline_s: float) -> Fit | None:
@@ -73,10 +81,24 @@ async def _fit(profile: DeviceProfile, link: Link, unit: int, deadline_s: float)
     fields = [*GIVES[profile.role], *IDENTITY]
     values = {field: read.get(poller.profile.named(field)) for field in fields}
     judged = [_fact(profile, field, value) for field, value in values.items() if value is not None]
-    facts = sum(fact is True for fact in judged)
-    if None in judged or facts < ENOUGH_FACTS:
+    if None in judged:
         return None
-    return Fit(profile, facts, values)
+    return Fit(profile, sum(fact is True for fact in judged) + _codes(poller.profile, read), values)
+
+
+def _codes(profile: DeviceProfile, read: Mapping[str, Value]) -> int:
+    """How many registers of its control hold a code that the profile knows, other than 0 and 1."""
+    control = profile.control
+    if control is None:
+        return 0
+    directions = (control.charging_code, control.discharging_code, control.idle_code)
+    codes: list[tuple[str | None, tuple[float, ...]]] = [
+        (control.enable, (control.on, control.off)),
+        (control.direction, directions),
+        *((name, (code,)) for name, code in control.select + control.restore),
+    ]
+    held = {name: read.get(name) for name, known in codes if name and read.get(name) in known}
+    return sum(name != control.setpoint and code not in (0.0, 1.0) for name, code in held.items())
 
 
 def _fact(profile: DeviceProfile, field: str, value: Value) -> bool | None:

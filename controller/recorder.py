@@ -11,12 +11,11 @@ import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
+from controller.disk_thread import DiskThread
 from controller.dispatch.decision import Memory
 from controller.dispatch.modes import Mode
 from controller.dispatch.settings import DispatchConfig
@@ -39,7 +38,6 @@ LONGEST_INCIDENT_S = 1800.0
 MOST_REMEMBERED = 8000
 CLOSE_WITHIN_S = 2.0
 INCIDENT_MODES = frozenset({Mode.HOLDING, Mode.SAFE, Mode.ISLANDED, Mode.FAULT})
-Result = TypeVar("Result")
 _ADDRESS = re.compile(r"(\b[a-z+]+://)[^\s]+")
 """Where a device is says nothing of what happened, and is nobody's business who gets the recording."""
 
@@ -67,7 +65,7 @@ class Recorder:
         self._site = site
         self._config = config
         self._where = where
-        self._pool = ThreadPoolExecutor(1, "penstock-journal")
+        self._disk = DiskThread("journal")
         self._memory = Memory()
         self._stations: tuple[str, ...] = ()
         self._waiting: deque[_Kept] = deque(maxlen=MOST_WAITING)
@@ -84,6 +82,10 @@ class Recorder:
     def begin(self, memory: Memory) -> None:
         """The memory before the first cycle."""
         self._memory = memory
+
+    def rings(self, now_s: float) -> bool:
+        """Whether nothing is recorded now."""
+        return self.alarm != "" or self._disk.silent(now_s)
 
     def heard(self, cycle: Cycle) -> None:
         """One cycle; never waits."""
@@ -134,12 +136,12 @@ class Recorder:
         try:
             async with asyncio.timeout(CLOSE_WITHIN_S):
                 await self._write()
-                await self._in_thread(self._closed)
+                await self._disk.do(self._closed)
         except TimeoutError:
             log.warning(
                 "%s: the last cycles were not recorded within %g s", self._where.folder, CLOSE_WITHIN_S
             )
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._disk.close()
 
     # --- on the loop -----------------------------------------------------------------------------------
 
@@ -160,20 +162,17 @@ class Recorder:
         else:
             incident.due_s = min(now_s + AFTER_S, incident.begun_s + LONGEST_INCIDENT_S)
 
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
     async def _write(self) -> None:
         now_s = asyncio.get_running_loop().time()
         batch, lost, incident = tuple(self._waiting), self._lost, self._incident
         due = incident is not None and now_s >= incident.due_s
         around = tuple(self._remembered) if due else ()
         try:
-            await self._in_thread(lambda: self._append(batch, now_s, lost))
+            await self._disk.do(lambda: self._append(batch, now_s, lost))
             self._taken(batch)
             self._lost = False
             if incident is not None and around:
-                await self._in_thread(lambda: self._keep_incident(incident, around))
+                await self._disk.do(lambda: self._keep_incident(incident, around))
                 self._incident = None
         except OSError as error:
             if not self.alarm:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from controller.alarms import ALARMS
+from controller.alarms import ALARMS, Elsewhere
 from controller.dispatch.modes import Mode
 from controller.dispatch.settings import DispatchConfig
 from controller.loop import Cycle
@@ -24,10 +24,10 @@ ALARM_QUIET_S = 10.0
 class Reporter:
     """Puts messages and events into the outbox; costs the beat well under a millisecond."""
 
-    def __init__(self, config: DispatchConfig, outbox: Outbox, insecure: bool = False) -> None:
+    def __init__(self, config: DispatchConfig, outbox: Outbox, elsewhere: Elsewhere = tuple) -> None:
         self._config = config
         self._outbox = outbox
-        self._insecure = insecure
+        self._elsewhere = elsewhere
         self._health: dict[str, tuple[object, ...]] = {}
         self._mode: Mode | None = None
         self._ringing: dict[str, float] = {}
@@ -43,8 +43,10 @@ class Reporter:
         demand = demand_message(self._config, cycle)
         if demand is not None:
             self._outbox.put("demand", demand, every_s=SLOW_EVERY_S)
-        self._outbox.put("energy", energy_message(cycle), every_s=SLOW_EVERY_S)
-        state = state_message(self._config, cycle, self._insecure)
+        energy = energy_message(cycle)
+        if energy is not None:
+            self._outbox.put("energy", energy, every_s=SLOW_EVERY_S)
+        state = state_message(self._config, cycle, self._elsewhere())
         self._outbox.put("state", state)
         self._outbox.spoken.set()
         self._tell_mode(state)

@@ -88,13 +88,17 @@ async def _looked_at(link: Link, connection: str, unit: int) -> list[str]:
             hint = "; another unit may: try --unit" if link.connects else ""
             raise RunError(f"{where} does not answer: {error}{hint}") from None
         return await _recognised(link, connection, unit, str(error))
-    roles = await _roles(found, link, unit)
+    roles, refused = await _roles(found, link, unit)
     return [
         f"{where}: {_who(found)}",
         *_models(found),
         *(line for role in roles for line in _can(role)),
         *_further(found),
-        *([] if roles else ["  nothing of use here: neither a meter, nor a battery or PV that takes orders"]),
+        *(
+            []
+            if roles
+            else ["  nothing of use here: neither a meter, nor a battery or PV that takes orders", *refused]
+        ),
         *(line for role in roles if role.reading is not None for line in _snippet(role, connection, unit)),
     ]
 
@@ -118,16 +122,17 @@ async def answers(link: Link, unit: int) -> bool:
 # --- SunSpec ------------------------------------------------------------------------------------------
 
 
-async def _roles(found: Map, link: Link, unit: int) -> list[_Role]:
-    """Every role this device can play, each tried with one reading."""
+async def _roles(found: Map, link: Link, unit: int) -> tuple[list[_Role], list[str]]:
+    """Every role this device can play, each tried with one reading; and what the others lack."""
     makers: list[tuple[str, Callable[[Map], DeviceProfile]]] = [("meter", meter_profile)]
     makers += [("battery", battery_profile)] if _has_storage(found) else []
     makers += [("pv", pv_profile)]
-    roles = []
+    roles, refused = [], []
     for role, make in makers:
         try:
             profile = make(found)
-        except SunSpecError:
+        except SunSpecError as error:
+            refused.append(f"  as {role:8} no: {str(error).rpartition('; ')[2]}")
             continue
         reading: Reading | None = None
         why_not = ""
@@ -136,7 +141,7 @@ async def _roles(found: Map, link: Link, unit: int) -> list[_Role]:
         except DeviceError as error:
             why_not = str(error).removeprefix(f"{IDS[role]}: ")
         roles.append(_Role(profile, reading, why_not))
-    return roles
+    return roles, refused
 
 
 async def _read(role: str, link: Link, unit: int) -> Reading:

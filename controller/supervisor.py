@@ -52,18 +52,19 @@ async def run_site(
         clock = system_clock(zone(config.timezone)) if rehearsal is None else rehearsal.clock
         planner = planner_of(config, clock, rehearsal)
         planners, hearings = ((), ()) if planner is None else ((planner.heard,), planner.hearings)
+        box = black_box(config, clock, devices)
+        insecure = ("insecure",) if mqtt is not None and mqtt.insecure else ()
         outside = Outside(
             config.site,
             config.dispatch,
             policies_of(config),
             clock,
             nothing_told if planner is None else planner.told,
-            insecure=mqtt is not None and mqtt.insecure,
+            lambda: (*insecure, *box.alarms()),
             folder=config.state.folder,
             inject=inject,
         )
         stack.push_async_callback(outside.close)
-        box = black_box(config, clock, devices)
         control = ControlLoop(
             config.dispatch,
             devices.meter,

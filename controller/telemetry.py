@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from controller.messages import DemandMessage, DeviceMessage, EnergyMessage, Sta
 from drivers.device import BatteryReading, MeterReading, PvReading, SwitchReading
 
 
-def state_message(config: DispatchConfig, cycle: Cycle, insecure: bool = False) -> StateMessage:
+def state_message(config: DispatchConfig, cycle: Cycle, elsewhere: Collection[str] = ()) -> StateMessage:
     """The site as this cycle saw it; sums are null as soon as one part is not fresh."""
     snapshot, decision = cycle.snapshot, cycle.decision
     now_s = snapshot.now_s
@@ -46,7 +47,7 @@ def state_message(config: DispatchConfig, cycle: Cycle, insecure: bool = False) 
         reason=decision.reason,
         peak_forecast_w=_watts(decision.peak_forecast_w),
         autonomy_h=_hours(decision.autonomy_h, config, snapshot, load_w),
-        alarms=list(alarms(cycle, insecure)),
+        alarms=list(alarms(cycle, elsewhere)),
         loads_shed=decision.loads_closed.count(False),
         age_s={one.id: _age_s(one.reading, now_s) for one in cycle.stations},
         start_jitter_ms=round(timing.start_jitter_s * 1e3, 3),
@@ -56,8 +57,10 @@ def state_message(config: DispatchConfig, cycle: Cycle, insecure: bool = False) 
     )
 
 
-def energy_message(cycle: Cycle) -> EnergyMessage:
-    """The counters that may be told."""
+def energy_message(cycle: Cycle) -> EnergyMessage | None:
+    """The counters that may be told; None while nobody knows where they stood before the restart."""
+    if cycle.energy is None:
+        return None
     return EnergyMessage(at=iso(cycle.snapshot.utc_s), **asdict(cycle.energy))
 
 

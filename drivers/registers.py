@@ -49,11 +49,12 @@ def words_of(type_: Type) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How one value lies in its registers; value = raw * scale * 10 ** power.
+    """How one value lies in its registers; value = raw * scale * 10 ** power + offset.
 
     `power` comes from a scale factor register and is given with each call. `not_available` lists the raw
     words, read as one unsigned number, that mean "not available"; "standard" takes SunSpec's. A negative
-    `scale` turns a vendor's sign into ours. ValueError if type and word count disagree.
+    `scale` turns a vendor's sign into ours. With `bits` the value is these bits of a register, which may have
+    others. ValueError if type and word count disagree.
     """
 
     type: Type
@@ -61,6 +62,8 @@ class Encoding:
     word_order: WordOrder = "be"
     scale: float = 1.0
     not_available: NotAvailable = "standard"
+    bits: int | None = None
+    offset: float = 0.0
     absent: frozenset[float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +72,10 @@ class Encoding:
             raise ValueError(f"{self.type} takes {fixed} registers, not {self.words}")
         if not (math.isfinite(self.scale) and self.scale != 0):
             raise ValueError(f"scale is {self.scale:g}; give a number other than 0")
+        if self.bits is not None and self.type not in ("u16", "bits16", "enum16"):
+            raise ValueError(f"is {self.type}; bits are for u16, bits16 and enum16")
+        if self.offset and (self.type == "string" or not math.isfinite(self.offset)):
+            raise ValueError(f"offset is {self.offset:g}; give a number, and none for a string")
         object.__setattr__(self, "absent", frozenset(_absent_raws(self)))
 
 
@@ -93,7 +100,8 @@ def decode(encoding: Encoding, words: Sequence[int], power: float | None = 0.0) 
     if encoding.type == "string":
         return _text(data)
     (raw,) = struct.unpack(">" + _SHAPES[encoding.type][0], data)
-    return scaled(_plain(raw, encoding), power)
+    value = scaled(_plain(raw, encoding), power)
+    return value if value is None else value + encoding.offset
 
 
 def encode(
@@ -113,25 +121,28 @@ def encode(
         raise ValueError(f"{value:g} cannot be encoded: its scale factor is {power}")
     if not math.isfinite(value):
         raise ValueError(f"{value} cannot be encoded")
-    steps = value / encoding.scale / unit[0] * unit[1]
+    steps = (value - encoding.offset) / encoding.scale / unit[0] * unit[1]
+    zero = -encoding.offset / encoding.scale / unit[0] * unit[1]
     code, size, _ = _SHAPES[encoding.type]
     try:
-        raw = steps if encoding.type in ("f32", "f64") else _whole(steps, rounding)
+        raw = steps if encoding.type in ("f32", "f64") else _whole(steps, rounding, zero)
         data = struct.pack(">" + code, raw)
     except (struct.error, OverflowError):
         step = abs(encoding.scale) * unit[0] / unit[1]
         raise ValueError(f"{value:g} does not fit into {encoding.type} in steps of {step:g}") from None
     # An accumulator that never counted and one that is not there look alike in SunSpec: both are 0.
+    if encoding.bits is not None and int(raw) & ~encoding.bits:
+        raise ValueError(f"{value:g} has other bits than 0x{encoding.bits:04X}")
     if raw in encoding.absent and encoding.type != "acc32":
         raise ValueError(f"{value:g} as {encoding.type} would read as not available")
     words = struct.unpack(f">{size}H", data)
     return words if encoding.word_order == "be" else words[::-1]
 
 
-def _whole(steps: float, rounding: Rounding) -> int:
+def _whole(steps: float, rounding: Rounding, zero: float) -> int:
     if rounding == "nearest":
         return round(steps)
-    return math.floor(steps + _GRAIN) if steps >= 0 else math.ceil(steps - _GRAIN)
+    return math.floor(steps + _GRAIN) if steps >= zero else math.ceil(steps - _GRAIN)
 
 
 def _absent_words(encoding: Encoding) -> tuple[int, ...]:
@@ -169,7 +180,7 @@ def _text(data: bytes) -> str | None:
 def _plain(raw: float, encoding: Encoding) -> float | None:
     if raw in encoding.absent or not math.isfinite(raw):
         return None
-    value = raw * encoding.scale
+    value = (raw if encoding.bits is None else int(raw) & encoding.bits) * encoding.scale
     return value if math.isfinite(value) else None
 
 
@@ -208,6 +219,7 @@ def block_decoder(fields: Sequence[Field]) -> Callable[[Sequence[int]], list[Val
     pick = itemgetter(*places)
     pack, unpack = struct.Struct(f">{len(places)}H").pack, struct.Struct(">" + codes).unpack
     finish = [_finisher(item.encoding) for item in fields]
+    offsets = [(i, item.encoding.offset) for i, item in enumerate(fields) if item.encoding.offset]
     powered = [(i, item.power_index) for i, item in enumerate(fields) if item.power_index is not None]
 
     def run(words: Sequence[int]) -> list[Value]:
@@ -218,6 +230,10 @@ def block_decoder(fields: Sequence[Field]) -> Callable[[Sequence[int]], list[Val
             value, power = values[index], values[power_index]
             if not isinstance(value, str) and not isinstance(power, str):
                 values[index] = scaled(value, power)
+        for index, offset in offsets:
+            value = values[index]
+            if isinstance(value, float):
+                values[index] = value + offset
         return values
 
     return run
@@ -231,6 +247,8 @@ def _finisher(encoding: Encoding) -> Callable[..., Value]:
     if encoding.type == "string":
         return _text
     absent, scale, finite = encoding.absent, encoding.scale, math.isfinite
+    if encoding.bits is not None:
+        return lambda raw: _plain(raw, encoding)
 
     def number(raw: float) -> float | None:
         if raw in absent:

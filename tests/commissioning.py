@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -107,7 +107,7 @@ async def _commissioned(config: Config, really: Installation, terms: Terms) -> O
         if really.meanwhile is not None:
             meanwhile = asyncio.ensure_future(really.meanwhile(units))
             stack.callback(meanwhile.cancel)
-        await commission(config, terms, Watcher(lambda text: None, lambda finding: None), report)
+        await commission(config, terms, Watcher(), report)
         watching.cancel()
         outcome.held_w = tuple(battery.held_w for battery in house.batteries)
     return outcome
@@ -138,12 +138,18 @@ async def installed(
         devices[entry.id] = _unit(entry, really, house.battery(index), rating)
     for index, entry in enumerate(config.pvs):
         devices[entry.id] = _unit(entry, really, house.pv(index))
+    await plugged_in(stack, config, devices, really.units)
+    return house, devices
+
+
+async def plugged_in(
+    stack: AsyncExitStack, config: Config, devices: dict[str, EmulatedUnit], at_units: Mapping[str, int]
+) -> None:
+    """The devices answer at their addresses, until the stack is closed."""
     for entry in config.devices:
-        at = really.units.get(entry.id, entry.unit)
-        units: dict[int, Unit] = emulated_units(at, devices[entry.id])
+        units: dict[int, Unit] = emulated_units(at_units.get(entry.id, entry.unit), devices[entry.id])
         server = await serve(entry.connection, units)
         stack.push_async_callback(server.stop)
-    return house, devices
 
 
 def _unit(entry: DeviceEntry, really: Installation, port, rating: Rating | None = None) -> EmulatedUnit:  # type: ignore[no-untyped-def]  # any port

@@ -37,9 +37,12 @@ SIGNAL = 'such as "pcc_import_w" or "bat1.soc_pct"'
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Whether a claim held, in a sentence, with the worst moment and what was to be seen then."""
+    """Whether a claim held, in a sentence, with the worst moment and what was to be seen then.
 
-    held: bool
+    `held` is None where it could not be judged; the sentence then says why.
+    """
+
+    held: bool | None
     text: str
     worst_at_s: float | None = None
     worst: float | None = None
@@ -70,9 +73,9 @@ class Settles:
         if not seen:
             return Judged(False, f"{self.signal} was not seen after {self.after_s + self.within_s:g} s")
         if last_out is None:
-            return Judged(True, f"{self.signal} never left {self.to:g} +- {self.tolerance:g}", *worst)
+            return Judged(True, f"{self.signal} never left {self.to:g} ± {self.tolerance:g}", *worst)
         took_s = last_out - self.after_s
-        text = f"{self.signal} was last outside of {self.to:g} +- {self.tolerance:g} after {took_s:.2f} s"
+        text = f"{self.signal} was last outside of {self.to:g} ± {self.tolerance:g} after {took_s:.2f} s"
         if took_s <= self.within_s:
             return Judged(True, f"{text}, allowed {self.within_s:g} s", *worst)
         return Judged(False, f"{text}, allowed {self.within_s:g} s; worst {worst[1]:.1f}", *worst)
@@ -134,14 +137,17 @@ class Value:
     at_s: float = needed("when, s")
     at_most: float = key(inf, "upper bound")
     at_least: float = key(-inf, "lower bound")
+    within_s: float = key(0.0, "or so much earlier or later, s")
 
     def judge(self, record: Record) -> Judged:
-        """The newest sample at that instant decides."""
-        found = [one for one in record.between(self.signal, 0.0, self.at_s) if not isnan(one[1])]
+        """The newest sample at that instant decides, or whichever is right near it."""
+        end_s = self.at_s + self.within_s
+        found = [one for one in record.between(self.signal, 0.0, end_s) if not isnan(one[1])]
         if not found:
-            return Judged(False, f"{self.signal} was not seen by {self.at_s:g} s")
-        at_s, value = found[-1]
-        held = self.at_least <= value <= self.at_most
+            return Judged(False, f"{self.signal} was not seen by {end_s:g} s")
+        near = [one for one in found if one[0] >= self.at_s - self.within_s] or found[-1:]
+        right = [one for one in near if self.at_least <= one[1] <= self.at_most]
+        held, (at_s, value) = bool(right), (right or near)[-1]
         return Judged(held, f"{self.signal} is {value:.2f} at {at_s:g} s", at_s, value)
 
 

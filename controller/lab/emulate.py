@@ -8,6 +8,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from controller.config import Config, DeviceEntry, SwitchEntry
 from controller.errors import RunError
@@ -15,12 +16,12 @@ from controller.lab.house import resolution_s, synthetic
 from controller.lab.lines import laid
 from controller.lab.live import injectable
 from controller.lab.stage import Stage
-from drivers.address import Address, SerialAddress, TlsAddress, parse_connection
+from drivers.address import RtuTcpAddress, SerialAddress, TlsAddress, parse_connection
 from drivers.tls import server_context
-from drivers.wire import Manners, Server, Unit, serve
+from drivers.wire import Manners, Server, Unit
 from simulators.emulator import EmulatedUnit, Port, Rating, emulated_unit
 from simulators.faults import Active
-from simulators.faults.link import FaultyLink, FaultyServer
+from simulators.faults.link import FaultyLine, FaultyLink, FaultyServer
 from simulators.faults.registers import FaultyUnit
 from simulators.relays import EmulatedRelays, SharedUnit, SwitchedLoad
 
@@ -52,18 +53,16 @@ async def emulated(stage: Stage, real: Container[str] = ()) -> AsyncIterator[Non
     behind = _units(stage, real)
     servers: list[Server] = []
     keeping = asyncio.create_task(stage.keep(), name="plant")
-    with laid(behind) as places:
-        try:
-            for connection, (units, link) in behind.items():
-                manners = _manners(stage.config, connection)
-                servers.append(await _listen(places[connection], units, link, manners))
-            yield
-        finally:
-            keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping
-            for server in servers:
-                await server.stop()
+    try:
+        for connection, (units, link) in behind.items():
+            servers.append(await _listen(connection, units, link, _manners(stage.config, connection)))
+        yield
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        for server in servers:
+            await server.stop()
 
 
 def _units(stage: Stage, real: Container[str]) -> dict[str, tuple[dict[int, Unit], FaultyLink]]:
@@ -118,13 +117,16 @@ def _manners(config: Config, connection: str) -> Manners:
 async def _listen(connection: str, units: dict[int, Unit], link: FaultyLink, manners: Manners) -> Server:
     address = parse_connection(connection)
     try:
-        if isinstance(address, Address | TlsAddress):
-            faulty = FaultyServer(units, link, manners)
-            tls = server_context(address) if isinstance(address, TlsAddress) else None
-            await faulty.start(address.host, address.port, tls)
-            server: Server = faulty
+        if isinstance(address, SerialAddress):
+            line = FaultyLine(units, link, partial(laid, connection))
+            await line.start()
+            server: Server = line
         else:
-            server = await serve(connection, units, manners)
+            with laid(connection):
+                tls = server_context(address) if isinstance(address, TlsAddress) else None
+            faulty = FaultyServer(units, link, manners, serial=isinstance(address, RtuTcpAddress))
+            await faulty.start(address.host, address.port, tls)
+            server = faulty
     except OSError as error:
         raise RunError(f"{connection}: {_why_not(error, connection)}") from None
     log.info("%s: emulating unit %s", connection, ", ".join(str(unit) for unit in sorted(units)))

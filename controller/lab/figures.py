@@ -25,8 +25,12 @@ COLOURS = {
     "mode": "#64748b",
 }
 """One colour for one thing, wherever it is drawn."""
+OTHERS = ("#1b7f5c", "#2563a8", "#e0a100", "#9a3fb5", "#b0413e", "#0e7c86", "#8a5a2b", "#4c5a67")
+"""For lines that are no thing of their own, such as the batteries of a site; the same in every panel."""
 BAND_COLOURS = {"fault": "#b0413e", "outage": "#64748b", "window": "#e0a100", "claim": "#9a3fb5"}
 PANEL_PX = 230
+WORDS_PART = 0.6
+"""Of the height of a panel that one with words in place of numbers takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Line:
     colour: str = ""
     style: Literal["line", "steps", "points", "bars"] = "line"
     dashed: bool = False
+    legend: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class Panel:
     unit: str
     lines: Sequence[Line]
     marks: Sequence[Mark] = ()
+    words: Sequence[str] = ()
+    """What the values 0, 1, 2 ... are called, where they are no numbers."""
 
 
 def stacked(panels: Sequence[Panel], bands: Sequence[Band] = (), x_title: str = "") -> go.Figure:
@@ -79,14 +86,11 @@ def stacked(panels: Sequence[Panel], bands: Sequence[Band] = (), x_title: str = 
         cols=1,
         shared_xaxes=True,
         vertical_spacing=0.28 / (len(panels) + 3),
+        row_heights=[WORDS_PART if one.words else 1.0 for one in panels],
         subplot_titles=[one.title for one in panels],
     )
     for row, panel in enumerate(panels, start=1):
-        for line in panel.lines:
-            figure.add_trace(_trace(line, row), row=row, col=1)
-        for mark in panel.marks:
-            figure.add_annotation(x=mark.x, y=mark.y, text=mark.text, showarrow=True, row=row, col=1)
-        figure.update_yaxes(title_text=panel.unit, row=row, col=1)
+        _draw(figure, panel, row)
     for band in bands:
         figure.add_vrect(
             x0=band.begin,
@@ -96,6 +100,8 @@ def stacked(panels: Sequence[Panel], bands: Sequence[Band] = (), x_title: str = 
             line_width=0,
             annotation_text=band.text,
             annotation_position="top left",
+            annotation_yshift=16,
+            annotation_font={"size": 12, "color": BAND_COLOURS[band.kind]},
             row=1,
         )
         for row in range(2, len(panels) + 1):
@@ -108,13 +114,15 @@ def stacked(panels: Sequence[Panel], bands: Sequence[Band] = (), x_title: str = 
                 row=row,
             )
     figure.update_xaxes(title_text=x_title, row=len(panels), col=1)
-    return _styled(figure, PANEL_PX * len(panels) + 90)
+    shares = sum(WORDS_PART if one.words else 1.0 for one in panels)
+    return _styled(figure, round(PANEL_PX * shares) + 90)
 
 
 def bars(title: str, unit: str, groups: Sequence[str], series: dict[str, Sequence[float]]) -> go.Figure:
     """Values side by side for each group, such as bills by policy."""
     figure = go.Figure([go.Bar(name=name, x=list(groups), y=list(y)) for name, y in series.items()])
     figure.update_layout(title=title, barmode="group")
+    figure.update_xaxes(type="category")
     figure.update_yaxes(title_text=unit)
     return _styled(figure, PANEL_PX + 160)
 
@@ -132,9 +140,35 @@ def heat_map(
     return _styled(figure, PANEL_PX + 200)
 
 
-def _trace(line: Line, row: int) -> Any:
+def _draw(figure: go.Figure, panel: Panel, row: int) -> None:
+    """A panel with its legend beside it."""
+    legend = "legend" if row == 1 else f"legend{row}"
+    for line in panel.lines:
+        figure.add_trace(_trace(line, legend), row=row, col=1)
+    for number, mark in enumerate(panel.marks):
+        # Side by side in turn, so that those of one moment do not cover each other.
+        shift = {"ax": 18 + 34 * (number % 2), "ay": -26 - 18 * (number % 3)}
+        figure.add_annotation(
+            x=mark.x, y=mark.y, text=mark.text, showarrow=True, arrowwidth=1, row=row, col=1, **shift
+        )
+    figure.update_yaxes(title_text=panel.unit, row=row, col=1)
+    if panel.words:
+        figure.update_yaxes(
+            tickvals=list(range(len(panel.words))), ticktext=list(panel.words), row=row, col=1
+        )
+    top = figure.layout["yaxis" if row == 1 else f"yaxis{row}"].domain[1]
+    figure.update_layout({legend: {"y": top, "yanchor": "top", "x": 1.01}})
+
+
+def _trace(line: Line, legend: str) -> Any:
     colour = COLOURS.get(line.colour, line.colour) or None
-    shown = {"name": line.name, "x": list(line.x), "y": list(line.y), "legendgroup": str(row)}
+    shown = {
+        "name": line.name,
+        "x": list(line.x),
+        "y": list(line.y),
+        "legend": legend,
+        "showlegend": line.legend,
+    }
     if line.style == "bars":
         return go.Bar(**shown, marker_color=colour)
     if line.style == "points":
@@ -157,7 +191,7 @@ def _styled(figure: go.Figure, height_px: int) -> go.Figure:
         height=height_px,
         margin={"l": 70, "r": 20, "t": 50, "b": 50},
         hovermode="x unified",
-        legend={"tracegroupgap": 18},
+        colorway=OTHERS,
         font={"family": "system-ui, sans-serif", "size": 13},
     )
     return figure

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,25 +19,27 @@ from typing import Literal
 from controller.config import Config, DeviceEntry
 from controller.devices import open_devices
 from controller.dispatch.orders import LocalTime
-from controller.errors import RunError
+from controller.lab.broker_side import broker_side
 from controller.lab.emulate import emulated
 from controller.lab.fast import decide_all, wall_clock
 from controller.lab.lines import Way, moved_to
+from controller.lab.mixed import RealDevices, refuse_what_cannot_be, registers_written, with_twins
 from controller.lab.record import Record
 from controller.lab.scenario import Scenario
-from controller.lab.stage import Stage
+from controller.lab.stage import PLACES, Stage
 from controller.lab.timing import timing_of
-from controller.loop import ControlLoop, Cycle, Told
+from controller.loop import ControlLoop, Cycle, Listener, Told
 from drivers.address import Address, parse_connection
 from drivers.device import Battery, Meter, Pv, Switch
-from drivers.modbus import ModbusBattery, ModbusPv, facts_of
+from drivers.doors import DoorError
+from drivers.modbus import facts_of
 from drivers.simulated import SimulatedBattery, SimulatedMeter, SimulatedPv, SimulatedSwitch
-from simulators.faults.frames import LinkFault
+from simulators.faults import Board, FaultError
 from simulators.faults.host import Killed, Restarted, Stalled
 from simulators.virtual_time import VirtualTimeLoop, run
 
-QUIESCE_S: dict[Way, float] = {"tcp": 0.001, "tls": 0.001, "rtu": 0.005}
-"""In virtual time, how long the clock waits for bytes that the kernel still holds: a tty is late."""
+QUIESCE_S = 0.001
+"""In virtual time, how long the clock waits for bytes that the kernel still holds."""
 SELDOM = 200_000
 """How many objects come into being between two searches for rubbish."""
 How = Literal["fast", "virtual", "real"]
@@ -60,30 +62,32 @@ class Opened:
 def run_scenario(
     scenario: Scenario,
     how: How = "virtual",
-    real: Container[str] = (),
+    real: frozenset[str] = frozenset(),
     progress: Progress | None = None,
-    way: Way = "tcp",
+    way: Way | None = None,
 ) -> Record:
     """The record of one run. `real` devices (by id) are not emulated; `progress` hears the seconds done.
 
-    Without real devices all buses are of the same kind, `way`, at free places of this host.
+    Without real devices all buses are at free places of this host; `way` says of what kind, or the site.
     """
     if how == "fast":
         stage = staged(scenario, scenario.config, 0.0, wired=False)
         record = stage.record()
         decide_all(scenario, stage, record, progress)
         return record
-    if way == "rtu" and any(isinstance(one.made(), LinkFault) for one in scenario.faults):
-        raise RunError(f"{scenario.path.name}: faults of links are for tcp and tls, not for serial lines")
+    refuse_what_cannot_be(scenario.config, real)
+    check_wires(scenario, way)
     with TemporaryDirectory(prefix="penstock-") as folder:
         if not real:
-            scenario = replace(scenario, config=moved_to(scenario.config, way, Path(folder)))
-        wired = how == "real" or scenario.wires or way != "tcp"
+            scenario = replace(
+                scenario, config=moved_to(scenario.config, way, Path(folder), how == "virtual")
+            )
+        wired = how == "real" or scenario.wires or way is not None
         shell = _Shell(scenario, wired, how == "real", real, progress)
         if how == "real":
             return asyncio.run(shell.run())
         with _collected_seldom():
-            return run(shell.run(), QUIESCE_S[way])
+            return run(shell.run(), QUIESCE_S)
 
 
 @contextmanager
@@ -95,6 +99,18 @@ def _collected_seldom() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+def check_wires(scenario: Scenario, way: Way | None) -> None:
+    """DoorError when a fault of this scenario cannot happen on the wire that its device is on."""
+    kinds = {one.id: way or one.connection.partition(":")[0] for one in scenario.config.devices}
+    wires = {name: "serial" if kind.startswith("rtu") else "tcp" for name, kind in kinds.items()}
+    board = Board({one.id: one.role for one in scenario.config.devices} | PLACES, wires)
+    for one in scenario.faults:
+        try:
+            board.check(one.device, one.made())
+        except FaultError as error:
+            raise DoorError(f"{scenario.path}: {error}") from None
 
 
 def staged(scenario: Scenario, config: Config, begin_s: float, wired: bool) -> Stage:
@@ -124,7 +140,7 @@ class _Shell:
         scenario: Scenario,
         wired: bool,
         real_time: bool,
-        real: Container[str],
+        real: frozenset[str],
         progress: Progress | None,
     ) -> None:
         self._scenario = scenario
@@ -134,13 +150,17 @@ class _Shell:
         self._progress = progress
         self._config = scenario.config
         self._writes: dict[str, int] = {}
+        self._real_devices: RealDevices | None = None
+        self._listeners: tuple[Listener, ...] = ()
 
     async def run(self) -> Record:
         """The record of the run."""
         scenario, loop = self._scenario, asyncio.get_running_loop()
         begin_s = self._begin_s = loop.time() + (BEGIN_S if self._real_time else 0.0)
-        self._stage = staged(scenario, self._config, begin_s, self._wired)
+        self._stage = staged(scenario, with_twins(self._config, self._real), begin_s, self._wired)
         self._record = self._stage.record()
+        if self._real:
+            self._real_devices = RealDevices(self._config, self._real, self._stage, self._record)
         for one in scenario.faults:
             if isinstance(one.made(), Stalled):
                 loop.call_at(begin_s + one.at_s, _stall, loop, one.end_s - one.at_s)
@@ -150,6 +170,9 @@ class _Shell:
             else:
                 keeping = asyncio.create_task(self._stage.keep(), name="plant")
                 stack.callback(keeping.cancel)
+            self._listeners = await stack.enter_async_context(
+                broker_side(scenario, self._config, self._stage, self._clock)
+            )
             await _sleep_until(begin_s)
             async with asyncio.TaskGroup() as tasks:
                 watching = tasks.create_task(self._watch())
@@ -192,7 +215,7 @@ class _Shell:
             opened.batteries,
             opened.pvs,
             opened.switches,
-            listeners=[self._note],
+            listeners=[self._note, *self._listeners],
             clock=self._clock,
             told=self._told,
         )
@@ -207,10 +230,10 @@ class _Shell:
             if not life.cancelled():
                 life.result()
         finally:
-            for device in (*opened.batteries, *opened.pvs):
-                if isinstance(device, ModbusBattery | ModbusPv):
-                    count = sum(device.writes_by_register.values())
-                    self._writes[device.facts.id] = self._writes.get(device.facts.id, 0) + count
+            ordered: tuple[Battery | Pv, ...] = (*opened.batteries, *opened.pvs)
+            for device in ordered:
+                name = device.facts.id
+                self._writes[name] = self._writes.get(name, 0) + registers_written(device)
             await opened.close()
 
     def _opened(self) -> Opened:
@@ -240,6 +263,8 @@ class _Shell:
     def _note(self, cycle: Cycle) -> None:
         at_s = cycle.snapshot.now_s - self._begin_s
         if at_s < self._scenario.duration_s:
+            if self._real_devices is not None:
+                self._real_devices.heard(cycle, at_s)
             self._record.beat(at_s, cycle.decision, timing_of(cycle))
 
     def _told(self, now_s: float, local: LocalTime | None) -> Told:

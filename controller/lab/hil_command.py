@@ -16,17 +16,28 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from controller.errors import RunError
-from controller.lab.hil import How, elsewhere, run_scenario
+from controller.lab.hil import How, check_wires, elsewhere, run_scenario
 from controller.lab.lines import WAYS, Way
 from controller.lab.scenario import Scenario, load_scenario, scenario_of
-from controller.lab.verdict import REPEAT, Verdict, html, judge, junit, trace
+from controller.lab.verdict import Verdict, judge, junit, trace
+from controller.lab.verdict_page import REPEAT, html
 from drivers.doors import DoorError
 
 
-def run_all(paths: Sequence[Path], how: How, site: Path | None, folder: Path | None, over: str) -> bool:
+def run_all(
+    paths: Sequence[Path],
+    how: How,
+    site: Path | None,
+    folder: Path | None,
+    over: str,
+    real: Sequence[str] = (),
+) -> bool:
     """Run, print and write; whether every claim of every scenario held. DoorError before anything runs."""
     way = _way(over)
     scenarios = [load_scenario(path, site) for path in paths]
+    if how != "fast":
+        for one in scenarios:
+            check_wires(one, way)
     names = [one.path.stem for one in scenarios]
     if folder is not None and len(set(names)) < len(names):
         raise DoorError("two scenarios have the same file name; their reports would overwrite each other")
@@ -34,7 +45,7 @@ def run_all(paths: Sequence[Path], how: How, site: Path | None, folder: Path | N
         folder.mkdir(parents=True, exist_ok=True)
     console, verdicts, took = Console(highlight=False), [], []
     for scenario in scenarios:
-        verdict, seconds = _run(scenario, how, site is not None, way)
+        verdict, seconds = _run(scenario, how, _real(scenario, how, site is not None, real), way)
         verdicts.append(verdict)
         took.append(seconds)
         for line in _lines(verdict, seconds):
@@ -57,7 +68,7 @@ def repeat(report: Path) -> bool:
     path = report.parent / told["file"]
     scenario = scenario_of(path, told["scenario"], tomllib.loads(told["scenario"]), told["site"])
     how = cast(How, told["how"])
-    verdict, seconds = _run(scenario, how, has_real=False, way="tcp")
+    verdict, seconds = _run(scenario, how, frozenset(), _way(told.get("over", "")))
     same = verdict.record.trace_hash == told["trace_sha256"]
     console = Console(highlight=False)
     for line in _lines(verdict, seconds):
@@ -86,19 +97,25 @@ def read_report(path: Path) -> dict[str, str]:
     return told
 
 
-def _way(over: str) -> Way:
+def _way(over: str) -> Way | None:
     """DoorError when there is no such wire."""
+    if not over:
+        return None
     for way in WAYS:
         if way == over:
             return way
     raise DoorError(f"--over {over}: there is {', '.join(WAYS)}")
 
 
-def _run(scenario: Scenario, how: How, has_real: bool, way: Way) -> tuple[Verdict, float]:
+def _real(scenario: Scenario, how: How, by_address: bool, named: Sequence[str]) -> frozenset[str]:
+    """The devices that are real: those named, and with a site file those that are not on this host."""
+    if (by_address or named) and how != "real":
+        raise RunError("real devices know only real time; add --real-time")
+    return frozenset(named) | (elsewhere(scenario.config) if by_address else frozenset())
+
+
+def _run(scenario: Scenario, how: How, real: frozenset[str], way: Way | None) -> tuple[Verdict, float]:
     began_s = time.perf_counter()
-    real = elsewhere(scenario.config) if has_real else frozenset()
-    if has_real and how != "real":
-        raise RunError("real devices know only real time; add --real-time to --site")
     with _shown(scenario) as progress:
         record = run_scenario(
             scenario,
@@ -107,7 +124,7 @@ def _run(scenario: Scenario, how: How, has_real: bool, way: Way) -> tuple[Verdic
             lambda done_s: progress.update(0, completed=done_s),  # type: ignore[arg-type]  # the one task
             way,
         )
-    return judge(scenario, how, record), time.perf_counter() - began_s
+    return judge(scenario, how, record, real, way), time.perf_counter() - began_s
 
 
 @contextmanager
@@ -133,6 +150,10 @@ def _lines(verdict: Verdict, seconds: float) -> Iterator[str]:
     yield f"{word} {scenario.path.stem}: {scenario.title} ({scenario.duration_s:g} s in {seconds:.1f} s)"
     if verdict.why_not_certified:
         yield f"     not certified: {verdict.why_not_certified}"
+    for note in verdict.notes:
+        yield f"     {note}"
     for name, _, judged in verdict.claims:
-        if not judged.held:
+        if judged.held is None:
+            yield f"     {name}: not judged: {judged.text}"
+        elif not judged.held:
             yield f"     {name}: {judged.text}"

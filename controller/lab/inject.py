@@ -9,7 +9,7 @@ from controller.lab.stage import Stage
 from controller.orderbook import Injector
 from simulators.faults import FaultError, make_fault
 
-HOST = "host"
+FOR_SCENARIOS = ("host", "broker")
 
 
 def injector(stage: Stage) -> Injector:
@@ -18,8 +18,8 @@ def injector(stage: Stage) -> Injector:
     def inject(
         device: str | None, fault: str | None, values: Mapping[str, float | bool | str], for_s: float
     ) -> str:
-        if device == HOST:
-            return "a fault of the host is for a scenario: penstock hil"
+        if device in FOR_SCENARIOS:
+            return f"a fault of the {device} is for a scenario: penstock hil"
         now_s = asyncio.get_running_loop().time()
         try:
             if fault is None:

@@ -11,12 +11,15 @@ from math import inf
 from controller.errors import RunError
 from controller.lab.live import send
 from drivers.address import Address, parse_connection
+from simulators.broker_gate import BrokerGate
 from simulators.faults import INJECTORS, Active, Fault, FaultError, make_fault, parameters, says
 from simulators.faults.model import DEVICES
 from simulators.proxy import ModbusProxy
 
 log = logging.getLogger("penstock")
 STATUS_EVERY_S = 10.0
+MQTT = "mqtt://"
+PROXIED = {"link": "Modbus TCP link", "broker": "way to a broker"}
 
 
 def listed() -> list[str]:
@@ -61,32 +64,45 @@ def inject(site: str | None, device: str, fault: str, words: Sequence[str], for_
     return send(site, request)
 
 
-def link_fault(text: str) -> Fault:
-    """`late:by_s=0.4,share=0.1` as a fault of a link; FaultError for anything else."""
+def proxy_fault(text: str, seam: str) -> Fault:
+    """`late:by_s=0.4,share=0.1` as a fault of a link or of a broker; FaultError for anything else."""
     name, _, rest = text.partition(":")
     fault = make_fault(name, values_of(rest.split(",") if rest else []))
-    if fault.seam != "link":
-        known = ", ".join(one for one, kind in INJECTORS.items() if kind.seam == "link")
-        raise FaultError(f"{name} does not happen on a link; a proxy knows {known}")
+    if not _passes(type(fault), seam):
+        known = ", ".join(one for one, kind in INJECTORS.items() if _passes(kind, seam))
+        raise FaultError(f"{name} does not happen on a {PROXIED[seam]}; there a proxy knows {known}")
     return fault
 
 
-def tcp_address(text: str) -> Address:
-    """An address of Modbus TCP; ValueError for anything else."""
-    found = parse_connection(text if "://" in text else f"tcp://{text}")
-    if not isinstance(found, Address):
-        raise ValueError(f"{text} is not tcp://; a proxy passes Modbus TCP on")
-    return found
+def _passes(kind: type[Fault], seam: str) -> bool:
+    return kind.seam == seam and "tcp" in getattr(kind, "wires", ("tcp",))
 
 
-async def run_proxy(listen: Address, target: Address, faults: Sequence[Fault], for_s: float | None) -> None:
-    """Pass frames on until SIGINT or SIGTERM; RunError when the port cannot be had."""
+def proxied(listen: str, target: str) -> tuple[Address, Address, str]:
+    """Both addresses, and whose faults are to be had there; ValueError for what a proxy cannot pass on."""
+    ends = [text.partition("://")[2] if text.startswith(MQTT) else text for text in (listen, target)]
+    seam = "broker" if target.startswith(MQTT) else "link"
+    found = [parse_connection(text if "://" in text else f"tcp://{text}") for text in ends]
+    if listen.startswith(MQTT) and seam == "link":
+        raise ValueError(f"{target} is not mqtt://; a proxy passes on what comes, and translates nothing")
+    for text, end in zip(ends, found, strict=True):
+        if not isinstance(end, Address):
+            raise ValueError(f"{text} is neither tcp:// nor mqtt://; a proxy passes Modbus TCP or MQTT on")
+    return found[0], found[1], seam  # type: ignore[return-value]  # checked above
+
+
+async def run_proxy(
+    listen: Address, target: Address, seam: str, faults: Sequence[Fault], for_s: float | None
+) -> None:
+    """Pass on until SIGINT or SIGTERM; RunError when the port cannot be had."""
     loop = asyncio.get_running_loop()
     active = Active()
     now_s = loop.time()
     for fault in faults:
         active.add(fault, now_s, inf if for_s is None else now_s + for_s)
-    proxy = ModbusProxy(listen, target, active)
+    proxy: ModbusProxy | BrokerGate = (BrokerGate if seam == "broker" else ModbusProxy)(
+        listen, target, active
+    )
     try:
         port = await proxy.start()
     except OSError as error:
@@ -100,17 +116,23 @@ async def run_proxy(listen: Address, target: Address, faults: Sequence[Fault], f
         await _until(stop, proxy)
     finally:
         await proxy.stop()
-    log.info("%d requests, %d replies", proxy.requests, proxy.replies)
+    log.info("%s", _passed(proxy))
 
 
-async def _until(stop: asyncio.Event, proxy: ModbusProxy) -> None:
+def _passed(proxy: ModbusProxy | BrokerGate) -> str:
+    if isinstance(proxy, BrokerGate):
+        return f"{proxy.connections} connections"
+    return f"{proxy.requests} requests, {proxy.replies} replies"
+
+
+async def _until(stop: asyncio.Event, proxy: ModbusProxy | BrokerGate) -> None:
     """Say now and again how much has passed."""
-    said = -1
+    said = ""
     while not stop.is_set():
         try:
             async with asyncio.timeout(STATUS_EVERY_S):
                 await stop.wait()
         except TimeoutError:
-            if proxy.requests != said:
-                said = proxy.requests
-                log.info("%d requests, %d replies", proxy.requests, proxy.replies)
+            if (passed := _passed(proxy)) != said:
+                said = passed
+                log.info("%s", passed)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -29,18 +29,16 @@ DEVICES = Path("/dev")
 
 
 @contextmanager
-def laid(connections: Iterable[str]) -> Iterator[Mapping[str, str]]:
-    """Where the emulator of each connection has to listen; pairs of ports are gone afterwards."""
-    with ExitStack() as stack:
-        found: dict[str, str] = {}
-        for connection in connections:
-            address = parse_connection(connection)
-            found[connection] = connection
-            if isinstance(address, SerialAddress) and _is_to_be_made(Path(address.path)):
-                found[connection] = stack.enter_context(_paired(address))
-            elif isinstance(address, TlsAddress):
-                _certify(address)
-        yield found
+def laid(connection: str) -> Iterator[str]:
+    """Where the emulator of this connection has to listen; a pair of ports made for it is gone afterwards."""
+    address = parse_connection(connection)
+    if isinstance(address, SerialAddress) and _is_to_be_made(Path(address.path)):
+        with _paired(address) as place:
+            yield place
+        return
+    if isinstance(address, TlsAddress):
+        _certify(address)
+    yield connection
 
 
 def _is_to_be_made(port: Path) -> bool:
@@ -83,19 +81,27 @@ def _certify(address: TlsAddress) -> None:
     log.info("made test certificates: %s, %s and %s", *files)
 
 
-def moved_to(config: Config, way: Way, folder: Path) -> Config:
-    """The same site with every bus at a free place of this host; ports and certificates go into `folder`."""
+def moved_to(config: Config, way: Way | None, folder: Path, virtual: bool = False) -> Config:
+    """The same site with every bus at a free place of this host; ports and certificates go into `folder`.
+
+    Each is of the kind that its connection string says, unless a `way` says what all of them are. In virtual
+    time serial frames go through a gateway on TCP: the kernel hands on the bytes of a tty whenever it likes,
+    and nobody can ask it whether some are still on their way.
+    """
     places: dict[str, str] = {}
 
-    def place(number: int) -> str:
-        if way == "rtu":
+    def place(kind: str, number: int) -> str:
+        if kind == "rtu" and virtual:
+            kind = "rtu+tcp"
+        if kind == "rtu":
             return f"rtu://{folder}/bus{number}?baud=115200&parity=N"
         files = f"?ca={folder}/ca{number}.pem&cert={folder}/cert{number}.pem&key={folder}/key{number}.pem"
-        return f"{way}://127.0.0.1:{_free_port()}{files if way == 'tls' else ''}"
+        return f"{kind}://127.0.0.1:{_free_port()}{files if kind == 'tls' else ''}"
 
     def moved(entry: DeviceEntry) -> DeviceEntry:
         if entry.connection not in places:
-            places[entry.connection] = place(len(places) + 1)
+            kind = way or entry.connection.partition(":")[0]
+            places[entry.connection] = place(kind, len(places) + 1)
         return replace(entry, connection=places[entry.connection])
 
     return replace(

@@ -97,6 +97,8 @@ def _done(board: Board, asked: Mapping[str, Any]) -> str:
     fault = make_fault(str(asked["fault"]), dict(asked.get("values", {})))
     if fault.seam == "host":
         raise FaultError(f"{fault.name} is a fault of the controller's host; a scenario can have it")
+    if fault.seam == "broker":
+        raise FaultError(f"{fault.name} is a fault of a broker: penstock proxy mqtt://... can have it")
     for_s = float(asked.get("for_s", inf))
     if not for_s > 0.0:
         raise FaultError(f"--for is {for_s:g}; give seconds above 0")

@@ -186,6 +186,14 @@ def _both_pays(buy: Floats, sell: Floats, wear: float, round_trip: float) -> NDA
     return np.flatnonzero((sell > buy) | burns)
 
 
+class _Quiet(highspy.Highs):
+    """HiGHS without a word: its banner comes when callbacks are enabled, before one can ask for silence."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802  # its name in highspy
+        self.silent()
+        super().enableCallbacks()  # type: ignore[no-untyped-call]  # highspy has no types
+
+
 def _solve(
     cost: Floats, low: Floats, high: Floats, rows: _Rows, switches: NDArray[np.intp]
 ) -> tuple[Floats, float]:
@@ -204,8 +212,7 @@ def _solve(
         kinds = np.full(len(cost), highspy.HighsVarType.kContinuous)
         kinds[switches] = highspy.HighsVarType.kInteger
         model.integrality_ = kinds.tolist()
-    highs = highspy.Highs()
-    highs.silent()
+    highs = _Quiet()  # type: ignore[no-untyped-call]  # highspy has no types
     highs.passModel(model)
     highs.run()
     status = highs.getModelStatus()

@@ -76,6 +76,9 @@ def page(title: str, parts: Sequence[Part]) -> str:
     )
 
 
+_CONFIG = {"displaylogo": False, "displayModeBar": "hover", "responsive": True}
+
+
 def _html(part: Part, number: int) -> str:
     if isinstance(part, Heading):
         return f"<h2>{escape(part.text)}</h2>"
@@ -86,18 +89,26 @@ def _html(part: Part, number: int) -> str:
     if isinstance(part, Data):
         return f"<details><summary>{escape(part.title)}</summary><pre>{escape(part.text)}</pre></details>"
     # A fixed id: the same report is the same file, byte for byte.
-    drawn = part.figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"plot{number}")
+    drawn = part.figure.to_html(
+        full_html=False, include_plotlyjs=False, div_id=f"plot{number}", config=_CONFIG
+    )
     return f"<figure>{drawn}<figcaption>{escape(part.caption)}</figcaption></figure>"
 
 
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(one)}</th>" for one in table.headings)
+    thead = f"<thead><tr>{head}</tr></thead>" if any(table.headings) else ""
     rows = []
     for number, row in enumerate(table.rows):
         tone = table.tones[number] if number < len(table.tones) else ""
-        cells = "".join(f"<td>{escape(one)}</td>" for one in row)
+        cells = "".join(f"<td{_class('number' if _is_number(one) else '')}>{escape(one)}</td>" for one in row)
         rows.append(f"<tr{_class(tone)}>{cells}</tr>")
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f"<table>{thead}<tbody>{''.join(rows)}</tbody></table>"
+
+
+def _is_number(cell: str) -> bool:
+    """A number, with a unit or without, reads best with its end under the others'."""
+    return cell.lstrip("-+")[:1].isdigit() and len(cell) <= 14
 
 
 def _class(tone: str) -> str:

@@ -50,10 +50,8 @@ def _schema(what: SchemaName) -> dict[str, Any]:
         return rig_schema()
     from controller.commands import COMMANDS
     from controller.messages import MESSAGES
-    from controller.plan_message import PlanMessage
 
     return {
-        "plan": PlanMessage.model_json_schema(mode="serialization"),
         **{topic: model.model_json_schema(mode="serialization") for topic, model in MESSAGES.items()},
         **{f"command/{name}": model.model_json_schema() for name, model in COMMANDS.items()},
     }

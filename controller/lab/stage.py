@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from math import inf, pi
+from math import inf, nan, pi
 
 from controller.config import Config
 from controller.lab.house import build_house, site_meter
 from controller.lab.record import ENERGIES, Record
-from drivers.address import Address, parse_connection
+from drivers.address import RtuTcpAddress, SerialAddress, parse_connection
 from simulators.faults import Board
 from simulators.faults.behaviour import FaultyBattery, FaultyMeter, FaultyPv
 from simulators.faults.host import Outage
@@ -18,7 +19,7 @@ from simulators.meters import MeterParams
 from simulators.relays import SwitchedLoad
 from simulators.traces import Trace
 
-PLACES = {"site": "site", "host": "host"}
+PLACES = {"site": "site", "broker": "broker", "host": "host"}
 """What can have a fault beside the devices."""
 FASTEST_METER_S = 0.2
 """The period of a meter that is late, but of which nobody says how often it measures."""
@@ -41,6 +42,12 @@ def _meter_params(config: Config) -> MeterParams | None:
     period_s = meter.period_s or FASTEST_METER_S
     # Never in step with the controller: a phase that is no simple part of anything.
     return MeterParams(period_s, meter.delay_s, period_s / pi)
+
+
+def wire_of(connection: str) -> str:
+    """What faults of links can be had there: those of a "tcp" connection, or of a "serial" line."""
+    serial = isinstance(parse_connection(connection), SerialAddress | RtuTcpAddress)
+    return "serial" if serial else "tcp"
 
 
 _BOOKS = tuple(f"{name}_wh" for name in ENERGIES)
@@ -69,10 +76,8 @@ class Stage:
             config, load, sun, sun_peak_w, speed=speed, begin_s=begin_s, trace_begin_s=trace_begin_s
         )
         self.begin_s = begin_s
-        elsewhere = [
-            one.id for one in config.devices if not isinstance(parse_connection(one.connection), Address)
-        ]
-        self.board = Board({one.id: one.role for one in config.devices} | PLACES, elsewhere if wired else ())
+        wires = {one.id: wire_of(one.connection) for one in config.devices} if wired else {}
+        self.board = Board({one.id: one.role for one in config.devices} | PLACES, wires)
         active = self.board.active
         house = self.house
         self.meter = FaultyMeter(
@@ -88,6 +93,10 @@ class Stage:
         self.loads = tuple(SwitchedLoad(house, one.sheds_w) for one in config.switches)
         self.grid: list[GridAt] = []
         """How the grid changes, in the order of time; on the house's clock."""
+        self.seen: Callable[[Sequence[float]], Sequence[float]] = lambda plant: plant
+        """What is to be seen of the plant's signals; real devices put theirs in their place."""
+        self.broker_reached: Callable[[], float] = lambda: nan
+        """1 while the controller has a session with its broker, 0 while not; nan where there is none."""
         self._changed = asyncio.Event()
         for name in self.board.roles:
             active(name).watch(self._changed.set)
@@ -157,7 +166,7 @@ class Stage:
         books = house.energies
         record.sample(
             now_s - self.begin_s,
-            (*site, float(house.grid.present), *phases_w, *batteries, *pvs),
+            self.seen((*site, float(house.grid.present), *phases_w, *batteries, *pvs, self.broker_reached())),
             [getattr(books, name) for name in _BOOKS],
         )
 
@@ -166,9 +175,9 @@ class Stage:
         record.duration_s = duration_s
         orders = [one.orders for one in self.batteries] + [one.orders for one in self.pvs]
         for entry, came in zip((*self.config.batteries, *self.config.pvs), orders, strict=True):
-            record.orders[entry.id] = [
-                (at_s - self.begin_s, power_w) for at_s, power_w in came if at_s - self.begin_s <= duration_s
-            ]
+            after_s = [(at_s - self.begin_s, power_w) for at_s, power_w in came]
+            # What came to a real device is there already.
+            record.orders.setdefault(entry.id, [one for one in after_s if one[0] <= duration_s])
         books = self.house.energies
         through_wh = books.import_wh + books.pv_wh + books.discharged_wh
         record.imbalance_wh = abs(through_wh - books.load_wh - books.export_wh - books.charged_wh)

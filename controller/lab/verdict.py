@@ -1,4 +1,4 @@
-"""The verdict on a run: claims judged, as JUnit XML, as a JSON trace and as one self-contained HTML page."""
+"""The verdict on a run: claims judged, as JUnit XML and as a JSON trace; as a page in `verdict_page.py`."""
 
 from __future__ import annotations
 
@@ -11,20 +11,16 @@ from typing import Any
 from xml.etree import ElementTree
 
 from controller import __version__
-from controller.dispatch.modes import Mode
-from controller.lab.claims import Judged
-from controller.lab.figures import Band, Line, Mark, Panel, stacked
+from controller.lab.claims import Claim, Judged
 from controller.lab.hil import How
+from controller.lab.lines import Way
+from controller.lab.mixed import slack_s, why_open, widened
 from controller.lab.record import Record
-from controller.lab.report import Data, Heading, Part, Plot, Table, Words, page
 from controller.lab.scenario import ClaimMade, Scenario
-from controller.lab.timing import timing_rows, why_not_certified
+from controller.lab.timing import why_not_certified
 from simulators.faults.host import Stalled
 
-REPEAT = "What it takes to repeat this run"
 BALANCE_PART = 1e-9
-IN_SIGHT = 2.0
-"""A limit is drawn up to this multiple of the largest power."""
 HOWS = {"fast": "the bare step", "virtual": "the whole shell in virtual time", "real": "in real time"}
 
 
@@ -36,11 +32,35 @@ class Verdict:
     how: How
     record: Record
     claims: tuple[tuple[str, ClaimMade | None, Judged], ...]
+    real: frozenset[str] = frozenset()
+    slack_s: float = 0.0
+    """By how much times are judged wider, for real devices are seen late."""
+    over: Way | None = None
+    """Of what kind all wires were; None: of the kind that the site file says."""
 
     @property
     def held(self) -> bool:
-        """Whether every claim held."""
-        return all(judged.held for _, _, judged in self.claims)
+        """Whether no claim was broken."""
+        return all(judged.held is not False for _, _, judged in self.claims)
+
+    @property
+    def open(self) -> int:
+        """How many claims could not be judged."""
+        return sum(judged.held is None for _, _, judged in self.claims)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be known of a run with real devices before its verdict is believed."""
+        if not self.real:
+            return []
+        cycle_s = self.scenario.config.cycle_s
+        found = [
+            f"with {' and '.join(sorted(self.real))} real, times are judged {self.slack_s:.2f} s wider: "
+            f"a cycle of {cycle_s:g} s and {self.slack_s - cycle_s:.2f} s that readings came late at worst"
+        ]
+        if self.open:
+            found.append(f"{self.open} of {len(self.claims)} claims could not be judged")
+        return found
 
     @property
     def why_not_certified(self) -> str:
@@ -53,22 +73,35 @@ class Verdict:
         return why_not_certified(beats, self.scenario.config.cycle_s, stalls)
 
 
-def judge(scenario: Scenario, how: How, record: Record) -> Verdict:
-    """All claims of a scenario on the record of a run."""
+def judge(
+    scenario: Scenario,
+    how: How,
+    record: Record,
+    real: frozenset[str] = frozenset(),
+    over: Way | None = None,
+) -> Verdict:
+    """All claims of a scenario on the record of a run, with these devices real."""
+    wider_s = slack_s(scenario, record) if real else 0.0
+
+    def judged(claim: Claim) -> Judged:
+        why = why_open(claim, scenario, real)
+        return Judged(None, why) if why else widened(claim, wider_s).judge(record)
+
     found: list[tuple[str, ClaimMade | None, Judged]] = [
-        (one.claim.name, one, one.claim.judge(record)) for one in scenario.claims
+        (one.claim.name, one, judged(one.claim)) for one in scenario.claims
     ]
     through_wh = record.energies["load"][-1] + record.energies["pv"][-1] + record.energies["charged"][-1]
     closes = record.imbalance_wh <= BALANCE_PART * max(through_wh, 1.0)
     text = f"the plant's books are {record.imbalance_wh:.1e} Wh apart, of {through_wh:.1f} Wh"
-    return Verdict(scenario, how, record, (*found, ("balance", None, Judged(closes, text))))
+    claims = (*found, ("balance", None, Judged(closes, text)))
+    return Verdict(scenario, how, record, claims, real, wider_s, over)
 
 
 def junit(verdicts: Sequence[Verdict], took_s: Sequence[float]) -> str:
     """The verdicts as JUnit XML: a suite for each scenario, a case for each claim."""
     root = ElementTree.Element("testsuites", name="penstock hil")
     for verdict, seconds in zip(verdicts, took_s, strict=True):
-        broken = sum(not judged.held for _, _, judged in verdict.claims)
+        broken = sum(judged.held is False for _, _, judged in verdict.claims)
         suite = ElementTree.SubElement(
             root,
             "testsuite",
@@ -76,17 +109,21 @@ def junit(verdicts: Sequence[Verdict], took_s: Sequence[float]) -> str:
             tests=str(len(verdict.claims)),
             failures=str(broken),
             errors="0",
+            skipped=str(verdict.open),
             time=f"{seconds:.3f}",
         )
         properties = ElementTree.SubElement(suite, "properties")
         why = verdict.why_not_certified
-        for name, value in [*_facts(verdict), *([("not certified", why)] if why else [])]:
+        notes = [("note", one) for one in verdict.notes]
+        for name, value in [*facts_of(verdict), *notes, *([("not certified", why)] if why else [])]:
             ElementTree.SubElement(properties, "property", name=name, value=value)
         for number, (name, _, judged) in enumerate(verdict.claims, start=1):
             case = ElementTree.SubElement(
                 suite, "testcase", classname=verdict.scenario.path.stem, name=f"{number} {name}", time="0"
             )
-            if not judged.held:
+            if judged.held is None:
+                ElementTree.SubElement(case, "skipped", message=judged.text)
+            elif not judged.held:
                 ElementTree.SubElement(case, "failure", message=judged.text).text = judged.text
     ElementTree.indent(root)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
@@ -111,74 +148,29 @@ def trace(verdict: Verdict) -> str:
     ]
     return json.dumps(
         {
-            **dict(_facts(verdict)),
+            **dict(facts_of(verdict)),
             "held": verdict.held,
             "why_not_certified": verdict.why_not_certified,
+            "real": sorted(verdict.real),
+            "slack_s": verdict.slack_s,
             "devices": [one.id for one in verdict.scenario.config.devices],
             "claims": [_claim(*one) for one in verdict.claims],
             "writes": record.writes,
             "times_s": record.times_s,
-            "signals": {name: _gaps(values) for name, values in record.signals.items()},
+            "signals": {name: gaps(values) for name, values in record.signals.items()},
             "beats": beats,
         },
         allow_nan=False,
     )
 
 
-def html(verdict: Verdict) -> str:
-    """The verdict as a page: claims, plots, and what it takes to repeat the run."""
-    scenario, record = verdict.scenario, verdict.record
-    good = "every claim held" if verdict.held else "not every claim held"
-    rows = [
-        (name, _wanted(made), "held" if judged.held else "broken", judged.text, _at(judged.worst_at_s))
-        for name, made, judged in verdict.claims
-    ]
-    modes = list(_modes(record))
-    parts: list[Part] = [
-        Words(scenario.why, "quiet"),
-        Words(f"{good[0].upper()}{good[1:]}.", "good" if verdict.held else "bad"),
-        *_uncertified(verdict),
-        Heading("Claims"),
-        Table(
-            ("claim", "of", "", "what was seen", "worst moment"),
-            rows,
-            ["" if judged.held else "bad" for _, _, judged in verdict.claims],
-        ),
-        Heading("What happened"),
-        Plot(_figure(verdict), "Red bands are faults; arrows point at the worst moment of a claim."),
-        Table(("from", "mode", "reason"), [(_at(at_s), mode.value, reason) for at_s, mode, reason in modes]),
-        *_timing(verdict),
-        Heading("The run"),
-        Table(("", ""), list(_facts(verdict))),
-        Data("Scenario", scenario.text),
-        Data("Site", scenario.site_text),
-        Data(REPEAT, json.dumps(_to_repeat(verdict), indent=1)),
-    ]
-    return page(scenario.title, parts)
-
-
-def _uncertified(verdict: Verdict) -> list[Part]:
-    why = verdict.why_not_certified
-    return [Words(f"Not certified: {why}.", "bad")] if why else []
-
-
-def _timing(verdict: Verdict) -> list[Part]:
-    """How the beat was kept, where a clock ran."""
-    beats = [one.timing for one in verdict.record.beats if one.timing is not None]
-    if verdict.how != "real" or not beats:
-        return []
-    rows = timing_rows(beats, [one.id for one in verdict.scenario.config.devices])
-    text = (
-        f"{beats[-1].overruns} cycles took longer than they may, {beats[-1].missed_beats} beats were missed."
-    )
-    return [Heading("Timing"), Words(text, "quiet"), Table(("", "median", "worst"), rows)]
-
-
-def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
+def facts_of(verdict: Verdict) -> Iterator[tuple[str, str]]:
     scenario = verdict.scenario
     yield "scenario", scenario.path.name
     yield "title", scenario.title
-    yield "run as", HOWS[verdict.how]
+    yield "run as", f"{HOWS[verdict.how]}{f', over {verdict.over}' if verdict.over else ''}"
+    if verdict.real:
+        yield "real devices", ", ".join(sorted(verdict.real))
     yield "seed", str(scenario.seed)
     yield "seconds", f"{scenario.duration_s:g}"
     yield "decisions", str(len(verdict.record.beats))
@@ -187,21 +179,10 @@ def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     yield "python", platform.python_version()
 
 
-def _to_repeat(verdict: Verdict) -> dict[str, str]:
-    scenario = verdict.scenario
-    return {
-        "file": scenario.path.name,
-        "how": verdict.how,
-        "trace_sha256": verdict.record.trace_hash,
-        "scenario": scenario.text,
-        "site": scenario.site_text,
-    }
-
-
 def _claim(name: str, made: ClaimMade | None, judged: Judged) -> dict[str, Any]:
     return {
         "claim": name,
-        "wanted": _wanted(made),
+        "wanted": wanted(made),
         "held": judged.held,
         "text": judged.text,
         "worst_at_s": judged.worst_at_s,
@@ -209,7 +190,7 @@ def _claim(name: str, made: ClaimMade | None, judged: Judged) -> dict[str, Any]:
     }
 
 
-def _wanted(made: ClaimMade | None) -> str:
+def wanted(made: ClaimMade | None) -> str:
     """What is claimed and why, without what was left at its default."""
     if made is None:
         return "always claimed"
@@ -222,101 +203,5 @@ def _wanted(made: ClaimMade | None) -> str:
     return "; ".join([*shown, made.because] if made.because else shown)
 
 
-def _gaps(values: Sequence[float]) -> list[float | None]:
+def gaps(values: Sequence[float]) -> list[float | None]:
     return [None if isnan(value) else value for value in values]
-
-
-def _at(at_s: float | None) -> str:
-    return "" if at_s is None else f"{at_s:.2f} s"
-
-
-def _modes(record: Record) -> Iterator[tuple[float, Mode, str]]:
-    """When the mode changed, and the reason then."""
-    before = None
-    for one in record.beats:
-        if one.decision.mode is not before:
-            before = one.decision.mode
-            yield one.at_s, before, one.decision.reason
-
-
-def _figure(verdict: Verdict) -> Any:
-    record, scenario = verdict.record, verdict.scenario
-    panels = [
-        Panel("Power flows", "W", _flows(verdict), _marks(verdict, ("pcc_import_w", "battery_discharge_w"))),
-        Panel("Setpoint", "W", _orders(record), _marks(verdict, ("setpoint_w", "wanted_w"))),
-        Panel(
-            "State of charge",
-            "%",
-            [_line(record, name, f"{name}.soc_pct") for name in record.batteries],
-            _marks(verdict, ("soc_pct", *(f"{name}.soc_pct" for name in record.batteries))),
-        ),
-        _mode_panel(record),
-    ]
-    bands = [
-        Band(one.at_s, min(one.end_s, scenario.duration_s), one.text)
-        for one in scenario.faults
-        if one.at_s < scenario.duration_s
-    ]
-    return stacked(panels, bands, "s")
-
-
-def _line(record: Record, title: str, signal: str, colour: str = "", **look: Any) -> Line:
-    return Line(title, record.times_s, _gaps(record.signals.get(signal, [])), colour, **look)
-
-
-def _flows(verdict: Verdict) -> list[Line]:
-    record, scenario = verdict.record, verdict.scenario
-    dispatch = scenario.config.dispatch
-    flows = [
-        _line(record, "from the grid", "pcc_import_w", "pcc"),
-        _line(record, "load", "load_w", "load"),
-        _line(record, "PV", "pv_generation_w", "pv"),
-        _line(record, "battery", "battery_discharge_w", "battery"),
-    ]
-    limits = {"import limit": dispatch.import_limit_w}
-    limits["export limit"] = None if dispatch.export_limit_w is None else -dispatch.export_limit_w
-    most_w = max(max(map(abs, record.signals[one]), default=0.0) for one in ("pcc_import_w", "load_w"))
-    for title, limit_w in limits.items():
-        # A limit far away would press everything else flat.
-        if limit_w is not None and abs(limit_w) <= max(IN_SIGHT * most_w, 1.0):
-            ends = [0.0, scenario.duration_s]
-            flows.append(Line(title, ends, [limit_w, limit_w], "limit", dashed=True))
-    return flows
-
-
-def _orders(record: Record) -> list[Line]:
-    """What was wanted, what the limits left of it, and what each device was told."""
-    lines = [
-        _line(record, "wanted", "wanted_w", dashed=True, style="steps"),
-        _line(record, "setpoint", "setpoint_w", "setpoint", style="steps"),
-    ]
-    if len(record.batteries) > 1:
-        lines += [_line(record, name, f"{name}.setpoint_w", style="steps") for name in record.batteries]
-    return lines + [
-        _line(record, f"{name} cap", f"{name}.cap_w", "limit", style="steps") for name in record.pvs
-    ]
-
-
-def _mode_panel(record: Record) -> Panel:
-    heights = {mode: float(number) for number, mode in enumerate(Mode)}
-    line = Line(
-        "mode",
-        [one.at_s for one in record.beats],
-        [heights[one.decision.mode] for one in record.beats],
-        "mode",
-        "steps",
-    )
-    return Panel(
-        "Mode", "", [line], [Mark(at_s, heights[mode], mode.value) for at_s, mode, _ in _modes(record)]
-    )
-
-
-def _marks(verdict: Verdict, signals: Sequence[str]) -> list[Mark]:
-    """The worst moments of the claims about these signals."""
-    found = []
-    for name, made, judged in verdict.claims:
-        signal = getattr(made.claim, "signal", "") if made is not None else ""
-        if signal in signals and judged.worst_at_s is not None and judged.worst is not None:
-            verb = "" if judged.held else "broken: "
-            found.append(Mark(judged.worst_at_s, judged.worst, f"{verb}{name} {judged.worst:.0f}"))
-    return found

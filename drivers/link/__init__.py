@@ -25,7 +25,7 @@ from pymodbus.pdu.register_message import (
 
 from drivers.address import Address, AnyAddress, RtuTcpAddress, SerialAddress, TlsAddress, parse_connection
 from drivers.device import DeviceError
-from drivers.link.mbap import MbapConnection, transaction_ids
+from drivers.link.mbap import MbapConnection, no_wrong_replies, transaction_ids
 from drivers.link.patience import TRIES, Patience
 from drivers.link.question import Answer, Line, Question, Refused, Silent, Unanswered, reason
 from drivers.link.rtu import RtuConnection
@@ -43,6 +43,9 @@ __all__ = ["Link", "LinkTiming", "ModbusExceptionReply", "Words", "open_link", "
 FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_JITTER = 0.2, 3.0, 0.2
 LONGEST_SERIAL_PAUSE_S = 1.0  # looking for an adapter that was pulled out disturbs nobody
 CONNECT_SPACING_S = 1.0  # a device that hangs up after each reply must not see a storm of connects
+OVERLOADED_PAUSE_S = 1.0
+SPARED_FOR_S = 600.0
+"""What has fallen behind with its answers is asked half as often, so long after the last sign of it."""
 BUSY_PAUSES_S = (0.1, 0.2, 0.4)
 
 
@@ -117,7 +120,7 @@ class Link:
         self._turns = Turns()
         # TCP may hold back a reply for as long as it likes; a new connection is certain to be without it.
         self._patience = Patience(1 if isinstance(address, RtuTcpAddress) else TRIES, self._random)
-        self._transactions = transaction_ids()
+        self._transactions, self._wrong = transaction_ids(), no_wrong_replies()
         self._quiet_until_s = -math.inf
         self._live: Line | None = None
         self._discarded = 0
@@ -126,6 +129,7 @@ class Link:
         self._settled = asyncio.Event()  # there is no use in waiting: it is connected, or has failed
         self._why_down = "not tried yet"
         self._next_try_s = -math.inf
+        self._spared_until_s = -math.inf
         self._tried_at_s = -math.inf
         self._pause_s = FIRST_PAUSE_S
         is_serial = isinstance(address, SerialAddress)
@@ -136,6 +140,11 @@ class Link:
     def discarded(self) -> int:
         """How many late, foreign and malformed replies were thrown away so far."""
         return self._discarded + (self._live.discarded if self._live else 0)
+
+    @property
+    def spared(self) -> bool:
+        """Whether readers should ask half as often: what is behind this link has more to do than it can."""
+        return _now_s() < self._spared_until_s
 
     async def read(self, unit: int, space: Space, address: int, count: int, deadline_s: float) -> Words:
         """`count` registers (1 to 125); DeviceError by `deadline_s`, ModbusExceptionReply if refused."""
@@ -319,7 +328,7 @@ class Link:
     def _new_line(self) -> Line:
         address, timing = self._address, self._timing
         if isinstance(address, Address | TlsAddress):
-            return MbapConnection(address, self._transactions, self._is_down)
+            return MbapConnection(address, self._transactions, self._wrong, self._is_down)
         return RtuConnection(
             address, timing.hold_off_s, timing.turnaround_s, timing.local_echo, self._is_down
         )
@@ -341,9 +350,10 @@ class Link:
 
     def _is_down(self, why: str, worked: bool) -> None:
         """A connection that worked is made again soon, and worth waiting for; another one backs off."""
+        now_s = _now_s()
+        overloaded = self._live is not None and self._live.overloaded
         self._discarded, self._live = self.discarded, None
         self._why_down = why
-        now_s = _now_s()
         if worked:
             self._pause_s = FIRST_PAUSE_S
             self._next_try_s = max(now_s, self._tried_at_s + CONNECT_SPACING_S)
@@ -354,6 +364,10 @@ class Link:
             )
             self._pause_s = min(2 * self._pause_s, self._longest_pause_s)
             self._settled.set()
+        if overloaded:
+            self._spared_until_s = now_s + SPARED_FOR_S
+            self._next_try_s = max(self._next_try_s, now_s + OVERLOADED_PAUSE_S)
+            self._settled.clear()
 
 
 def _check(unit: int, address: int, count: int, most: int) -> None:

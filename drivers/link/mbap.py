@@ -42,6 +42,16 @@ LATE_REPLIES_EXPECTED = 32
 TRANSACTION_STRIDE = 40_503  # odd, so that all numbers come about; 65,536 divided by the golden ratio
 
 
+Wrong = deque[tuple[float, bool]]
+"""When the newest wrong replies came, and whether each was to another request: handed on over a reconnect,
+or a device that is behind would begin each connection with a clean record."""
+
+
+def no_wrong_replies() -> Wrong:
+    """One for each link."""
+    return deque(maxlen=WRONG_REPLIES_TO_RECONNECT)
+
+
 def transaction_ids() -> Iterator[int]:
     """All of 1 to 65,535, over and over; one for each link, as a gateway may keep replies over a reconnect.
 
@@ -65,6 +75,7 @@ class MbapConnection(TransactionManager):
         self,
         address: Address | TlsAddress,
         transactions: Iterator[int],
+        wrong: Wrong,
         on_lost: Callable[[str, bool], None],
     ) -> None:
         is_tls = isinstance(address, TlsAddress)
@@ -77,6 +88,7 @@ class MbapConnection(TransactionManager):
         super().__init__(params, FramerSocket(DecodePDU(False)), 0, False, None, None, None)
         self.gone: asyncio.Future[None] = self.loop.create_future()
         self.discarded = 0
+        self.overloaded = False
         self._address = address
         self._transactions = transactions
         self._on_lost = on_lost
@@ -89,7 +101,7 @@ class MbapConnection(TransactionManager):
         self._patience: asyncio.TimerHandle | None = None
         self._transaction = 0
         self._late: deque[int] = deque(maxlen=LATE_REPLIES_EXPECTED)
-        self._wrong_at_s: deque[float] = deque(maxlen=WRONG_REPLIES_TO_RECONNECT)
+        self._wrong = wrong
         self._last_wrong = ""
 
     @property
@@ -197,9 +209,10 @@ class MbapConnection(TransactionManager):
             # The same once more: harmless, as the answer to a later question it would not count.
             self.discarded += 1
         elif question is None:
-            self._discard(f"a reply to transaction {transaction} came when none was awaited")
+            self._discard(f"a reply to transaction {transaction} came when none was awaited", behind=True)
         elif transaction != self._transaction:
-            self._discard(f"a reply to transaction {transaction} instead of {self._transaction}")
+            what = f"a reply to transaction {transaction} instead of {self._transaction}"
+            self._discard(what, behind=True)
         elif (fault := question.fault_in(unit, reply)) is None:
             self._answered, self._newest_answered = True, transaction
             self._settle()
@@ -214,13 +227,15 @@ class MbapConnection(TransactionManager):
     def _awaits(self, transaction: int) -> bool:
         return self._question is not None and transaction == self._transaction
 
-    def _discard(self, what: str) -> None:
+    def _discard(self, what: str, behind: bool = False) -> None:
         self.discarded += 1
         self._last_wrong = what
         now_s = self.loop.time()
-        self._wrong_at_s.append(now_s)
-        full = len(self._wrong_at_s) == WRONG_REPLIES_TO_RECONNECT
-        if full and now_s - self._wrong_at_s[0] <= WRONG_REPLIES_WINDOW_S:
+        self._wrong.append((now_s, behind))
+        full = len(self._wrong) == WRONG_REPLIES_TO_RECONNECT
+        if full and now_s - self._wrong[0][0] <= WRONG_REPLIES_WINDOW_S:
+            self.overloaded = all(behind for _, behind in self._wrong)
+            self._wrong.clear()
             self.drop(f"{WRONG_REPLIES_TO_RECONNECT} wrong replies, the last one: {what}")
 
     def _fail(self, failure: Unanswered) -> None:

@@ -97,6 +97,8 @@ class Line(Protocol):
     """Late, foreign and malformed replies that were thrown away."""
     gap_s: float
     """Silence that must lie between a reply and the next request."""
+    overloaded: bool
+    """It was dropped because answers to other requests came, one after the other: the device is behind."""
     hold_off_s: float
     """How long a unit that did not answer is let alone, so that its late answer is nobody's."""
 

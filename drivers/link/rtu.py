@@ -39,6 +39,8 @@ _GLITCHES = (0x00, 0xFF)  # what a line that turns round may leave before a fram
 class RtuConnection(asyncio.Protocol):
     """A `drivers.link.question.Line` of RTU frames; it finds out by itself that a line echoes."""
 
+    overloaded = False  # frames without a transaction number cannot tell
+
     def __init__(
         self,
         address: SerialAddress | RtuTcpAddress,

@@ -49,7 +49,7 @@ class Orders:
         self._all_said_at_s = -math.inf
         self._done_at_s = -math.inf
         self._failed_at_s = -math.inf
-        self._judged_at_s = -math.inf
+        self._judged_at_s = self._measured_at_s = -math.inf
         self.writes_by_register: Counter[int] = Counter()
         """How often each register was written since the start, by its address."""
 
@@ -82,7 +82,8 @@ class Orders:
         if read_at_s > max(self._done_at_s, self._judged_at_s):
             self._judged_at_s = read_at_s
             self._sign_off.read_back(values)
-        if taken_at_s > self._done_at_s:
+        if taken_at_s > max(self._done_at_s, self._measured_at_s):
+            self._measured_at_s = taken_at_s
             self._sign_off.measured(taken_at_s, power_w)
 
     async def put(self, order_w: float, deadline_s: float) -> None:
@@ -153,9 +154,9 @@ class Orders:
         """What of these the registers do not hold yet; all, where a change counts only with its enable."""
         held_now, news = _words(self._newest), []
         for write in newest:
-            if held_now.get(write.address) != write.words:
+            if held_now.get((write.address, write.keep)) != write.words:
                 news.append(write)
-            held_now[write.address] = write.words
+            held_now[write.address, write.keep] = write.words
         return tuple(newest) if news and self._control.enable_each_time else tuple(news)
 
     async def hand_back(self, deadline_s: float) -> None:
@@ -193,7 +194,7 @@ class Orders:
             reply = await poller.link.read(unit, point.kind, point.address, point.encoding.words, deadline_s)
         except DeviceError as error:
             raise DeviceError(f"{poller.device_id}: the release is not confirmed: {error}") from None
-        if reply.words != first.words[: point.encoding.words]:
+        if tuple(word & ~first.keep for word in reply.words) != first.words[: point.encoding.words]:
             found = decode(point.encoding, reply.words)
             raise DeviceError(
                 f"{poller.device_id}: the release is not confirmed: {point.name} reads back {found}"
@@ -289,8 +290,12 @@ class Orders:
             unit = poller.unit if write.unit_id is None else write.unit_id
             self.writes_by_register.update(self._profile.points[name].address for name in write.points)
             try:
+                words = write.words
+                if write.keep:
+                    beside = await poller.link.read(unit, "holding", write.address, 1, deadline_s)
+                    words = (beside.words[0] & write.keep | words[0],)
                 await poller.link.write(
-                    unit, write.address, write.words, deadline_s, single=write.single, on_connect=connects
+                    unit, write.address, words, deadline_s, single=write.single, on_connect=connects
                 )
             except DeviceError as error:
                 raise DeviceError(f"{poller.device_id}: {error}") from None
@@ -305,9 +310,9 @@ class Orders:
         return all(name in known and known[name] == value for name, value in said.items())
 
 
-def _words(writes: Sequence[Write]) -> dict[int, tuple[int, ...]]:
-    """What the registers hold in the end: a change of direction goes through 0 W only once."""
-    return {write.address: write.words for write in writes}
+def _words(writes: Sequence[Write]) -> dict[tuple[int, int], tuple[int, ...]]:
+    """What the registers (or our bits of them) hold in the end: a turn goes through 0 W only once."""
+    return {(write.address, write.keep): write.words for write in writes}
 
 
 def _now_s() -> float:

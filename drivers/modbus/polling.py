@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from drivers.control import Sum
 from drivers.device import DeviceError
-from drivers.link import Link, ModbusExceptionReply
+from drivers.link import SPARED_FOR_S, Link, ModbusExceptionReply
 from drivers.profile.codec import signed
 from drivers.profile.model import GIVES, IDENTITY, Block, DeviceProfile, Point, Probe
 from drivers.profile.sums import with_sums
@@ -20,8 +20,13 @@ THIRD = 3
 """What shows an order in force is read with every so many-th reading."""
 SLOW_S = 5.0
 FRESH_S = 1.0
+WARN_AGAIN_S = 60.0
 CARRY_S = 3 * SLOW_S
 """Slow values are carried along with the fast ones this long, then they are absent."""
+
+SPARED_TEXT = (
+    f"answers to older requests came: it is behind, and asked half as often for {SPARED_FOR_S / 60:.0f} min"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +47,7 @@ class _Polled:
     tried_at_s: float = -math.inf
     connects: int = -1
     failing: bool = False
+    warned_at_s: float = -math.inf
 
     def words_of(self, point: Point) -> tuple[int, ...]:
         """The words that the newest reply had for a point."""
@@ -79,6 +85,7 @@ class Poller:
         self._described = profile
         self._probed_on = -1
         self._polls = 0
+        self._may_skip = self._skipping = False
         self._identity: tuple[Value, ...] | None = None
         self._adopt(profile)
 
@@ -101,8 +108,12 @@ class Poller:
     async def poll(self, deadline_s: float) -> tuple[float, dict[str, Value]]:
         """When the fast values were taken, and all values of now by point name.
 
-        A failure of fast or once-read blocks is a failure of the reading; others may be missing.
+        A failure of fast or once-read blocks is a failure of the reading; others may be missing. Of a link
+        that is to be spared every second answer is the one before, with its own time.
         """
+        if self._skips():
+            taken_at_s = min(one.taken_at_s for one in self._fast)
+            return taken_at_s, self.values(asyncio.get_running_loop().time())
         await self._probe(deadline_s)
         for one in self._fast:
             await self._read(one, deadline_s)
@@ -115,7 +126,17 @@ class Poller:
         for one in self._slow:
             if one.connects != self.link.connects or taken_at_s - one.tried_at_s >= SLOW_S:
                 await self._try(one, deadline_s)
+        self._may_skip = True
         return taken_at_s, self.values(taken_at_s)
+
+    def _skips(self) -> bool:
+        """Whether to leave the device alone this once: never twice in a row, never after a failure."""
+        spared, may_skip, self._may_skip = self.link.spared, self._may_skip, False
+        if spared is not self._skipping:
+            self._skipping = spared
+            if spared:
+                _log.warning("%s: %s", self.device_id, SPARED_TEXT)
+        return spared and may_skip and all(one.connects == self.link.connects for one in self._fast)
 
     async def _probe(self, deadline_s: float) -> None:
         """After each connect, find out which variant of its kind this device is."""
@@ -229,11 +250,12 @@ class Poller:
             )
 
     async def _try(self, one: _Polled, deadline_s: float) -> None:
-        one.tried_at_s = asyncio.get_running_loop().time()
+        now_s = one.tried_at_s = asyncio.get_running_loop().time()
         try:
             await self._read(one, deadline_s)
         except DeviceError as error:
-            if not one.failing:
+            if not one.failing and now_s - one.warned_at_s >= WARN_AGAIN_S:
+                one.warned_at_s = now_s
                 _log.warning("%s; its last values count for %.0f s", error, CARRY_S)
             one.failing = True
         else:

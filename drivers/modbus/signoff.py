@@ -157,6 +157,8 @@ class SignOff:
                 self.outcome = "clamped" if clamped and self._role == "battery" else "ignored"
 
     def _within_s(self) -> float:
+        if math.isinf(self._ramp_w_per_s):
+            return self._settle_s
         orders = [one.order_w for one in self._orders]
         return self._settle_s + (max(orders) - min(orders)) / self._ramp_w_per_s
 

@@ -149,6 +149,8 @@ def _point(name: str, table: PointTable, file: ProfileFile) -> Point:
         table.word_order or file.defaults.word_order,
         table.scale,
         tuple(absent) if isinstance(absent, list) else absent,
+        table.bits,
+        table.offset,
     )
     return Point(
         name=name,

@@ -109,6 +109,8 @@ def _access_wrong(point: Point) -> Findings:
         yield (*where, "access"), "is rw, but input registers cannot be written"
     if not point.readable and (point.every is not None or point.gives is not None):
         yield (*where, "access"), "is w, so it can neither give a field nor be read every so often"
+    if not point.readable and point.encoding.bits is not None:
+        yield (*where, "access"), "is w, so the other bits of the register cannot be read and kept"
     if point.single and point.encoding.words > 1:
         yield (*where, "function"), f"is 6, which writes one register; {point.encoding.type} takes more"
     if point.writes_per_day is not None and not point.writable:

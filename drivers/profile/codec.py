@@ -82,8 +82,14 @@ def register_writes(profile: DeviceProfile, steps: Steps, values: Values) -> tup
     writes: list[Write] = []
     for name, value in steps:
         point = profile.points[name]
+        bits = point.encoding.bits
         write = Write(
-            point.address, point_words(point, value, values), point.single, point.unit_id, points=(name,)
+            point.address,
+            point_words(point, value, values),
+            point.single,
+            point.unit_id,
+            keep=0 if bits is None else 0xFFFF & ~bits,
+            points=(name,),
         )
         joins = control is not None and (control.together or name == control.opposite)
         if joins and writes and _next_to(writes[-1], write):
@@ -100,5 +106,6 @@ def register_writes(profile: DeviceProfile, steps: Steps, values: Values) -> tup
 
 def _next_to(before: Write, write: Write) -> bool:
     """Whether one function 16 can write both."""
-    one_function = not (before.single or write.single) and before.unit_id == write.unit_id
+    alone = before.single or write.single or before.keep or write.keep
+    one_function = not alone and before.unit_id == write.unit_id
     return one_function and before.address + len(before.words) == write.address

@@ -68,6 +68,8 @@ class PointTable(_Table):
     word_order: WordOrder | None = None
     not_available: Absent | None = None
     scale: Finite = 1.0
+    offset: Finite = Field(default=0.0, description="added after scaling: the value of the raw number 0")
+    bits: int | None = Field(default=None, ge=1, le=0xFFFF, description="the bits of the register that count")
     scale_point: str | None = Field(default=None, description="the point that holds the power of ten")
     unit: str = ""
     gives: str | None = Field(default=None, description="the field of the reading")

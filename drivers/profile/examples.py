@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from drivers.control import Control, Values, change, release, take
 from drivers.profile.codec import field_values, memory_of, point_values, register_writes
@@ -65,6 +66,13 @@ def _order_wrong(profile: DeviceProfile, example: Example, values: Values) -> It
     except ValueError as error:
         yield str(error)
         return
+    memory = memory_of(example.registers)
+    found = tuple(
+        replace(one, words=(memory.get(("holding", one.address), 0) & one.keep | one.words[0],))
+        if one.keep
+        else one
+        for one in found
+    )
     if [(one.address, one.words) for one in found] != [(one.address, one.words) for one in example.writes]:
         yield f"the order is written as {_shown(found)}, the example says {_shown(example.writes)}"
 

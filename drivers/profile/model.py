@@ -215,6 +215,8 @@ class Write:
     words: tuple[int, ...]
     single: bool = False
     unit_id: int | None = None
+    keep: int = 0
+    """Bits of a single register that are not ours: they are written as they are read just before."""
     points: tuple[str, ...] = field(default=(), compare=False)
 
 

@@ -17,6 +17,8 @@ from drivers.wire.conversation import (
     SHORTEST_LENGTH,
     MissingUnit,
     rtu_frames,
+    rtu_requests,
+    serial_answer,
 )
 from drivers.wire.pdu import (
     DEVICE_BUSY,
@@ -65,6 +67,8 @@ __all__ = [
     "answer",
     "refusal",
     "rtu_frames",
+    "rtu_requests",
+    "serial_answer",
     "serve",
 ]
 

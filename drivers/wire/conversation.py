@@ -22,6 +22,9 @@ SILENCE_S = 0.02
 """What ends an unfinished RTU frame: longer than any pause inside one (1.5 characters, 14 ms at 1200 baud;
 USB adapters hand on what they heard in lumps up to 16 ms apart)."""
 
+BROADCAST, WRITES = 0, frozenset({5, 6, 15, 16, 22})
+"""On a serial line everybody carries out what is written to unit 0, and nobody answers."""
+
 MissingUnit = Literal["silent", "gateway"]
 Converse = Callable[
     [Mapping[int, Unit], MissingUnit, str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
@@ -63,13 +66,35 @@ async def rtu_frames(
 
     `missing_unit` has no meaning here: a unit that is not on the line does not answer.
     """
+
+    async def reply(frame: bytes) -> None:
+        pdu = await serial_answer(units, peer, frame)
+        if pdu is not None:
+            writer.write(rtu.framed(frame[0], pdu))
+            await writer.drain()
+
+    await rtu_requests(reader, reply)
+
+
+async def serial_answer(units: Mapping[int, Unit], peer: str, frame: bytes) -> bytes | None:
+    """What the units on a line reply to a request; None where none of them does, as to a broadcast."""
+    unit, request = units.get(frame[0]), frame[1:-2]
+    if frame[0] == BROADCAST and frame[1] in WRITES:
+        for each in units.values():
+            await answer(each, peer, request)
+        return None
+    return None if unit is None else await answer(unit, peer, request)
+
+
+async def rtu_requests(reader: asyncio.StreamReader, reply: Callable[[bytes], Awaitable[None]]) -> None:
+    """Hand on each whole request, until the line ends."""
     heard = bytearray()
     while True:
         chunk = await _next_lump(reader, SILENCE_S if heard else None)
         if chunk is None:
             # A function whose requests have no known length ends by silence.
             if rtu.is_whole(bytes(heard)):
-                await _reply(units, peer, bytes(heard), writer)
+                await reply(bytes(heard))
             heard.clear()
             continue
         if not chunk:
@@ -80,7 +105,7 @@ async def rtu_frames(
             if not rtu.is_whole(frame):
                 break
             del heard[:length]
-            await _reply(units, peer, frame, writer)
+            await reply(frame)
         del heard[2 * rtu.MAX_FRAME_BYTES :]
 
 
@@ -91,10 +116,3 @@ async def _next_lump(reader: asyncio.StreamReader, within_s: float | None) -> by
             return await reader.read(MAX_FRAME_BYTES)
     except TimeoutError:
         return None
-
-
-async def _reply(units: Mapping[int, Unit], peer: str, frame: bytes, writer: asyncio.StreamWriter) -> None:
-    unit = units.get(frame[0])
-    if unit is not None:
-        writer.write(rtu.framed(frame[0], await answer(unit, peer, frame[1:-2])))
-        await writer.drain()

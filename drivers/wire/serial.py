@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from drivers.address import SerialAddress
 from drivers.serial_port import PortError, open_port
-from drivers.wire.conversation import MAX_FRAME_BYTES, rtu_frames
+from drivers.wire.conversation import MAX_FRAME_BYTES, Converse, rtu_frames
 from drivers.wire.pdu import Unit
 
 REOPEN_S = 0.5
@@ -17,8 +17,9 @@ REOPEN_S = 0.5
 class ModbusSerialServer:
     """Answers on a line until it is stopped; a line that vanishes is taken up again when it is back."""
 
-    def __init__(self, units: Mapping[int, Unit]) -> None:
+    def __init__(self, units: Mapping[int, Unit], converse: Converse = rtu_frames) -> None:
         self._units = units
+        self._converse = converse
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self, address: SerialAddress) -> None:
@@ -47,7 +48,7 @@ class ModbusSerialServer:
                 reader, writer = line
                 try:
                     with contextlib.suppress(OSError):
-                        await rtu_frames(self._units, "silent", address.path, reader, writer)
+                        await self._converse(self._units, "silent", address.path, reader, writer)
                 finally:
                     writer.transport.abort()
             await asyncio.sleep(REOPEN_S)

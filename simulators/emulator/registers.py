@@ -131,9 +131,11 @@ class Registers:
     def _value(self, point: Point, reading: Reading) -> Value:
         """What a point shows of a reading; what an emulator shows at first where the reading has nothing."""
         value = self._field(self._places[point.name], reading)
-        if point.true_when:
-            return float(point.true_when[0]) if value else point.emulated
-        return point.emulated if value is None else value
+        if not point.true_when:
+            return point.emulated if value is None else value
+        if value is None:
+            return None
+        return float(point.true_when[0]) if value else point.emulated
 
     def power(self, point: Point) -> float | None:
         """The power of ten of a point as it stands now."""
@@ -163,8 +165,10 @@ class Registers:
             words = encode(point.encoding, value, self.power(point) if value is not None else 0.0)
         except ValueError:
             raise ModbusFault(DEVICE_FAILURE) from None
+        keep = 0 if point.encoding.bits is None else ~point.encoding.bits
         for offset, word in enumerate(words):
-            self.words[point.kind, point.address + offset] = word
+            place = (point.kind, point.address + offset)
+            self.words[place] = self.words.get(place, 0) & keep | word if keep else word
 
 
 def _place(gives: str) -> tuple[str, int | None]:

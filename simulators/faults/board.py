@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from math import inf, isfinite
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from simulators.faults.catalogue import IDS, INJECTORS
+from simulators.faults.frames import LinkFault
 from simulators.faults.model import Active, Fault, parameters
+
+WIRES = {"tcp": "a TCP or TLS connection", "serial": "a serial line"}
 
 
 class FaultError(ValueError):
@@ -65,12 +68,12 @@ def _checked(name: str, key: str, value: Any, kind: Any) -> Any:
 class Board:
     """The faults of one site; `roles` says for each device, and for site and host, what it is.
 
-    Devices that are `off_tcp` have a wire on which frames cannot be changed.
+    `wires` says of each device that has one whether it is "tcp" or "serial".
     """
 
-    def __init__(self, roles: Mapping[str, str], off_tcp: Container[str] = ()) -> None:
+    def __init__(self, roles: Mapping[str, str], wires: Mapping[str, str] | None = None) -> None:
         self.roles = dict(roles)
-        self._off_tcp = off_tcp
+        self._wires = wires or {}
         self._active = {name: Active() for name in roles}
 
     def active(self, device: str) -> Active:
@@ -92,8 +95,12 @@ class Board:
         role = self.roles[device]
         if role not in fault.roles:
             raise FaultError(f"{device} is a {role}; {fault.name} is a fault of {', '.join(fault.roles)}")
-        if fault.seam == "link" and device in self._off_tcp:
-            raise FaultError(f"{device} is not on tcp://, and only there frames can be changed")
+        wire = self._wires.get(device)
+        if isinstance(fault, LinkFault) and wire is not None and wire not in fault.wires:
+            raise FaultError(
+                f"{fault.name} is a fault of {' or '.join(WIRES[one] for one in fault.wires)}; "
+                f"{device} is on {WIRES[wire]}"
+            )
 
     def clear(self, device: str | None = None) -> None:
         """End all faults, of one device or of all."""

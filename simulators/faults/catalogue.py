@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from simulators.faults.behaviour import BEHAVIOUR
+from simulators.faults.broker import BROKERS
 from simulators.faults.frames import LINKS
 from simulators.faults.host import PLACES
+from simulators.faults.lines import LINES
 from simulators.faults.model import Fault
 from simulators.faults.readings import READINGS
 from simulators.faults.registers import UNITS
 
 INJECTORS: dict[str, type[Fault]] = {
-    kind.name: kind for kind in (*LINKS, *UNITS, *READINGS, *BEHAVIOUR, *PLACES)
+    kind.name: kind for kind in (*LINKS, *LINES, *UNITS, *READINGS, *BEHAVIOUR, *BROKERS, *PLACES)
 }
 
 IDS: dict[str, tuple[str, ...]] = {
@@ -19,16 +21,10 @@ IDS: dict[str, tuple[str, ...]] = {
 }
 
 ELSEWHERE: dict[str, str] = {
-    "A27": "bytes changed on a serial line: `simulators.serial_pair` hands them through a function",
-    "A28": "noise, echo and split frames on a serial line: the same",
-    "A32": "an adapter pulled out: `simulators.serial_pair` takes its ports away and brings them back",
     "A33": "certificates are files: put another one in place, links read them anew for each connection",
     "A34": "a property of a profile (writes_per_day), not a fault; a scenario counts writes",
     "B10": "no driver reads a device's clock; the time of receipt rules",
-    "D03": "broker_down again and again",
-    "D04": "the same as A04, between MQTT client and broker: a matter of their keepalive",
-    "D05": "a broker that does not read: a matter of the publisher's bounded queue",
-    "D06": "a backlog in the broker: a matter of the inbound door",
+    "D06": "a backlog in the broker: its clients publish it, and a test of the inbound door does",
     "E03": "a scenario begins where it likes, also on the night the clocks change",
     "E04": "what fills a disk is not ours to fill: the store's own tests use /dev/full",
     "E05": "as E04",

@@ -1,7 +1,8 @@
-"""Faults on a link (catalogue A): what becomes of the frames of Modbus TCP on their way.
+"""Faults on a link (catalogue A): what becomes of the frames of Modbus TCP or RTU on their way.
 
-Each fault sees a request before the device does, and a reply before the client does. A device without a
-wire has no frames: there, whatever leaves a client without an answer is a reading that failed.
+Those of a serial line alone are in `lines.py`. Each fault sees a request before the device does, and a reply
+before the client does. A device without a wire has no frames: there, whatever leaves a client without an
+answer is a reading that failed.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import ClassVar, Literal
 
+from drivers import rtu
 from drivers.fact import fact
 from drivers.wire import MBAP
 from simulators.faults.model import DEVICES, AnyReading, Chance, Fault, no_answer, param
 
 READS = (3, 4)
 END = Literal["", "close", "abort"]
+Refusal = Literal["", "refuse", "blackhole", "unplugged"]
 
 
 @fact
 class Frame:
-    """One frame of Modbus TCP, as it is or as it claims to be."""
+    """One frame of Modbus, as it is or as it claims to be."""
 
     transaction: int
     unit: int
@@ -30,10 +33,14 @@ class Frame:
     protocol: int = 0
     length: int | None = None
     """What the header says, if that is not the truth."""
+    serial: bool = False
+    """On a serial line: no header, but a checksum."""
 
     @property
     def data(self) -> bytes:
         """As it stands on the wire."""
+        if self.serial:
+            return rtu.framed(self.unit & 0xFF, self.pdu)
         length = len(self.pdu) + 1 if self.length is None else self.length
         return MBAP.pack(self.transaction & 0xFFFF, self.protocol, length, self.unit & 0xFF) + self.pdu
 
@@ -54,6 +61,10 @@ class LinkFault(Fault):
     seam: ClassVar[str] = "link"
     roles: ClassVar[tuple[str, ...]] = (*DEVICES, "switch")
     unheard: ClassVar[bool] = True
+    wires: ClassVar[tuple[str, ...]] = ("tcp", "serial")
+    """Where it can happen: "tcp" is any connection with an MBAP header, TLS too."""
+    shared: ClassVar[bool] = False
+    """Whether every unit behind the same wire has it, and not the device alone."""
     share: float = field(
         default=1.0, kw_only=True, metadata={"says": "of the happenings that are hit, 0 to 1"}
     )
@@ -64,7 +75,7 @@ class LinkFault(Fault):
     def __post_init__(self) -> None:
         self._chance = Chance(self.share, self.count, self.seed)
 
-    def refuses(self) -> Literal["", "refuse", "blackhole"]:
+    def refuses(self) -> Refusal:
         """Whether nobody can connect."""
         return ""
 
@@ -111,6 +122,7 @@ class HalfOpen(LinkFault):
 
     name: ClassVar[str] = "half_open"
     ids: ClassVar[tuple[str, ...]] = ("A04",)
+    wires: ClassVar[tuple[str, ...]] = ("tcp",)
     unheard: ClassVar[bool] = False
     _begun_s: float = field(init=False, repr=False, compare=False, default=-inf)
 
@@ -127,6 +139,7 @@ class Reset(LinkFault):
 
     name: ClassVar[str] = "reset"
     ids: ClassVar[tuple[str, ...]] = ("A05",)
+    wires: ClassVar[tuple[str, ...]] = ("tcp",)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         return (Sent(reply.data[: len(reply.data) // 2], end="abort"),)
@@ -138,6 +151,7 @@ class HangUp(LinkFault):
 
     name: ClassVar[str] = "hang_up"
     ids: ClassVar[tuple[str, ...]] = ("A06", "A30")
+    wires: ClassVar[tuple[str, ...]] = ("tcp",)
     unheard: ClassVar[bool] = False
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
@@ -150,8 +164,9 @@ class Refuse(LinkFault):
 
     name: ClassVar[str] = "refuse"
     ids: ClassVar[tuple[str, ...]] = ("A07",)
+    wires: ClassVar[tuple[str, ...]] = ("tcp",)
 
-    def refuses(self) -> Literal["", "refuse", "blackhole"]:
+    def refuses(self) -> Refusal:
         return "refuse"
 
 
@@ -161,8 +176,9 @@ class Blackhole(LinkFault):
 
     name: ClassVar[str] = "blackhole"
     ids: ClassVar[tuple[str, ...]] = ("A08",)
+    wires: ClassVar[tuple[str, ...]] = ("tcp",)
 
-    def refuses(self) -> Literal["", "refuse", "blackhole"]:
+    def refuses(self) -> Refusal:
         return "blackhole"
 
 
@@ -198,6 +214,7 @@ class Retag(LinkFault):
 
     name: ClassVar[str] = "retag"
     ids: ClassVar[tuple[str, ...]] = ("A12",)
+    wires: ClassVar[tuple[str, ...]] = ("tcp",)
     by: int = param(1, "added to the number")
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
@@ -234,6 +251,7 @@ class WrongProtocol(LinkFault):
 
     name: ClassVar[str] = "wrong_protocol"
     ids: ClassVar[tuple[str, ...]] = ("A15",)
+    wires: ClassVar[tuple[str, ...]] = ("tcp",)
     protocol: int = param(1, "the number it has")
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:

@@ -6,8 +6,11 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import replace
+from functools import partial
 
+from drivers.address import SerialAddress, parse_connection
 from drivers.wire import (
     GATEWAY_TARGET_SILENT,
     LONGEST_LENGTH,
@@ -16,10 +19,13 @@ from drivers.wire import (
     SHORTEST_LENGTH,
     Manners,
     MissingUnit,
+    ModbusSerialServer,
     ModbusTcpServer,
     Unit,
     answer,
     refusal,
+    rtu_requests,
+    serial_answer,
 )
 from simulators.faults.frames import Frame, LinkFault, Sent
 from simulators.faults.model import Active
@@ -58,13 +64,13 @@ class FaultyLink:
         return [
             fault
             for units, active in self._actives
-            if unit is None or units is None or unit in units
             for fault in active.at(now_s)
             if isinstance(fault, LinkFault)
+            and (unit is None or units is None or unit in units or fault.shared)
         ]
 
     def refuses(self) -> str:
-        """How it refuses connections now: "", "refuse" or "blackhole"."""
+        """How it refuses connections now: "" when it does not."""
         return next((how for one in self._faults(None) if (how := one.refuses())), "")
 
     def next_edge_s(self, now_s: float) -> float | None:
@@ -118,11 +124,16 @@ def _now_s() -> float:
 
 
 class FaultyServer:
-    """Units on one TCP address, with the faults of their link; does what `ModbusTcpServer` does without."""
+    """Units on one TCP address, with the faults of their link; does what `ModbusTcpServer` does without.
 
-    def __init__(self, units: Mapping[int, Unit], link: FaultyLink, manners: Manners = POLITE) -> None:
+    With `serial` it is a gateway that passes serial frames through.
+    """
+
+    def __init__(
+        self, units: Mapping[int, Unit], link: FaultyLink, manners: Manners = POLITE, serial: bool = False
+    ) -> None:
         self._link = link
-        self._server = ModbusTcpServer(units, manners, converse=self._converse)
+        self._server = ModbusTcpServer(units, manners, partial(_serial if serial else _mbap, link))
         self._gate: Gate | None = None
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
@@ -144,38 +155,98 @@ class FaultyServer:
             await self._gate.stop()
         await self._server.stop()
 
-    async def _converse(
-        self,
-        units: Mapping[int, Unit],
-        missing_unit: MissingUnit,
-        peer: str,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+
+class FaultyLine:
+    """Units on a serial line, with the faults of it; does what `ModbusSerialServer` does without.
+
+    `plugged` gives the connection string of this end of the line, for as long as it is plugged in.
+    """
+
+    def __init__(
+        self, units: Mapping[int, Unit], link: FaultyLink, plugged: Callable[[], AbstractContextManager[str]]
     ) -> None:
-        opened_s = _now_s()
-        while not writer.transport.is_closing():
-            try:
-                request = await read_frame(reader)
-            except NoFrameError:
-                return
-            instead = None if self._link.quiet else self._link.instead(request, opened_s)
-            if instead is not None:
-                send(instead, writer)
-                continue
-            unit = units.get(request.unit)
-            if unit is None and missing_unit == "silent":
-                continue
-            pdu = (
-                refusal(request.pdu, GATEWAY_TARGET_SILENT)
-                if unit is None
-                else await answer(unit, peer, request.pdu)
-            )
-            reply = Frame(request.transaction, request.unit, pdu)
-            if self._link.quiet:
-                writer.write(reply.data)
-            else:
-                send(self._link.reply(reply, opened_s), writer)
+        self._link = link
+        self._plugged = plugged
+        self._server = ModbusSerialServer(units, partial(_serial, link))
+        self._port = ExitStack()
+        self._gate = Gate(link, ("", 0), self._open, self._close)
+
+    async def start(self) -> None:
+        """Open the line; OSError when it is not there or not free."""
+        await self._open()
+        self._gate.start()
+
+    async def stop(self) -> None:
+        """Let go of the line."""
+        await self._gate.stop()
+        await self._close()
+
+    async def _open(self) -> None:
+        address = parse_connection(self._port.enter_context(self._plugged()))
+        assert isinstance(address, SerialAddress)
+        await self._server.start(address)
+
+    async def _close(self) -> None:
+        await self._server.stop()
+        self._port.close()
+
+
+async def _mbap(
+    link: FaultyLink,
+    units: Mapping[int, Unit],
+    missing_unit: MissingUnit,
+    peer: str,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    """As `mbap_frames`, with what the faults make of them."""
+    opened_s = _now_s()
+    while not writer.transport.is_closing():
+        try:
+            request = await read_frame(reader)
+        except NoFrameError:
+            return
+        instead = None if link.quiet else link.instead(request, opened_s)
+        if instead is not None:
+            send(instead, writer)
+            continue
+        unit = units.get(request.unit)
+        if unit is None and missing_unit == "silent":
+            continue
+        pdu = (
+            refusal(request.pdu, GATEWAY_TARGET_SILENT)
+            if unit is None
+            else await answer(unit, peer, request.pdu)
+        )
+        reply = Frame(request.transaction, request.unit, pdu)
+        if link.quiet:
+            writer.write(reply.data)
+        else:
+            send(link.reply(reply, opened_s), writer)
+        await writer.drain()
+
+
+async def _serial(
+    link: FaultyLink,
+    units: Mapping[int, Unit],
+    missing_unit: MissingUnit,
+    peer: str,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    """As `rtu_frames`, with what the faults make of them."""
+    opened_s = _now_s()
+
+    async def reply(heard: bytes) -> None:
+        request = Frame(0, heard[0], heard[1:-2], serial=True)
+        instead = link.instead(request, opened_s)
+        if instead is not None:
+            send(instead, writer)
+        elif (pdu := await serial_answer(units, peer, heard)) is not None:
+            send(link.reply(replace(request, pdu=pdu), opened_s), writer)
             await writer.drain()
+
+    await rtu_requests(reader, reply)
 
 
 class Gate:

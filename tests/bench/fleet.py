@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.pdu import ModbusPDU
 
 from controller.config import Config, load_config
 from controller.devices import open_devices
@@ -55,10 +56,12 @@ async def _both(config: Config) -> tuple[float, float]:
     setpoint = profile.points["wset"].address
 
     async def bare() -> None:
-        await meter.read_input_registers(meter_block.address, count=meter_block.count)
-        for inverter in inverters:
-            await inverter.read_holding_registers(block.address, count=block.count)
-            await inverter.write_registers(setpoint, [0, next(watts) % 4000])
+        unit = config.meter.unit
+        await _taken(meter.read_input_registers(meter_block.address, count=meter_block.count, device_id=unit))
+        for inverter, entry in zip(inverters, config.batteries, strict=True):
+            unit = entry.unit
+            await _taken(inverter.read_holding_registers(block.address, count=block.count, device_id=unit))
+            await _taken(inverter.write_registers(setpoint, [0, next(watts) % 4000], device_id=unit))
 
     # In turns, so that a busy host is unfair to both.
     found: dict[Callable[[], Awaitable[None]], list[float]] = {ours: [], bare: []}
@@ -72,6 +75,12 @@ async def _both(config: Config) -> tuple[float, float]:
         client.close()
     await devices.close()
     return statistics.median(found[ours]) * 1e6, statistics.median(found[bare]) * 1e6
+
+
+async def _taken(answer: Awaitable[ModbusPDU]) -> None:
+    """A refusal is quicker than an answer, and no answer."""
+    if (await answer).isError():
+        raise ValueError("the emulator refused what the bench asked")
 
 
 async def _client(connection: str) -> AsyncModbusTcpClient:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
@@ -16,11 +17,15 @@ from controller.backfill import Minutes
 from controller.clock import local_time
 from controller.commands import COMMANDS, Command
 from controller.dispatch.orders import LocalTime
+from controller.dispatch.settings import DemandSettings
 from controller.messages import MESSAGES
+from controller.plan_words import plan_message
+from controller.planning.plan import make_plan
 from controller.state_file import KeptOrder
 from controller.telemetry import state_message
 from tests.contract.tables import with_tables
 from tests.unit.ordered_site import LIMITED, OrderedSite, on_a_site
+from tests.unit.planning.sites import inputs, known
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "mqtt.md"
 COMMAND: Final = "python -m tests.contract.mqtt_docs"
@@ -30,6 +35,7 @@ HOW: Final = {
     "device/<id>": "retained, every 10 s, at once when it is lost or comes back",
     "energy": "retained, every 10 s",
     "demand": "retained, every 10 s, with `[demand]` in the site file",
+    "plan": "retained, when a new one is made, and every 5 minutes, with `economic` among the policies",
     "orders": "retained, at once when an order comes or ends, and every 10 s",
     "reply/<id>": "not retained, within a second of the command",
     "event": "not retained, when something happens",
@@ -62,7 +68,7 @@ def examples() -> tuple[dict[str, Any], dict[str, Any]]:
 
     async def work(site: OrderedSite) -> None:
         site.outside.remember((), (), keep)
-        for suffix in ("state", "device/bat1", "energy"):
+        for suffix in ("state", "device/bat1", "energy", "demand"):
             told[suffix.replace("bat1", "<id>")] = site.newest(suffix)
         minutes = Minutes()
         for utc_s in (NOON_UTC_S, NOON_UTC_S + 60.0):
@@ -77,8 +83,16 @@ def examples() -> tuple[dict[str, Any], dict[str, Any]]:
         told["reply/<id>"] = replies["setpoint"]
         told["event"] = site.events("command")[0]
 
-    on_a_site(work, clock=noon)
+    on_a_site(work, replace(LIMITED, demand=DemandSettings(target_w=4000.0)), noon)
+    told["plan"] = _plan()
     return told, replies
+
+
+def _plan() -> dict[str, Any]:
+    """Two hours of a plan: sun to store, then a dear evening."""
+    given = replace(inputs(known(-2000, 2000), [0.20, 0.50], 0.08), begin_utc_s=NOON_UTC_S)
+    message = plan_message(make_plan(given), 2, NOON_UTC_S, "turn", "EUR", lambda utc_s: 0.0)
+    return message.model_dump(mode="json")
 
 
 def message_tables(told: dict[str, Any]) -> str:
@@ -87,6 +101,8 @@ def message_tables(told: dict[str, Any]) -> str:
     for topic, model in MESSAGES.items():
         parts += [f"### `{topic}`", "", f"{_says(model)} *{HOW[topic][0].upper()}{HOW[topic][1:]}.*", ""]
         parts += _rows(model, tuple(model.model_fields))
+        for key, inner in _inner(model):
+            parts += ["", f"Each of `{key}`:", "", *_rows(inner, tuple(inner.model_fields))]
         if topic in told:
             parts += ["", "```json", _json(told[topic]), "```"]
         parts.append("")
@@ -114,6 +130,16 @@ def alarm_table() -> str:
     return "\n".join(
         ["| alarm | means |", "|---|---|", *(f"| `{name}` | {says} |" for name, says in ALARMS.items())]
     )
+
+
+def _inner(model: type[BaseModel]) -> list[tuple[str, type[BaseModel]]]:
+    """The keys that are lists of objects, and what these are."""
+    found = [(key, get_args(field.annotation)) for key, field in model.model_fields.items()]
+    return [
+        (key, parts[0])
+        for key, parts in found
+        if parts and isinstance(parts[0], type) and issubclass(parts[0], BaseModel)
+    ]
 
 
 def _says(model: type[BaseModel]) -> str:
@@ -148,6 +174,8 @@ def _type(annotation: Any) -> str:
         return f"list of {_type(parts[0])}"
     if hasattr(annotation, "__metadata__"):
         return _type(parts[0])
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "object"
     names = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
     return names.get(annotation, "word")
 

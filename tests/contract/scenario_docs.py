@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "scenarios.md"
 LIBRARY = sorted((ROOT / "tests" / "scenarios").glob("*.toml"))
 COMMAND = "python -m tests.contract.scenario_docs"
-WHERE = {"link": "frames", "unit": "registers", "port": "device", "grid": "grid", "host": "host"}
+WHERE = {"link": "frames", "unit": "registers", "port": "device"}
+WIRES = {("tcp",): "TCP", ("serial",): "serial"}
 
 
 def _shown(value: Any) -> str:
@@ -59,7 +60,8 @@ def faults_table() -> str:
             {"device": device, "at_s": 60, "for_s": 30, "fault": name} | {p.name: p.default for p in own}
         )
         ids = ", ".join(kind.ids)
-        rows.append(f"| `{name}` | {WHERE[kind.seam]} | {says(kind)} | {keys} | {ids} | `{example}` |")
+        where = WIRES.get(getattr(kind, "wires", ()), WHERE.get(kind.seam, kind.seam))
+        rows.append(f"| `{name}` | {where} | {says(kind)} | {keys} | {ids} | `{example}` |")
     head = ["| fault | where | what it does | parameters | IDs | such as |", "|---|---|---|---|---|---|"]
     return "\n".join([*head, *rows])
 

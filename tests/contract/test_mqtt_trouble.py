@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -15,7 +16,8 @@ import pytest
 
 from controller import mqtt
 from controller.backfill import MinuteFile
-from controller.outbox import MOST_ANSWERS, MOST_EVENTS
+from controller.mqtt import MqttLink
+from controller.outbox import MOST_ANSWERS, MOST_EVENTS, Outbox
 from controller.site_mqtt import MqttConfig
 from tests.contract.running_site import BROKERS, RunningSite, a_broker, a_running_site, asking
 from tests.mosquitto import Mosquitto
@@ -160,6 +162,22 @@ async def test_a_broker_that_is_full_and_reads_nothing_more_ends_the_session_and
 
     came_s = await _served(work, accept_and_fall_silent)
     assert len(came_s) >= 2
+
+
+async def test_a_connection_closed_before_it_could_be_written_to_leaves_the_loop_alone() -> None:
+    """Its number may be somebody else's by then: a device's, or that of the next connection."""
+    link = MqttLink("house-7", MqttConfig("127.0.0.1", 1), Outbox("house-7"))
+    client = link._client()
+    mqtt._write_only_while_open(client)
+    ours, theirs = socket.socketpair()
+    client._client.on_socket_register_write(client._client, None, ours)  # type: ignore[misc]  # it was set
+    number = ours.fileno()
+    ours.close()
+    other = socket.fromfd(theirs.fileno(), socket.AF_UNIX, socket.SOCK_STREAM)
+    assert other.fileno() == number
+    with theirs, other:
+        await asyncio.sleep(0.01)
+        assert not asyncio.get_running_loop().remove_writer(number)
 
 
 def _in_use() -> int:

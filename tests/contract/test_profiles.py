@@ -15,13 +15,15 @@ from math import inf
 import pytest
 
 from drivers.device import BatteryReading, DeviceError, MeterReading
-from drivers.link import Link, ModbusExceptionReply
+from drivers.link import Link, LinkTiming, ModbusExceptionReply, open_link
 from drivers.modbus import modbus_battery, modbus_meter, modbus_pv
 from drivers.profile import DeviceProfile, load_profile, shipped_profiles
 from drivers.profile.codec import memory_of, point_values, power_for
 from drivers.profile.model import HELD, REQUIRED
 from drivers.registers import encode
-from simulators.emulator import Rating
+from drivers.wire import serve
+from simulators.emulator import Rating, emulated_unit
+from simulators.serial_pair import pty_pair
 from tests.contract.plants import PLANTS, Battery, Meter, Pv, driver_of, in_virtual_time, on_a_socket, soon
 
 EVERY = [load_profile(name) for name in shipped_profiles()]
@@ -135,6 +137,27 @@ async def code_of(attempt: Awaitable[object]) -> int:
     with pytest.raises(ModbusExceptionReply) as caught:
         await attempt
     return caught.value.code
+
+
+@pytest.mark.parametrize(
+    "profile", [p for p in ORDERED if p.role == "pv" and "rtu" in p.transport.over], ids=named
+)
+async def test_a_pv_inverter_is_read_capped_and_uncapped_over_a_serial_line(profile: DeviceProfile) -> None:
+    plant = Pv()
+    with pty_pair() as (device_end, our_end):
+        server = await serve(f"rtu://{device_end}?baud=38400", {1: emulated_unit(profile, plant)})
+        link = open_link(f"rtu://{our_end}?baud=38400", LinkTiming())
+        try:
+            late = asyncio.get_running_loop().time() + 20.0
+            pv = modbus_pv("roof", profile, link, 1)
+            await pv.cap(2000.0, late)
+            reading = await pv.read(late)
+            await pv.release(late)
+        finally:
+            await link.close()
+            await server.stop()
+    assert (reading.pv_generation_w, reading.cap_w) == (3600.0, 2000.0)
+    assert (plant.diary[0], plant.diary[-1]) == ((2000.0, pytest.approx(30.0)), None)
 
 
 @pytest.mark.parametrize("profile", [p for p in ORDERED if p.role == "pv"], ids=named)

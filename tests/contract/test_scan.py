@@ -103,12 +103,29 @@ def test_a_hybrid_shows_its_dc_inputs_and_the_limits_of_what_is_known() -> None:
     assert device.writes == []
 
 
-@pytest.mark.parametrize("name", ["eastron-sdm630"])
+@pytest.mark.parametrize(
+    "name",
+    # By voltages; by state of charge and a code of its control; by its own word for off.
+    ["eastron-sdm630", "sungrow-sh", "marstek-venus"],
+)
 def test_a_device_without_sunspec_is_recognised_by_its_values(name: str) -> None:
     connection, lines = scanned(emulator(name))
     assert lines[0].startswith(f"{connection} unit 1: answers, but not in SunSpec (it has no SunSpec map")
     assert any(line.startswith(f"  {name}: ") for line in lines)
-    assert list(pasted(lines)) == ["meter"]
+    assert list(pasted(lines)) == [load_profile(name).role]
+
+
+def test_a_device_that_takes_no_orders_is_told_what_it_lacks() -> None:
+    lines = scanned(
+        Device(image((1, COMMON), (103, HYBRID_103), (713, {"SoC": 40, "Pct_SF": 0}), (704, {})))
+    )[1]
+    assert lines[-4:] == [
+        "  nothing of use here: neither a meter, nor a battery or PV that takes orders",
+        "  as meter    no: a meter has one of 201 to 204 or 211 to 214",
+        "  as battery  no: that needs model 704 with WSet, or 124 with StorCtl_Mod and WChaMax, implemented",
+        "  as pv       no: that needs model 704 or 123 with WMaxLimPct, and 702, 121 or 120 with its WMax, "
+        "implemented",
+    ]
 
 
 class Zeros:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 import sunspec2.modbus.client as sunspec  # type: ignore[import-untyped]  # it has no annotations
 
 from drivers.profile import load_profile
-from drivers.wire import ModbusTcpServer
-from simulators.emulator import emulated_unit
+from drivers.wire import ModbusTcpServer, serve
+from simulators.emulator import emulated_unit, emulated_units
+from tests.certificates import Authority
 from tests.contract.plants import PLANTS, RATING, Battery, Pv
+from tests.penstock import free_ports
 
 
 def scanned(port: int) -> sunspec.SunSpecModbusClientDeviceTCP:
@@ -61,6 +64,32 @@ async def test_the_sunspec_reference_client_reads_and_orders_the_emulated_hybrid
     await asyncio.get_running_loop().run_in_executor(None, client)
     await server.stop()
     assert plant.diary == [(-1500.0, pytest.approx(30.0)), None]
+
+
+async def test_the_sunspec_reference_client_orders_the_emulated_hybrid_over_tls(tmp_path: Path) -> None:
+    authority, plant = Authority(tmp_path), Battery()
+    (port,) = free_ports(1)
+    device = emulated_unit(load_profile("sunspec-hybrid"), plant, rating=RATING)
+    server = await serve(f"tls://127.0.0.1:{port}?{authority.sign('device')}", emulated_units(1, device))
+    ours = dict(option.split("=", 1) for option in authority.sign("client").split("&"))
+
+    def client() -> None:
+        files = {"cafile": ours["ca"], "certfile": ours["cert"], "keyfile": ours["key"]}
+        device = sunspec.SunSpecModbusClientDeviceTCP(1, "127.0.0.1", port, timeout=5, tls=True, **files)
+        try:
+            device.scan(delay=0)
+            assert device.models[103][0].W.cvalue == -3200
+            controls = device.models[704][0]
+            controls.WSetRvrtTms.cvalue = 30
+            controls.write()
+            controls.WSetEna.cvalue, controls.WSetMod.cvalue, controls.WSet.cvalue = 1, 1, -700
+            controls.write()
+        finally:
+            device.close()
+
+    await asyncio.get_running_loop().run_in_executor(None, client)
+    await server.stop()
+    assert plant.diary == [(-700.0, pytest.approx(30.0))]
 
 
 async def test_the_sunspec_reference_client_reads_and_curtails_the_emulated_pv_inverter() -> None:

@@ -275,6 +275,7 @@ def test_penstock_check_says_when_a_load_is_shed(tmp_path: Path) -> None:
     lines = describe(load_config(a_site(tmp_path)))
     assert "  boiler   sheds 300 W below 15 %, gives it back above 30 %" in lines
     assert any(line.startswith("  pump     switch: R421A08 relay board") for line in lines)
+    assert any("boiler never forgets an order by itself: the relays stay" in line for line in lines)
 
 
 def test_a_site_says_what_is_wrong_with_a_switch(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -31,10 +32,11 @@ from tests.commissioning import (
     Installation,
     commissioned,
     installed,
+    plugged_in,
     site_text,
     steady,
 )
-from tests.penstock import free_ports, penstock, result_of, wait_for_port
+from tests.penstock import free_ports, penstock, result_of, wait_for_port, wait_until
 
 USUAL = site_text("eastron-sdm630", "sunspec-hybrid")
 
@@ -121,7 +123,7 @@ def test_a_cable_that_comes_out_ends_it_with_a_finding_and_the_lease_does_the_re
 
             pulling = asyncio.create_task(pull())
             outer.callback(pulling.cancel)
-            await commission(config, report.terms, Watcher(lambda text: None, lambda finding: None), report)
+            await commission(config, report.terms, Watcher(), report)
             held_w.append(house.batteries[0].held_w)
             await asyncio.sleep(31.0)
             house.advance(asyncio.get_running_loop().time())
@@ -134,6 +136,33 @@ def test_a_cable_that_comes_out_ends_it_with_a_finding_and_the_lease_does_the_re
     assert "could not be released" in text
     assert "it forgets the last order 30 s after it was given" in text
     assert held_w == [-1000.0, None]
+
+
+def test_a_device_that_forgets_nothing_is_released_when_its_cable_is_back(tmp_path: Path) -> None:
+    path = tmp_path / "house.toml"
+    path.write_text(site_text("eastron-sdm630", "goodwe-et").format(*free_ports(2)), encoding="utf-8")
+    config = load_config(path)
+
+    async def pulled() -> tuple[Report, BatteryInverter]:
+        report = Report(config, Terms(1000.0))
+        async with AsyncExitStack() as outer, AsyncExitStack() as cable:
+            house, units = await installed(cable, config, Installation())
+
+            async def pull() -> None:
+                await until(lambda: abs(house.batteries[0].held_w or 0.0) > 900.0)
+                await cable.aclose()
+                await asyncio.sleep(120.0)
+                await plugged_in(outer, config, units, {})
+
+            pulling = asyncio.create_task(pull())
+            outer.callback(pulling.cancel)
+            await commission(config, report.terms, Watcher(), report)
+        return report, house.batteries[0]
+
+    report, battery = run(pulled(), QUIESCE_S)
+    assert "stopped answering" in verdict(report)[0]
+    assert report.not_released == []
+    assert battery.held_w is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -159,47 +188,38 @@ def test_a_signal_ends_it_and_releases(config: Config, number: signal.Signals) -
     assert "sign" not in {one.check for one in report.findings}
 
 
-def test_a_killed_commissioning_leaves_nothing_behind_but_a_lease(tmp_path: Path) -> None:
-    profile = Path("drivers/profiles/sunspec-hybrid.toml").read_text(encoding="utf-8")
-    assert profile.count("seconds = 30") == 1
-    short = profile.replace("seconds = 30", "seconds = 4").replace("0000 001E", "0000 0004")
-    (tmp_path / "short.toml").write_text(short, encoding="utf-8")
-    site = tmp_path / "house.toml"
+def test_a_killed_commissioning_is_released_although_the_device_forgets_nothing(tmp_path: Path) -> None:
+    site, log = tmp_path / "house.toml", tmp_path / "commission.log"
     ports = free_ports(2)
-    site.write_text(
-        site_text("eastron-sdm630", "./short.toml").format(*ports) + "speed = 3600\n",
-        encoding="utf-8",
-    )
+    text = site_text("eastron-sdm630", "goodwe-et").format(*ports)
+    site.write_text(text + "speed = 3600\n", encoding="utf-8")
     config = load_config(site)
+    assert config.batteries[0].profile.lease is not None
+    assert config.batteries[0].profile.lease.seconds is None
 
-    async def killed() -> float:
-        """How long after the kill the battery had forgotten."""
+    async def killed() -> None:
         loop = asyncio.get_running_loop()
         devices = open_devices(config)
 
-        async def held_w() -> float | None:
-            return (await devices.batteries[0].read(loop.time() + 5.0)).setpoint_w
-
-        with penstock("commission", str(site), "--consent-w", "1000", "--yes") as process:
+        async def until_held(held: bool, process: subprocess.Popen[bytes]) -> None:
             while True:
-                if await held_w() is not None:
-                    break
-                assert process.poll() is None
+                setpoint_w = (await devices.batteries[0].read(loop.time() + 5.0)).setpoint_w
+                if (setpoint_w is not None) is held:
+                    return
+                assert process.poll() is None or not held, log.read_text(encoding="utf-8")
                 await asyncio.sleep(0.2)
+
+        with penstock("commission", str(site), "--consent-w", "1000", "--yes", log=log) as process:
+            await until_held(True, process)
             process.kill()
             process.wait()
-            killed_s = loop.time()
-            assert await held_w() is not None
-            while True:
-                if await held_w() is None:
-                    break
-                await asyncio.sleep(0.2)
+            await until_held(False, process)
         await devices.close()
-        return loop.time() - killed_s
 
     with penstock("emulate", str(site)):
         wait_for_port(ports[1])
-        assert asyncio.run(asyncio.wait_for(killed(), 90.0)) < 10.0
+        asyncio.run(asyncio.wait_for(killed(), 90.0))
+        wait_until(lambda: "bat1: released" in log.read_text(encoding="utf-8"))
 
 
 def test_what_was_measured_goes_into_the_site_file(tmp_path: Path) -> None:

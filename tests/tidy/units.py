@@ -23,7 +23,10 @@ ALLOWED: dict[str, dict[str, str]] = {
     "controller/dispatch/orders.py": dict.fromkeys(
         ("import_per_kwh", "export_per_kwh"), "in the site's own currency"
     ),
-    "controller/plan_message.py": dict.fromkeys(
+    "controller/lab/study/case.py": dict.fromkeys(
+        ("energy_cost", "export_credit"), "in the tariff's own currency"
+    ),
+    "controller/messages.py": dict.fromkeys(
         ("import_per_kwh", "export_per_kwh"), "in the tariff's own currency"
     ),
     "controller/planning/request.py": {"price_per_kw": "in the tariff's own currency"},

@@ -130,6 +130,13 @@ def test_two_devices_on_one_address_need_different_units(tmp_path: Path) -> None
     assert load(tmp_path, GOOD.replace(':5021"\nunit = 1', ':5020"\nunit = 2')).batteries[0].unit == 2
 
 
+@pytest.mark.parametrize("line", ["rtu:///dev/ttyUSB0?baud=9600", "rtu+tcp://127.0.0.1:5020"])
+def test_unit_0_of_a_serial_line_speaks_to_all_and_is_no_device(tmp_path: Path, line: str) -> None:
+    text = GOOD.replace('tcp://127.0.0.1:5021"\nunit = 1', f'{line}"\nunit = 0')
+    (told,) = refusal(tmp_path, text)
+    assert "battery[0].unit: is 0, which on a serial line speaks to all" in told
+
+
 @pytest.mark.parametrize("wrong", ["127.0.0.1:5020", "udp://127.0.0.1", "tcp://host:99999", "tcp://"])
 def test_a_bad_address_is_told_with_a_good_one(tmp_path: Path, wrong: str) -> None:
     (line,) = refusal(tmp_path, GOOD.replace("tcp://127.0.0.1:5020", wrong))

@@ -86,7 +86,7 @@ class Site:
             clock=clock,
             memory=memory,
             books=books,
-            publishable=keeper.publishable,
+            publishable=lambda books: keeper.publishable(),
             fault=fault or self.fault,
         )
         self.keeper, self.control = keeper, control
@@ -95,8 +95,8 @@ class Site:
         await control.run()
         saving.cancel()
         if killed:
-            await asyncio.get_running_loop().run_in_executor(keeper._pool, keeper._closed)
-            keeper._pool.shutdown()
+            await keeper._disk.do(keeper._closed)
+            keeper._disk.close()
             assert keeper._lock is not None
             os.close(keeper._lock)
         else:
@@ -276,6 +276,15 @@ def test_a_folder_that_cannot_be_written_at_all_costs_no_cycle(tmp_path: Path) -
     assert "/proc/penstock" in site.keeper.alarm
 
 
+def test_counters_that_cannot_be_read_are_not_told_from_nought(tmp_path: Path) -> None:
+    (tmp_path / "state.db").mkdir()
+    site = Site(tmp_path)
+    run(site.lives(100.5))
+    assert site.cycles[-2].decision.mode is Mode.RUNNING
+    assert {cycle.energy for cycle in site.cycles} == {None}
+    assert site.keeper.alarm != ""
+
+
 def test_a_disk_that_does_not_answer_costs_no_cycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each save waits, as on a dying SD card."""
     answers = threading.Event()
@@ -295,8 +304,11 @@ def test_a_disk_that_does_not_answer_costs_no_cycle(tmp_path: Path, monkeypatch:
             await asyncio.sleep(0)
         done = [task.result() for task in waiting if task.done()]
         assert done == [False] * (40 - MOST_WAITING), "the loop went on, and only so many wait"
+        now_s = asyncio.get_running_loop().time()
+        assert (keeper.rings(now_s), keeper.rings(now_s + 11.0)) == (False, True), "ten seconds may pass"
         answers.set()
         assert await asyncio.gather(*waiting) == [True] * MOST_WAITING + [False] * (40 - MOST_WAITING)
+        assert not keeper.rings(now_s + 11.0)
         await keeper.close(orderly=True)
 
     asyncio.run(whole())

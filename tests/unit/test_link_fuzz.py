@@ -13,7 +13,7 @@ from pymodbus.pdu.register_message import ReadHoldingRegistersRequest
 
 from drivers import rtu
 from drivers.address import Address, SerialAddress
-from drivers.link.mbap import MbapConnection, transaction_ids
+from drivers.link.mbap import MbapConnection, no_wrong_replies, transaction_ids
 from drivers.link.question import Question, Unanswered
 from drivers.link.rtu import RtuConnection
 from simulators.virtual_time import run
@@ -83,7 +83,7 @@ async def streams(seed: int, pieces: list[bytes], over_rtu: bool) -> None:
             line = RtuConnection(SerialAddress("/dev/ttyTEST", 115200), 0.3, 0.0, False, lost)
             reply: Reply = rtu.framed
         else:
-            line = MbapConnection(Address("127.0.0.1", 502), transaction_ids(), lost)
+            line = MbapConnection(Address("127.0.0.1", 502), transaction_ids(), no_wrong_replies(), lost)
             transaction = chance.choice([0, 2, 65535])
 
             def reply(unit: int, pdu: bytes, transaction: int = transaction) -> bytes:

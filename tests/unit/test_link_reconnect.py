@@ -35,7 +35,7 @@ def test_a_dead_host_costs_a_reader_no_time_and_is_found_again_when_it_returns()
                 assert "connection refused" in await failure(link)
                 assert now_s() == started_s
             await device.open()
-            await asyncio.sleep(6.1)  # the longest pause is 5 s and 20 %
+            await asyncio.sleep(6.1)  # the longest pause is 3 s and 20 %
             assert await read(link) == right_words(10, 2)
             assert link.connects == 1
 

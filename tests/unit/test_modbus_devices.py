@@ -58,6 +58,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.connects = 1
+        self.spared = False
         self.registers: dict[tuple[int, Space, int], int] = {}
         self.missing: set[int] = set()
         self.reads: list[tuple[int, str, int, int]] = []
@@ -119,6 +120,7 @@ def test_points_at_another_unit_are_read_and_written_there() -> None:
 
 def test_each_register_is_written_with_the_function_it_wants() -> None:
     async def scenario(battery: ModbusBattery, wire: Wire) -> None:
+        wire.missing = {46001}
         await battery.order(-1500.0, soon())
 
     writes = driven(load_profile("foxess-h3"), scenario).writes
@@ -127,6 +129,14 @@ def test_each_register_is_written_with_the_function_it_wants() -> None:
         (44002, 16),
         (44000, 6),
     ]
+
+
+def test_a_fox_with_the_registers_of_later_firmware_is_told_its_profile_and_not_ordered() -> None:
+    async def scenario(battery: ModbusBattery, wire: Wire) -> None:
+        with pytest.raises(DeviceError, match="needs_profile_foxess_h3_smart is 0"):
+            await battery.order(-1500.0, soon())
+
+    assert driven(load_profile("foxess-h3"), scenario).writes == []
 
 
 def test_a_complete_set_goes_into_one_request() -> None:

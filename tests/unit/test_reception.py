@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from controller.clock import local_time
+from controller.clock import WallClock, local_time
 from controller.dispatch.modes import Mode
 from controller.dispatch.orders import LocalTime
 from controller.reception import MOST_IDS
@@ -276,6 +276,19 @@ def test_without_a_trusted_clock_only_the_order_of_commands_is_judged() -> None:
         assert older["reason"] == "was issued before one that was already applied"
 
     on_a_site(work, clock=unknown)
+
+
+def test_a_command_from_the_future_shuts_nobody_out_once_the_clock_can_be_trusted() -> None:
+    clocks: list[WallClock] = [unknown]
+
+    async def work(site: OrderedSite) -> None:
+        ahead = await site.asked("limits", "a", import_limit_w=5000.0, issued_at="2040-01-01T00:00:00Z")
+        assert ahead["result"] == "applied"
+        await site.seconds(2.0)
+        clocks[0] = trusted
+        assert (await site.asked("limits", "b", import_limit_w=6000.0, issued_at=NOON))["result"] == "applied"
+
+    on_a_site(work, clock=lambda: clocks[0]())
 
 
 def test_a_number_that_does_not_rise_is_refused() -> None:

@@ -114,6 +114,20 @@ def test_a_negative_scale_turns_the_vendors_sign() -> None:
     assert encode(charge_tens, -2500.0) == (0x00FA,)
 
 
+def test_a_raw_number_may_count_from_another_zero() -> None:
+    biased = Encoding("u32", 2, offset=-32_000.0)
+    assert decode(biased, [0, 0x7724]) == -1500.0  # 30500 - 32000
+    assert encode(biased, -1500.0) == (0, 0x7724)
+    assert encode(biased, -1500.7, rounding="toward_zero") == (0, 0x7724)
+    assert encode(biased, 1500.7, rounding="toward_zero") == (0, 0x82DC)  # 33500
+    assert block_decoder([Field(0, biased)])([0, 0x7724]) == [-1500.0]
+    fine = Encoding("u16", 1, scale=0.1, offset=-40.0)
+    assert decode(fine, [650]) == 25.0
+    assert encode(fine, 25.0) == (650,)
+    with pytest.raises(ValueError, match="does not fit"):
+        encode(fine, -40.1)
+
+
 def test_a_scale_factor_is_a_power_of_ten() -> None:
     assert decode(the("u16"), [5000], -2.0) == 50.0
     assert decode(the("u16"), [629], -1.0) == 62.9
@@ -201,9 +215,16 @@ def test_every_finite_float_comes_back(value: float) -> None:
     assert decode(the("f32"), encode(the("f32"), value)) == value
 
 
-@given(st.floats(-3e4, 3e4), st.integers(-2, 2), st.sampled_from((1.0, -1.0, 0.1, -10.0)))
-def test_what_is_written_is_never_more_than_ordered(order_w: float, power: int, scale: float) -> None:
-    encoding = the("s32", scale=scale)
+@given(
+    st.floats(-3e4, 3e4),
+    st.integers(-2, 2),
+    st.sampled_from((1.0, -1.0, 0.1, -10.0)),
+    st.sampled_from((0.0, -32_000.0)),
+)
+def test_what_is_written_is_never_more_than_ordered(
+    order_w: float, power: int, scale: float, offset: float
+) -> None:
+    encoding = Encoding("s32", 2, scale=scale, offset=offset)
     written = decode(encoding, encode(encoding, order_w, power, "toward_zero"), power)
     step = abs(scale) * 10.0**power
     assert isinstance(written, float)
@@ -233,11 +254,11 @@ def test_a_compiled_block_says_the_same_as_value_by_value(words: list[int]) -> N
     fields = [
         Field(0, the("u16"), power_index=1),
         Field(1, the("sunssf")),
-        Field(3, the("s32", "le")),
+        Field(3, Encoding("s32", 2, "le", offset=-32_000.0)),
         Field(5, the("f32", scale=0.1)),
         Field(7, Encoding("string", 2)),
         Field(9, the("u64")),
-        Field(13, the("enum16")),
+        Field(13, Encoding("enum16", 1, bits=0x00F0)),
     ]
     power = decode(the("sunssf"), words[1:2])
     assert not isinstance(power, str)

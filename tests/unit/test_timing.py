@@ -9,7 +9,8 @@ from typing import Any
 from controller.lab.hil import run_scenario
 from controller.lab.scenario import Scenario, scenario_of
 from controller.lab.timing import BeatTiming, timing_rows, why_not_certified
-from controller.lab.verdict import html, judge, junit, trace
+from controller.lab.verdict import judge, junit, trace
+from controller.lab.verdict_page import html
 
 SCENARIO: dict[str, Any] = {
     "title": "Nothing happens",

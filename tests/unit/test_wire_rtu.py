@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -59,6 +60,18 @@ def test_units_on_one_line_answer_for_themselves_and_an_absent_one_is_silent() -
             assert await nothing_comes(stream)
             stream[1].write(rtu.framed(1, read_pdu(4, 5, 1)))
             assert await reply(stream) == (1, words_pdu(4, [1005]))
+
+    in_virtual_time(scenario())
+
+
+def test_what_is_written_to_everybody_is_carried_out_and_not_answered() -> None:
+    async def scenario() -> None:
+        unit = PlainUnit()
+        async with serving(unit) as stream:
+            stream[1].write(rtu.framed(0, struct.pack(">BHH", 6, 20, 4711)))
+            stream[1].write(rtu.framed(0, read_pdu(3, 5, 2)))
+            assert await nothing_comes(stream)
+            assert unit.holding[20] == 4711
 
     in_virtual_time(scenario())
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, TypeVar
@@ -29,7 +29,9 @@ REPEAT_S = 1.0
 SILENT_S = 8.0
 SPARE_W = 150.0
 """Kept from every limit of the connection: the load changes faster than a battery gives way."""
-RELEASE_WITHIN_S, RELEASE_TRIES, RELEASE_PAUSE_S = 3.0, 4, 1.0
+RELEASE_WITHIN_S, RELEASE_PAUSE_S = 3.0, 1.0
+RELEASE_FOR_S, RELEASE_UNFORGETTING_FOR_S = 12.0, 300.0
+"""How long a release is tried: the second where no lease ends the order, so that a cable can be put back."""
 BEYOND_SHARE, BEYOND_W = 1.15, 50.0
 """Inverters overshoot a little; measured beyond that is more than was consented to."""
 TAKEN_OVER_S = 20.0
@@ -81,8 +83,15 @@ def narrowed(config: Config, consent_w: float) -> Config:
 class Bench:
     """The devices of a site under test."""
 
-    def __init__(self, config: Config, devices: Devices, terms: Terms) -> None:
+    def __init__(
+        self,
+        config: Config,
+        devices: Devices,
+        terms: Terms,
+        ordering: Callable[[str], None] = lambda device: None,
+    ) -> None:
         self.config = config
+        self._ordering = ordering
         self.terms = terms
         self.meter: Meter = devices.meter
         self.batteries: Sequence[Battery] = devices.batteries
@@ -146,6 +155,7 @@ class Bench:
         for index, order_w in self._orders_w.items():
             battery = self.batteries[index]
             self._guard.check(order_w)
+            self._ordering(battery.facts.id)
             try:
                 await battery.order(order_w, _now_s() + ORDER_WITHIN_S)
             except DeviceError as error:
@@ -229,6 +239,7 @@ class Bench:
     async def cap(self, index: int, pv_cap_w: float | None) -> None:
         """Curtail a PV inverter, or lift that; DeviceError if it refuses."""
         self._capped.append(index)
+        self._ordering(self.pvs[index].facts.id)
         await self.pvs[index].cap(pv_cap_w, _now_s() + ORDER_WITHIN_S)
 
     async def release(self) -> list[str]:
@@ -236,13 +247,15 @@ class Bench:
         touched: list[Battery | Pv] = [self.batteries[index] for index in self._taken_at_s]
         touched += [self.pvs[index] for index in dict.fromkeys(self._capped)]
         self._orders_w.clear()
-        return [why for why in await asyncio.gather(*(_released(one) for one in touched)) if why]
+        return [why for why in await asyncio.gather(*(released(one) for one in touched)) if why]
 
 
-async def _released(device: Battery | Pv) -> str:
-    """Empty, or why it could not be released."""
+async def released(device: Battery | Pv) -> str:
+    """Empty, or why it could not be released. One that forgets nothing is tried again for long."""
     error: DeviceError | None = None
-    for _ in range(RELEASE_TRIES):
+    facts = device.facts
+    until_s = _now_s() + (RELEASE_FOR_S if facts.lease_s is not None else RELEASE_UNFORGETTING_FOR_S)
+    while _now_s() < until_s:
         try:
             await device.release(_now_s() + RELEASE_WITHIN_S)
         except DeviceError as refused:
@@ -250,7 +263,6 @@ async def _released(device: Battery | Pv) -> str:
             await asyncio.sleep(RELEASE_PAUSE_S)
         else:
             return ""
-    facts = device.facts
     after = (
         "IT KEEPS THE LAST ORDER: " + facts.lease_fallback
         if facts.lease_s is None

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -14,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from controller.config import Config, load_config
 from controller.lab.commission.findings import Finding, Terms
+from controller.lab.commission.guardian import Guardian
 from controller.lab.commission.paper import line, page_of, printed, ready
 from controller.lab.commission.procedure import Report, Watcher, commission
 
@@ -30,7 +32,8 @@ def commission_site(
     console = Console(stderr=True)
     terms = Terms(_consent_w(config, consent_w, yes, console), curtail_pv, lease_wait_s)
     report = Report(config, terms)
-    ended = asyncio.run(commission_with_signals(config, terms, report, console))
+    with Guardian(site) as guardian:
+        ended = asyncio.run(commission_with_signals(config, terms, report, console, guardian.guard))
     if page is not None:
         page.write_text(page_of(report), encoding="utf-8")
         console.print(f"written: {page}")
@@ -72,7 +75,13 @@ def _consent_w(config: Config, consent_w: float | None, yes: bool, console: Cons
     return consent_w
 
 
-async def commission_with_signals(config: Config, terms: Terms, report: Report, console: Console) -> bool:
+async def commission_with_signals(
+    config: Config,
+    terms: Terms,
+    report: Report,
+    console: Console,
+    ordering: Callable[[str], None] = lambda device: None,
+) -> bool:
     """False when SIGINT or SIGTERM ended it: then everything is released all the same."""
     loop = asyncio.get_running_loop()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -82,7 +91,7 @@ async def commission_with_signals(config: Config, terms: Terms, report: Report, 
         def found(finding: Finding) -> None:
             progress.console.print(line(finding))
 
-        watcher = Watcher(lambda text: progress.update(shown, description=text), found)
+        watcher = Watcher(lambda text: progress.update(shown, description=text), found, ordering)
         work = asyncio.create_task(commission(config, terms, watcher, report))
 
         def interrupt(number: signal.Signals) -> None:

@@ -52,16 +52,17 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Who is told how it goes: what is being done, and each finding as it comes."""
+    """Who is told: what is being done, each finding as it comes, each device before it is ordered."""
 
-    doing: Callable[[str], None]
-    found: Callable[[Finding], None]
+    doing: Callable[[str], None] = lambda text: None
+    found: Callable[[Finding], None] = lambda finding: None
+    ordering: Callable[[str], None] = lambda device: None
 
 
 async def commission(config: Config, terms: Terms, watcher: Watcher, report: Report) -> None:
     """Fill the report. When it is interrupted, what was found so far is in it, and all is released."""
     devices = open_devices(_patient(narrowed(config, terms.consent_w)))
-    bench = Bench(config, devices, terms)
+    bench = Bench(config, devices, terms, watcher.ordering)
     report.samples = bench.samples
 
     def note(findings: Sequence[Finding]) -> None:

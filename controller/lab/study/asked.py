@@ -1,0 +1,140 @@
+"""What is asked for, checked before a long run starts: site, measured times, tariff, sizes, policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from controller.config import Config, load_config
+from controller.lab.billing import planner
+from controller.lab.simulate import Wall
+from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material
+from controller.lab.study.traces_door import of_year, read_checked
+from controller.planning.tariff import Tariff
+from controller.site_tariff import TariffTable
+from controller.tariff_door import TariffConfig, tariff_config
+from drivers.doors import DoorError, dotted, line_of, read_toml, validate
+from simulators.traces import CsvTraces
+
+POLICIES = ("self_consumption", "economic", "schedule", "standby")
+"""Those that need nothing from outside but a tariff."""
+MOST_CASES = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """All that a study computes, and what with."""
+
+    config: Config
+    tariff: Tariff
+    materials: dict[str, Material]
+    cases: tuple[Case, ...]
+    notes: tuple[str, ...]
+
+
+class _TariffFile(BaseModel):
+    """A file of its own with a `[tariff]` table as in a site file."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    tariff: TariffTable
+
+
+def read_tariff(path: Path) -> TariffConfig:
+    """The tariff of a TOML file with a [tariff] table (a site file too), or of a URDB rate in JSON."""
+    if path.suffix == ".json":
+        table, text = TariffTable(urdb=path.name), ""
+    else:
+        text, tables = read_toml(path)
+        if "tariff" not in tables:
+            raise DoorError(f"{path}: has no [tariff] table; docs/tariffs.md shows every kind")
+        table = validate(path, text, _TariffFile, {"tariff": tables["tariff"]}).tariff
+    found, conflicts = tariff_config(path.parent, table)
+    if found is None:
+        lines = []
+        for where, what in conflicts:
+            line = line_of(text, where)
+            lines.append(f"{path}{f':{line}' if line else ''}: {dotted(where)}: {what}")
+        raise DoorError("\n".join(lines))
+    return found
+
+
+def asked(
+    site: Path,
+    sources: Sequence[Path],
+    tariff_path: Path | None,
+    sizes_wh: Sequence[float],
+    powers_w: Sequence[float],
+    policies: Sequence[str],
+    years: Sequence[int] = (),
+) -> Study:
+    """The study, of whole files or of some years of them; DoorError names what is wrong with them."""
+    config = load_config(site)
+    found = read_tariff(tariff_path) if tariff_path is not None else config.tariff
+    if found is None:
+        raise DoorError(f"{site}: has no [tariff]; write one, or give --tariff (see docs/tariffs.md)")
+    config = replace(config, tariff=found, dispatch=replace(config.dispatch, demand=found.demand))
+    own_wh = sum(one.capacity_wh for one in config.dispatch.batteries)
+    sizes = tuple(sizes_wh) or (own_wh,)
+    powers = tuple(powers_w) or (_own_power_w(config),)
+    materials: dict[str, Material] = {}
+    notes: list[str] = list(found.tariff.unread)
+    cases: list[Case] = []
+    for source in sources:
+        traces = read_checked(source, config.simulation.latitude_deg)
+        notes += [f"{source.name}: {one}" for one in traces.notes]
+        name = source.name.removesuffix(".gz").removesuffix(".csv")
+        parts = {f"{name} {year}": of_year(source, traces, year) for year in years} or {name: traces}
+        for time, part in parts.items():
+            if time in materials:
+                raise DoorError(f"{source}: another file of this study has the same name")
+            material, note = _material(config, found, part)
+            notes += [f"{source.name}: {note}"] if note else []
+            _prices_cover(source, material)
+            materials[time] = material
+            cases.append(Case(time, 0.0, 0.0, NO_BATTERY))
+            cases += [
+                Case(time, size_wh, power_w, policy)
+                for size_wh, power_w, policy in product(sizes, powers, (*policies, ORACLE))
+            ]
+    if len(cases) > MOST_CASES:
+        raise DoorError(f"{len(cases)} cases; more than {MOST_CASES} are surely not meant")
+    return Study(config, found.tariff, materials, tuple(cases), tuple(notes))
+
+
+def _own_power_w(config: Config) -> float:
+    whole_w = 0.0
+    for one in config.dispatch.batteries:
+        whole_w += one.max_discharge_w if one.max_discharge_w is not None else one.capacity_wh / 2.0
+    return whole_w
+
+
+def _material(config: Config, found: TariffConfig, traces: CsvTraces) -> tuple[Material, str]:
+    wall = Wall(
+        traces.start.timestamp(),
+        tuple((row * traces.step_s, one.total_seconds()) for row, one in traces.offsets),
+    )
+    inside, note = planner(config, wall, traces.prices, traces.duration_s)
+    assert inside is not None, "the config has a tariff"
+    return Material(config, traces, found.tariff, inside.market), note
+
+
+def _prices_cover(source: Path, material: Material) -> None:
+    """Every step needs a price, or the bill has holes."""
+    if not material.tariff.is_dynamic:
+        return
+    wall = material.wall
+    known = material.market.over(wall.begin_utc_s, material.step_s, material.rows)
+    missing = np.flatnonzero(np.isnan(known))
+    if len(missing):
+        per_row = round(material.step_s / material.traces.step_s)
+        first = material.traces.timestamp(int(missing[0]) * per_row).isoformat()
+        raise DoorError(
+            f"{source}: the tariff has no market price for {len(missing)} of {material.rows} steps, "
+            f"the first at {first}; give prices of the same time"
+        )

@@ -1,0 +1,100 @@
+"""Perfect foresight of a case: the linear programme of `oracle.py` with the same battery, tariff and
+limits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.lab.oracle import Foresight, perfect_foresight
+from controller.lab.study.case import Case, Material, Outcome, net_load_w, outcome
+from controller.planning.calendars import local_steps
+from controller.planning.inputs import DemandTerm, Leave, Storage
+from controller.planning.tariff import price_slots
+
+Floats = NDArray[np.float64]
+
+
+def storage_of(material: Material, case: Case) -> Storage:
+    """The battery of a case as planner and programme see it."""
+    config = material.config
+    one_way = ((1.0, config.simulation.efficiency_pct / 100.0),)
+    batteries = config.dispatch.batteries
+    return Storage(
+        case.capacity_wh,
+        case.power_w,
+        case.power_w,
+        one_way,
+        one_way,
+        config.planning.wear_per_kwh,
+        min(one.min_soc_pct for one in batteries),
+        max(one.max_soc_pct for one in batteries),
+        config.dispatch.policy.reserve_pct,
+    )
+
+
+def leave_of(material: Material) -> Leave:
+    """What the battery may do at the PCC."""
+    dispatch = material.config.dispatch
+    policy = dispatch.policy
+    return Leave(
+        policy.grid_charging, policy.battery_export, dispatch.import_limit_w, dispatch.export_limit_w
+    )
+
+
+def demand_terms(material: Material) -> tuple[DemandTerm, ...]:
+    """One for each demand charge and month; ratchets and means over months are left to the bill."""
+    wall = material.wall
+    steps = local_steps(wall.begin_utc_s, material.step_s, material.rows, wall.offset_at)
+    terms = []
+    for charge in material.tariff.demand:
+        counted = charge.counts(steps)
+        for month in np.unique(steps.month_number):
+            applies = counted & (steps.month_number == month)
+            rate = charge.tiers[int(month) % 12][0].rate
+            if applies.any() and rate > 0.0:
+                terms.append(DemandTerm(rate, applies, charge.minimum_kw * 1000.0))
+    return tuple(terms)
+
+
+def foreseen(material: Material, storage: Storage) -> Foresight:
+    """What would have been best, seen from the end. Sun that neither load, battery nor export limit can take
+    is left out of it where there is an inverter to curtail."""
+    net_w, wall, leave = net_load_w(material), material.wall, leave_of(material)
+    if leave.export_limit_w is not None and material.config.pvs:
+        net_w = np.maximum(net_w, -(leave.export_limit_w + storage.max_charge_w))
+    prices = price_slots(
+        material.tariff, material.market, wall.begin_utc_s, material.step_s, material.rows, wall.offset_at
+    )
+    return perfect_foresight(
+        net_w,
+        prices.import_per_kwh,
+        prices.export_per_kwh,
+        material.step_s,
+        storage,
+        leave,
+        material.config.simulation.initial_soc_pct,
+        demand_terms(material),
+    )
+
+
+def run_oracle(material: Material, case: Case) -> Outcome:
+    """The outcome of perfect foresight."""
+    storage = storage_of(material, case)
+    best = foreseen(material, storage)
+    grid_w = net_load_w(material) - best.discharge_w
+    leave, export_w = leave_of(material), np.maximum(-grid_w, 0.0)
+    if leave.export_limit_w is not None and material.config.pvs:
+        export_w = np.minimum(export_w, leave.export_limit_w)
+    per_kwh = material.step_s / 3.6e6
+    return outcome(
+        material,
+        case,
+        np.maximum(grid_w, 0.0),
+        export_w,
+        np.concatenate(([material.config.simulation.initial_soc_pct], best.soc_pct[:-1])),
+        float(np.maximum(-best.discharge_w, 0.0).sum()) * per_kwh,
+        float(np.maximum(best.discharge_w, 0.0).sum()) * per_kwh,
+        end_soc_pct=float(best.soc_pct[-1]),
+    )

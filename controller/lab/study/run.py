@@ -1,0 +1,126 @@
+"""A whole study from the command line: check, compute with a progress bar, table, files, report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGTERM, default_int_handler, signal
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from controller.errors import RunError
+from controller.lab.study.asked import POLICIES, Study, asked
+from controller.lab.study.case import Case, Outcome
+from controller.lab.study.page import Frame, study_page
+from controller.lab.study.shown import rows_of, table_of, write_csv, write_parquet
+from controller.lab.study.work import Notebook, run_here, run_on_cluster
+from drivers.doors import DoorError
+
+NOTEBOOK = "done.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyOptions:
+    """What was asked on the command line; sizes in Wh, powers in W."""
+
+    tariff: Path | None
+    sizes_wh: tuple[float, ...]
+    powers_w: tuple[float, ...]
+    policies: tuple[str, ...]
+    years: tuple[int, ...]
+    cost_per_kwh: float
+    cost_fixed: float
+    life_years: float
+    out: Path
+    jobs: int
+    scheduler: str | None
+
+
+def run_study(site: Path, sources: Sequence[Path], options: StudyOptions) -> dict[Case, Outcome]:
+    """All of it; DoorError for what was asked, RunError for what went wrong on the way."""
+    for policy in options.policies:
+        if policy not in POLICIES:
+            raise DoorError(f'--policies: "{policy}" is none; there are {", ".join(POLICIES)}')
+    study = asked(
+        site,
+        sources,
+        options.tariff,
+        options.sizes_wh,
+        options.powers_w,
+        options.policies,
+        options.years,
+    )
+    console = Console(stderr=True)
+    for note in study.notes:
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DoorError(f"--out: {options.out}: {error.strerror}") from None
+    notebook = Notebook(
+        options.out / NOTEBOOK, {name: material.digest for name, material in study.materials.items()}
+    )
+    _compute(study, notebook, options, console)
+    outcomes = {case: notebook.done[case] for case in study.cases}
+    _tell(site, study, outcomes, options)
+    return outcomes
+
+
+def _compute(study: Study, notebook: Notebook, options: StudyOptions, console: Console) -> None:
+    left = [case for case in study.cases if case not in notebook.done]
+    bar = Progress(
+        TextColumn("computing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("cases"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("cases", total=len(study.cases), completed=len(study.cases) - len(left))
+
+        def noted(outcome: Outcome) -> None:
+            notebook.note(outcome)
+            bar.advance(task)
+
+        # A service manager or `timeout` ends a program as Ctrl-C does, or its workers would outlive it.
+        before = signal(SIGTERM, default_int_handler)
+        try:
+            if options.scheduler is not None:
+                run_on_cluster(study.materials, left, options.scheduler, noted)
+            else:
+                run_here(study.materials, left, options.jobs or os.cpu_count() or 1, noted)
+        except KeyboardInterrupt:
+            done = len(notebook.done)
+            raise RunError(
+                f"interrupted with {done} of {len(study.cases)} cases done; call it again to go on from there"
+            ) from None
+        finally:
+            signal(SIGTERM, before)
+
+
+def _tell(site: Path, study: Study, outcomes: dict[Case, Outcome], options: StudyOptions) -> None:
+    rows = rows_of(outcomes, study.cases)
+    write_csv(options.out / "study.csv", rows)
+    write_parquet(options.out / "study.parquet", rows)
+    frame = Frame(
+        study.config.site,
+        study.tariff.currency,
+        f"the tariff {study.tariff.name}",
+        {name: material.traces.duration_s / 86_400.0 for name, material in study.materials.items()},
+        options.cost_fixed,
+        options.cost_per_kwh,
+        options.life_years,
+        study.notes,
+        site.read_text(encoding="utf-8"),
+    )
+    report = options.out / "report.html"
+    report.write_text(study_page(frame, outcomes, study.cases), encoding="utf-8")
+    out = Console()
+    out.print(table_of(outcomes, study.cases, study.tariff.currency))
+    out.print(f"report: {report}   figures: {options.out / 'study.csv'}, {options.out / 'study.parquet'}")

@@ -1,0 +1,132 @@
+"""Measured load and sun, looked over before a long run: what is most likely a mistake is said with its
+line.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from drivers.doors import DoorError
+from simulators.traces import CsvTraces, StepTrace, TraceError, read_csv
+
+DAY_S = 86_400.0
+LEAST_MEAN_W, MOST_PEAK_W = 15.0, 50e6
+"""A mean load below this is kW or kWh in a column for W; a peak above no site behind one meter."""
+NIGHT_H = (23.0, 3.0)
+"""By the local clock the sun is down then, below the polar circles; with summer time too."""
+NIGHT_PART = 0.05
+POLAR_DEG = 60.0
+LONGEST_STEP_S = 3600.0
+MOST_FLAT_S = 7 * DAY_S
+"""A load that does not change for a week is a meter that was not read."""
+
+
+def read_checked(path: Path, latitude_deg: float) -> CsvTraces:
+    """The traces of a CSV file; DoorError with file, line, value and what would be right."""
+    try:
+        traces = read_csv(path)
+    except TraceError as error:
+        raise DoorError(str(error)) from None
+    if traces.step_s > LONGEST_STEP_S or DAY_S % traces.step_s:
+        raise DoorError(
+            f"{path}: a row every {traces.step_s:g} s; give steps of an hour or less that divide a day"
+        )
+    if traces.duration_s < DAY_S:
+        raise DoorError(f"{path}: holds {traces.duration_s / 3600.0:.1f} hours; give at least a whole day")
+    _watts(path, traces)
+    _night(path, traces, latitude_deg)
+    _flat(path, traces)
+    return traces
+
+
+def of_year(path: Path, traces: CsvTraces, year: int) -> CsvTraces:
+    """The part of one year on the local clock; DoorError when it has less than a day of it."""
+    years = [traces.timestamp(row).year for row in range(traces.rows)]
+    begin, end = bisect_left(years, year), bisect_right(years, year)
+    if (end - begin) * traces.step_s < DAY_S:
+        raise DoorError(f"--years: {year}: {path} holds {years[0]} to {years[-1]}; give years it has")
+
+    def part(trace: StepTrace) -> StepTrace:
+        return StepTrace(trace.step_s, trace.values[begin:end])
+
+    first = max(row for row, _ in traces.offsets if row <= begin)
+    offsets = tuple((max(row - begin, 0), one) for row, one in traces.offsets if first <= row < end)
+    return replace(
+        traces,
+        load=part(traces.load),
+        pv=part(traces.pv),
+        prices={name: part(one) for name, one in traces.prices.items()},
+        start=traces.timestamp(begin),
+        offsets=offsets,
+    )
+
+
+def line_of_row(row: int) -> int:
+    """The header is line 1."""
+    return row + 2
+
+
+def _watts(path: Path, traces: CsvTraces) -> None:
+    for name, values in (("load_w", traces.load.values), ("pv_w", traces.pv.values)):
+        most_w = max(values)
+        if most_w > MOST_PEAK_W:
+            line = line_of_row(list(values).index(most_w))
+            raise DoorError(
+                f"{path}, line {line}: column {name}: {most_w:g} W is more than a site behind "
+                "one meter takes; give watts"
+            )
+    mean_w = sum(traces.load.values) / traces.rows
+    if mean_w < LEAST_MEAN_W:
+        most_w = max(traces.load.values)
+        line = line_of_row(list(traces.load.values).index(most_w))
+        per_kwh = 3.6e6 / traces.step_s
+        raise DoorError(
+            f"{path}, line {line}: column load_w: the load is {mean_w:.3g} on average, {most_w:g} at most; "
+            f"are these kW or kWh? Give watts: kW x 1000, or kWh of each step x {per_kwh:g}"
+        )
+
+
+def _night(path: Path, traces: CsvTraces, latitude_deg: float) -> None:
+    """The sun does not shine at midnight: stamps in the wrong zone, or columns swapped."""
+    peak_w = max(traces.pv.values)
+    if peak_w <= 0.0 or abs(latitude_deg) > POLAR_DEG:
+        return
+    night_wh = all_wh = 0.0
+    worst_w, worst_row = 0.0, 0
+    per_day = round(DAY_S / traces.step_s)
+    first = traces.timestamp(0)
+    begin_h = first.hour + first.minute / 60.0
+    offset_s = first.utcoffset()
+    changes = dict(traces.offsets)
+    shift_h = 0.0
+    for row, watts in enumerate(traces.pv.values):
+        if row in changes and offset_s is not None:
+            shift_h = (changes[row] - offset_s).total_seconds() / 3600.0
+        hour = (begin_h + shift_h + 24.0 * (row % per_day) / per_day) % 24.0
+        all_wh += watts
+        if hour >= NIGHT_H[0] or hour < NIGHT_H[1]:
+            night_wh += watts
+            if watts > worst_w:
+                worst_w, worst_row = watts, row
+    if night_wh > NIGHT_PART * all_wh or worst_w > 0.2 * peak_w:
+        stamp = traces.timestamp(worst_row).isoformat(timespec="minutes")
+        raise DoorError(
+            f"{path}, line {line_of_row(worst_row)}: column pv_w: {worst_w:g} W at {stamp}, by night; "
+            "are the stamps in another time zone than their offset says, or the columns swapped?"
+        )
+
+
+def _flat(path: Path, traces: CsvTraces) -> None:
+    """The same load for days: the meter was not read."""
+    since = 0
+    for row, (before_w, load_w) in enumerate(pairwise(traces.load.values), start=1):
+        if load_w != before_w:
+            since = row
+        elif (row - since) * traces.step_s >= MOST_FLAT_S:
+            raise DoorError(
+                f"{path}, line {line_of_row(since)}: column load_w: {load_w:g} W without any change for "
+                f"{MOST_FLAT_S / DAY_S:.0f} days; give what was measured, or leave these days out"
+            )

@@ -1,0 +1,130 @@
+"""Between MQTT clients and a broker: passes every byte on, with the faults of the broker on demand.
+
+It knows nothing of MQTT, so it stands before any broker and any kind of session, also an encrypted one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from drivers.address import Address
+from simulators.faults.broker import BrokerFault
+from simulators.faults.model import Active
+
+CONNECT_WITHIN_S = 5.0
+LARGEST_READ = 65_536
+
+
+class BrokerGate:
+    """Listens at one address and passes on to another; `active` holds the faults."""
+
+    def __init__(self, listen: Address, target: Address, active: Active) -> None:
+        self._target = target
+        self._active = active
+        self._host, self.port = listen.host, listen.port
+        self._server: asyncio.Server | None = None
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._changed, self._turned = asyncio.Event(), asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
+        self.connections = 0
+
+    async def start(self) -> int:
+        """Listen unless a fault says otherwise, and give the port; OSError when it cannot."""
+        await self._listen()
+        self._active.watch(self._changed.set)
+        await self._turn()
+        self._keeping = asyncio.get_running_loop().create_task(self._keep(), name="broker gate")
+        return self.port
+
+    async def stop(self) -> None:
+        """Hang up on everybody."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        await self._shut()
+
+    def _faults(self) -> list[BrokerFault]:
+        return [one for one in self._active.at(_now_s()) if isinstance(one, BrokerFault)]
+
+    async def _keep(self) -> None:
+        """Turn whenever a fault does."""
+        while True:
+            self._changed.clear()
+            now_s = _now_s()
+            edges = [edge for one in self._faults() if (edge := one.turns_s(now_s)) > now_s]
+            edge_s = self._active.next_edge_s(now_s)
+            edges += [] if edge_s is None else [edge_s]
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(min(edges, default=None)):
+                    await self._changed.wait()
+            await self._turn()
+
+    async def _turn(self) -> None:
+        shut = any(one.shut(_now_s()) for one in self._faults())
+        if shut and self._server is not None:
+            await self._shut()
+        elif not shut and self._server is None:
+            await self._listen()
+        turned, self._turned = self._turned, asyncio.Event()
+        turned.set()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._welcome, self._host, self.port, limit=LARGEST_READ)
+        self.port = int(self._server.sockets[0].getsockname()[1])
+
+    async def _shut(self) -> None:
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        server.close()
+        clients = dict(self._open)
+        for task, writer in clients.items():
+            writer.transport.abort()
+            task.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+        await server.wait_closed()
+
+    def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.get_running_loop().create_task(self._pass(reader, writer))
+        self._open[task] = writer
+        task.add_done_callback(self._open.pop)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Until either end hangs up; a broker that cannot be reached is a connection that ends."""
+        opened_s = _now_s()
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN_S):
+                to_reader, to_writer = await asyncio.open_connection(self._target.host, self._target.port)
+        except OSError:
+            writer.transport.abort()
+            return
+        pumps = [
+            asyncio.create_task(self._pump(reader, to_writer, opened_s, of_client=True)),
+            asyncio.create_task(self._pump(to_reader, writer, opened_s, of_client=False)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in (to_writer, writer):
+                end.transport.abort()
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, opened_s: float, of_client: bool
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(LARGEST_READ):
+                while of_client and any(one.deaf() for one in self._faults()):
+                    await self._turned.wait()
+                if any(one.swallows(opened_s) for one in self._faults()):
+                    continue
+                writer.write(data)
+                await writer.drain()
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,94 @@
+"""Faults of the MQTT broker and the way to it (catalogue D01 to D05); `broker_gate.py` carries them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+from typing import ClassVar
+
+from simulators.faults.model import Fault, param
+
+
+@dataclass
+class BrokerFault(Fault):
+    """The base of broker faults: passes every byte on."""
+
+    roles: ClassVar[tuple[str, ...]] = ("broker",)
+    seam: ClassVar[str] = "broker"
+    _begun_s: float = field(init=False, repr=False, compare=False, default=0.0)
+
+    def begin(self, now_s: float) -> None:
+        self._begun_s = now_s
+
+    def shut(self, now_s: float) -> bool:
+        """Whether nobody listens there now, and what was open is reset."""
+        return False
+
+    def turns_s(self, now_s: float) -> float:
+        """When that changes next while the fault lasts; inf when it does not."""
+        return inf
+
+    def swallows(self, opened_s: float) -> bool:
+        """Whether what is sent either way on a connection of this age vanishes."""
+        return False
+
+    def deaf(self) -> bool:
+        """Whether nothing is read from its clients."""
+        return False
+
+
+@dataclass
+class BrokerDown(BrokerFault):
+    """The broker is not there: connections are reset and new ones refused."""
+
+    name: ClassVar[str] = "broker_down"
+    ids: ClassVar[tuple[str, ...]] = ("D01", "D02")
+
+    def shut(self, now_s: float) -> bool:
+        return True
+
+
+@dataclass
+class BrokerFlaps(BrokerFault):
+    """The broker goes and comes: gone for `off_s`, back for `on_s`, and again."""
+
+    name: ClassVar[str] = "broker_flaps"
+    ids: ClassVar[tuple[str, ...]] = ("D03",)
+    off_s: float = param(0.5, "s gone")
+    on_s: float = param(0.5, "s there")
+
+    def shut(self, now_s: float) -> bool:
+        return self._phase_s(now_s) < self.off_s
+
+    def turns_s(self, now_s: float) -> float:
+        phase_s = self._phase_s(now_s)
+        return now_s - phase_s + (self.off_s if phase_s < self.off_s else self.off_s + self.on_s)
+
+    def _phase_s(self, now_s: float) -> float:
+        # Rounded, so that the instant at which it turns is on its far side.
+        return round((now_s - self._begun_s) % (self.off_s + self.on_s), 6)
+
+
+@dataclass
+class BrokerHalfOpen(BrokerFault):
+    """Sessions made before the fault are dead without a word; new ones work."""
+
+    name: ClassVar[str] = "broker_half_open"
+    ids: ClassVar[tuple[str, ...]] = ("D04",)
+
+    def swallows(self, opened_s: float) -> bool:
+        return opened_s <= self._begun_s
+
+
+@dataclass
+class BrokerStuck(BrokerFault):
+    """The broker no longer reads: what is sent to it piles up until nothing more goes out."""
+
+    name: ClassVar[str] = "broker_stuck"
+    ids: ClassVar[tuple[str, ...]] = ("D05",)
+
+    def deaf(self) -> bool:
+        return True
+
+
+BROKERS: tuple[type[Fault], ...] = (BrokerDown, BrokerFlaps, BrokerHalfOpen, BrokerStuck)

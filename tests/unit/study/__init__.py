@@ -1,0 +1,1 @@
+"""Studies: what goes in, what comes out, who computes it."""

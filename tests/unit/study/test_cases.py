@@ -1,0 +1,178 @@
+"""A small study through and through: the closed loop, no battery and perfect foresight on one bill."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from controller.lab.study.asked import Study, asked, read_tariff
+from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material, Outcome, run_case
+from controller.lab.study.page import Frame, study_page
+from controller.lab.study.shown import COLUMNS, rows_of, saving, share_pct, table_of, write_csv, write_parquet
+from controller.lab.study.work import Notebook, run_here
+from drivers.doors import DoorError
+from tests.unit.study.sites import a_site, measured
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    folder = tmp_path_factory.mktemp("study")
+    policies = ("self_consumption", "economic")
+    return asked(a_site(folder), [measured(folder)], None, (8000.0,), (3000.0,), policies)
+
+
+@pytest.fixture(scope="module")
+def outcomes(study: Study) -> dict[Case, Outcome]:
+    return run_here(study.materials, study.cases, 1, lambda outcome: None)
+
+
+def material_of(study: Study) -> Material:
+    return next(iter(study.materials.values()))
+
+
+def case_of(study: Study, policy: str) -> Case:
+    return next(case for case in study.cases if case.policy == policy)
+
+
+def test_without_a_battery_the_bill_is_that_of_load_less_sun(study: Study) -> None:
+    one = run_case(material_of(study), case_of(study, NO_BATTERY))
+    material = material_of(study)
+    by_hand = 6.0 * 14 / 31
+    for row, (load_w, pv_w) in enumerate(
+        zip(material.traces.load.values, material.traces.pv.values, strict=True)
+    ):
+        net_kwh = (load_w - pv_w) / 1000.0
+        price = 0.40 if 6 <= row % 24 < 22 else 0.20
+        by_hand += net_kwh * (price if net_kwh > 0.0 else 0.08)
+    assert one.cost == pytest.approx(by_hand, abs=0.01)
+    assert (one.full_cycles, one.survived_pct) == (0.0, ())
+
+
+def test_no_controller_beats_perfect_foresight_and_each_beats_no_battery(
+    study: Study, outcomes: dict[Case, Outcome]
+) -> None:
+    for policy in ("self_consumption", "economic"):
+        case = case_of(study, policy)
+        share = share_pct(outcomes, case)
+        assert share is not None
+        assert 0.0 < share <= 100.5, policy
+        assert saving(outcomes, case) > 0.0
+        assert outcomes[case].violations == 0
+    assert share_pct(outcomes, case_of(study, ORACLE)) == pytest.approx(100.0)
+    assert share_pct(outcomes, case_of(study, NO_BATTERY)) is None
+
+
+def test_what_the_battery_takes_and_gives_is_on_the_meter(
+    study: Study, outcomes: dict[Case, Outcome]
+) -> None:
+    for policy in ("self_consumption", ORACLE):
+        one, none = outcomes[case_of(study, policy)], outcomes[case_of(study, NO_BATTERY)]
+        moved_kwh = one.charged_kwh - one.discharged_kwh
+        grid_kwh = (one.import_kwh - one.export_kwh) - (none.import_kwh - none.export_kwh)
+        assert grid_kwh == pytest.approx(moved_kwh, abs=0.5), policy
+
+
+def test_each_outcome_survives_being_written_down(outcomes: dict[Case, Outcome]) -> None:
+    for one in outcomes.values():
+        assert Outcome.from_json(one.to_json()) == one
+
+
+def test_an_interrupted_study_goes_on_where_it_was(
+    study: Study, outcomes: dict[Case, Outcome], tmp_path: Path
+) -> None:
+    digests = {name: material.digest for name, material in study.materials.items()}
+    path = tmp_path / "done.jsonl"
+    notebook = Notebook(path, digests)
+    for case in study.cases[:2]:
+        notebook.note(outcomes[case])
+    with path.open("a") as file:
+        file.write('{"digest": "torn')
+    assert set(Notebook(path, digests).done) == set(study.cases[:2])
+
+
+def test_what_was_computed_from_other_data_is_not_taken(
+    study: Study, outcomes: dict[Case, Outcome], tmp_path: Path
+) -> None:
+    path = tmp_path / "done.jsonl"
+    digests = {name: material.digest for name, material in study.materials.items()}
+    Notebook(path, digests).note(outcomes[study.cases[0]])
+    assert Notebook(path, dict.fromkeys(digests, "other")).done == {}
+    material = material_of(study)
+    assert replace(material, tariff=replace(material.tariff, fixed_per_day=1.0)).digest != material.digest
+
+
+def test_two_processes_compute_the_same_as_one(study: Study, outcomes: dict[Case, Outcome]) -> None:
+    cases = [case_of(study, NO_BATTERY), case_of(study, ORACLE), case_of(study, "self_consumption")]
+    assert run_here(study.materials, cases, 2, lambda outcome: None) == {
+        case: outcomes[case] for case in cases
+    }
+
+
+def test_the_figures_are_the_same_on_screen_in_csv_and_in_parquet(
+    study: Study, outcomes: dict[Case, Outcome], tmp_path: Path
+) -> None:
+    import pyarrow.parquet
+
+    rows = rows_of(outcomes, study.cases)
+    write_csv(tmp_path / "study.csv", rows)
+    write_parquet(tmp_path / "study.parquet", rows)
+    lines = (tmp_path / "study.csv").read_text().splitlines()
+    assert lines[0].split(",") == list(COLUMNS)
+    assert len(lines) == len(study.cases) + 1
+    assert pyarrow.parquet.read_table(tmp_path / "study.parquet").to_pylist() == rows
+    assert table_of(outcomes, study.cases, "EUR").row_count == len(study.cases)
+
+
+def test_the_table_fits_a_terminal_of_80_columns(study: Study, outcomes: dict[Case, Outcome]) -> None:
+    console = Console(width=80, file=StringIO())
+    console.print(table_of(outcomes, study.cases, "EUR"))
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert "perfect foresight" in text
+    assert "no limit was broken" in text
+    assert "…" not in text
+
+
+def test_the_page_says_what_pays_and_needs_no_network(study: Study, outcomes: dict[Case, Outcome]) -> None:
+    frame = Frame("small", "EUR", "the tariff", {"spring": 14.0}, cost_per_kwh=400.0)
+    text = study_page(frame, outcomes, study.cases)
+    assert "costs least: it saves" in text
+    assert "Years until it has paid for itself" in text
+    assert "<script src=" not in text
+
+
+@pytest.mark.parametrize(
+    ("per_kwh", "words"), [(1.0, "is best: its price of 8 EUR is back after"), (9000.0, "None of these pays")]
+)
+def test_with_a_price_the_page_says_what_to_buy_or_not_to(
+    study: Study, outcomes: dict[Case, Outcome], per_kwh: float, words: str
+) -> None:
+    frame = Frame("small", "EUR", "the tariff", {"spring": 14.0}, cost_per_kwh=per_kwh)
+    assert words in study_page(frame, outcomes, study.cases)
+
+
+def test_the_state_of_charge_is_shown_by_the_hours_of_the_local_clock(
+    study: Study, outcomes: dict[Case, Outcome]
+) -> None:
+    one = outcomes[case_of(study, "self_consumption")]
+    assert one.first_day == "2025-05-05"
+    assert len(one.soc_by_day) == 14
+    assert all(hour is not None for day in one.soc_by_day for hour in day)
+
+
+def test_a_tariff_that_is_not_there_or_not_right_is_said(tmp_path: Path) -> None:
+    (tmp_path / "none.toml").write_text("site = 'x'\n")
+    with pytest.raises(DoorError, match=r"has no \[tariff\] table"):
+        read_tariff(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text(
+        "[tariff]\ncurrency = 'EUR'\n[tariff.import]\nper_kwh = 0.3\nmarket = true\n"
+    )
+    with pytest.raises(DoorError, match=r"bad\.toml.*tariff\.import: says more than one price"):
+        read_tariff(tmp_path / "bad.toml")
+    (tmp_path / "rate.json").write_text("[]")
+    with pytest.raises(DoorError, match=r"rate\.json"):
+        read_tariff(tmp_path / "rate.json")
