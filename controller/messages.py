@@ -189,7 +189,7 @@ class PlanMessage(Message):
     expires: str | None = Field(description="UTC; after that self-consumption takes over")
     words: str = Field(description="the next day in a sentence, for people")
     skill: PlanSkill | None = Field(
-        description="of the forecasts, looked at once a day; null before two days are known, and without a plan"
+        description="of the forecasts, looked at once a day; null before two days are known"
     )
     slots: list[PlanSlot]
 

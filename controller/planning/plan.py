@@ -160,9 +160,13 @@ def _drawn(first: Floats, follow: Floats, slots: int) -> NDArray[np.intp]:
     places = (np.arange(states) + 0.5) / states
     draws = (places + np.arange(slots)[:, None] * GOLDEN) % 1.0
     path = np.empty((slots, states), dtype=np.intp)
-    path[0] = (first < places[:, None]).sum(axis=1)
+    path[0] = np.searchsorted(first, places)
+    # All rows one after the other make one rising row: the state's number goes in front of its draw.
+    rising = (follow + np.arange(states)[:, None]).reshape(*follow.shape[:-2], -1)
     for slot in range(1, slots):
-        path[slot] = (_step(follow, slot - 1)[path[slot - 1]] < draws[slot - 1, :, None]).sum(axis=1)
+        before = path[slot - 1]
+        row = rising if rising.ndim == 1 else rising[slot - 1]
+        path[slot] = row.searchsorted(before + draws[slot - 1]) - before * states
     return path
 
 
