@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import groupby
 
@@ -58,9 +57,24 @@ def plan_message(
         slot_s=table.slot_s,
         expires=_iso(table.expires_at_utc_s),
         words=words(table, currency, offset_at),
-        skill=None if skill is None else PlanSkill(**asdict(skill)),
+        skill=None if skill is None else _skill(skill),
         slots=slots,
     )
+
+
+def _skill(skill: Skill) -> PlanSkill:
+    """In whole W."""
+    return PlanSkill(
+        days=skill.days,
+        load_error_w=_whole(skill.load_error_w),
+        load_like_yesterday_w=_whole(skill.load_like_yesterday_w),
+        pv_error_w=_whole(skill.pv_error_w),
+        pv_like_yesterday_w=_whole(skill.pv_like_yesterday_w),
+    )
+
+
+def _whole(value_w: float | None) -> float | None:
+    return None if value_w is None else round(value_w)
 
 
 def no_plan_message(at_utc_s: float | None, why: str, currency: str) -> PlanMessage:
