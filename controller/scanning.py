@@ -68,12 +68,15 @@ class _Role:
 
 async def scan(connection: str, unit: int) -> list[str]:
     """Lines for the owner; RunError if nothing answers at that address."""
-    logging.getLogger("drivers").setLevel(logging.ERROR)  # what fails here is part of the answer
+    log = logging.getLogger("drivers")
+    before = log.level
+    log.setLevel(logging.ERROR)  # what fails here is part of the answer
     link = open_link(connection, TIMING)
     try:
         return await _looked_at(link, connection, unit)
     finally:
         await link.close()
+        log.setLevel(before)
 
 
 async def _looked_at(link: Link, connection: str, unit: int) -> list[str]:

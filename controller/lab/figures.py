@@ -29,6 +29,8 @@ OTHERS = ("#1b7f5c", "#2563a8", "#e0a100", "#9a3fb5", "#b0413e", "#0e7c86", "#8a
 """For lines that are no thing of their own, such as the batteries of a site; the same in every panel."""
 BAND_COLOURS = {"fault": "#b0413e", "outage": "#64748b", "window": "#e0a100", "claim": "#9a3fb5"}
 PANEL_PX = 230
+WORDS_ROOM = 0.15
+"""Of the range of a panel, kept free above for words."""
 WORDS_PART = 0.6
 """Of the height of a panel that one with words in place of numbers takes."""
 
@@ -91,6 +93,8 @@ def stacked(panels: Sequence[Panel], bands: Sequence[Band] = (), x_title: str = 
     )
     for row, panel in enumerate(panels, start=1):
         _draw(figure, panel, row)
+    if bands:
+        figure.update_yaxes(autorangeoptions={"include": _headroom(panels[0])}, row=1, col=1)
     for band in bands:
         figure.add_vrect(
             x0=band.begin,
@@ -100,7 +104,6 @@ def stacked(panels: Sequence[Panel], bands: Sequence[Band] = (), x_title: str = 
             line_width=0,
             annotation_text=band.text,
             annotation_position="top left",
-            annotation_yshift=16,
             annotation_font={"size": 12, "color": BAND_COLOURS[band.kind]},
             row=1,
         )
@@ -138,6 +141,13 @@ def heat_map(
     )
     figure.update_layout(title=title)
     return _styled(figure, PANEL_PX + 200)
+
+
+def _headroom(panel: Panel) -> float:
+    """A value above all that is drawn there, so that the words of bands cover nothing."""
+    values = [y for line in panel.lines for y in line.y if y is not None]
+    top = max(values, default=0.0)
+    return top + WORDS_ROOM * (top - min(values, default=0.0))
 
 
 def _draw(figure: go.Figure, panel: Panel, row: int) -> None:

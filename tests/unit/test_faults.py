@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -86,6 +87,9 @@ def test_the_catalogue_is_complete_from_a_to_e() -> None:
     every = {f"{letter}{number:02d}" for letter, count in counts.items() for number in range(1, count + 1)}
     assert set(IDS) | set(ELSEWHERE) == every
     assert not set(IDS) & set(ELSEWHERE)
+    named = [one for why in ELSEWHERE.values() for one in re.findall(r"`(tests/[^`]+)`", why)]
+    assert len(named) == 11
+    assert [one for one in named if not (SCENARIOS[0].parents[2] / one).exists()] == []
 
 
 def test_every_fault_is_seen_in_a_test_here_or_in_a_scenario_of_the_library() -> None:

@@ -86,7 +86,7 @@ def page_of(report: Report) -> str:
     text, good = verdict(report)
     findings = _sorted(report.findings)
     parts: list[Part] = [
-        Words(text, "good" if good else "bad"),
+        Words(text, "good stamp" if good else "bad stamp"),
         Words(
             f"Consented: {report.terms.consent_w:.0f} W of charging and discharging for each battery.",
             "quiet",
@@ -119,7 +119,7 @@ def page_of(report: Report) -> str:
             "W",
             [Line("import", x, [one.meter.pcc_import_w for one in samples], "pcc")],
         )
-        parts += [Heading(device), Plot(stacked([power, grid], x_title="s"), _caption(report, device))]
+        parts += [Heading(device), Plot(stacked([power, grid], x_title="time, s"), _caption(report, device))]
     return page(f"Commissioning of {report.config.site}", parts)
 
 
