@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from zlib import crc32
 
 from controller.disk_thread import DiskThread, Result
 from controller.messages import BackfillMessage, StateMessage
-from controller.store import set_aside
+from controller.store import REFUSALS, DamagedError, StoreError, named, set_aside
 from controller.telemetry import iso
 
 log = logging.getLogger("penstock.mqtt")
@@ -30,6 +31,8 @@ LATE_S = 10.0
 MEANS = ("pcc_import_w", "load_w", "pv_generation_w", "battery_discharge_w", "setpoint_w")
 CLOSE_WITHIN_S = 2.0
 NAME = "backfill.db"
+
+_TABLE = "CREATE TABLE IF NOT EXISTS minutes (minute INTEGER PRIMARY KEY, message BLOB, crc INTEGER)"
 
 Row = tuple[int, bytes]
 """The minute, counted from 1970, and the message."""
@@ -79,50 +82,61 @@ class Minutes:
 
 
 class MinuteFile:
-    """The rows on disk. Every method blocks, and raises sqlite3.Error or OSError when the disk refuses."""
+    """The rows on disk. Every method blocks, and raises StoreError or OSError when the disk refuses.
+
+    A file that cannot be understood is set aside, a row that is not whole is dropped.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._path = folder / NAME
 
-    def _open(self) -> sqlite3.Connection:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def _using(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            return self._prepared()
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError as error:
-            log.warning("%s is damaged (%s) and set aside as %s", NAME, error, set_aside(self._folder / NAME))
-            return self._prepared()
+            return self._once(work)
+        except DamagedError as error:
+            log.warning("%s; it was set aside as %s", error, set_aside(self._path))
+            return self._once(work)
 
-    def _prepared(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._folder / NAME, timeout=5.0)
+    def _once(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         try:
-            db.execute("CREATE TABLE IF NOT EXISTS minutes (minute INTEGER PRIMARY KEY, message BLOB)")
-        except sqlite3.Error:
-            db.close()
-            raise
-        return db
+            with closing(sqlite3.connect(self._path, timeout=5.0)) as db, db:
+                db.execute(_TABLE)
+                return work(db)
+        except REFUSALS as error:
+            raise named(error, self._path) from None
 
     def add(self, rows: Sequence[Row]) -> int:
         """Keep these too, and of all the newest `MOST_MINUTES`; how many were added."""
-        with closing(self._open()) as db, db:
-            db.executemany("INSERT OR REPLACE INTO minutes VALUES (?, ?)", rows)
+
+        def work(db: sqlite3.Connection) -> int:
+            whole = [(minute, message, crc32(message)) for minute, message in rows]
+            db.executemany("INSERT OR REPLACE INTO minutes VALUES (?, ?, ?)", whole)
             old = "SELECT minute FROM minutes ORDER BY minute DESC LIMIT -1 OFFSET ?"
             db.execute(f"DELETE FROM minutes WHERE minute IN ({old})", (MOST_MINUTES,))
-        return len(rows)
+            return len(rows)
+
+        return self._using(work)
 
     def oldest(self, number: int) -> list[Row]:
         """The oldest rows; none when there is no file."""
-        if not (self._folder / NAME).exists():
-            return []
-        with closing(self._open()) as db:
-            rows = db.execute("SELECT minute, message FROM minutes ORDER BY minute LIMIT ?", (number,))
-            return [(int(minute), bytes(message)) for minute, message in rows]
+
+        def work(db: sqlite3.Connection) -> list[Row]:
+            found = db.execute("SELECT minute, message, crc FROM minutes ORDER BY minute LIMIT ?", (number,))
+            rows: list[Row] = []
+            for minute, message, crc in found.fetchall():
+                if isinstance(message, bytes) and crc == crc32(message):
+                    rows.append((minute, message))
+                else:
+                    db.execute("DELETE FROM minutes WHERE minute = ?", (minute,))
+            return rows
+
+        return self._using(work) if self._path.exists() else []
 
     def remove(self, rows: Sequence[Row]) -> None:
         """These were delivered."""
-        with closing(self._open()) as db, db:
-            db.executemany("DELETE FROM minutes WHERE minute = ?", [(minute,) for minute, _ in rows])
+        minutes = [(minute,) for minute, _ in rows]
+        self._using(lambda db: db.executemany("DELETE FROM minutes WHERE minute = ?", minutes))
 
 
 class Backlog:
@@ -190,7 +204,7 @@ class Backlog:
         """What the disk says; None when it refuses, which is told once."""
         try:
             found = await self._disk.do(work)
-        except (sqlite3.Error, OSError) as error:
+        except (StoreError, OSError) as error:
             if str(error) != self._refused:
                 log.warning("minutes of the outage cannot be kept on disk (%s); the last day is kept", error)
             self._refused = str(error)

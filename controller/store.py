@@ -25,6 +25,8 @@ MOST_COMMANDS = 1024
 """So many command ids are remembered (fault catalogue, D12)."""
 MOST_ASIDE = 5
 """So many files set aside are kept; the oldest goes first."""
+MOST_AUDIT = 10_000
+"""So many lines of the audit trail are kept, and one more that they hang on."""
 FIRST_HASH = "0" * 64
 _HEAD = "audit"
 """The document that says how many entries the audit trail has."""
@@ -39,7 +41,7 @@ CREATE TABLE audit (seq INTEGER PRIMARY KEY, utc_s REAL, who TEXT, what TEXT, ha
 """
 
 
-_REFUSALS = (sqlite3.Error, UnicodeDecodeError)
+REFUSALS = (sqlite3.Error, UnicodeDecodeError)
 """How SQLite says no; the second when damaged text stands in its own message."""
 
 
@@ -88,8 +90,8 @@ class Store:
         self._hash, self._audit_seq = FIRST_HASH, 0
         try:
             self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
-        except _REFUSALS as error:
-            raise _named(error, path) from None
+        except REFUSALS as error:
+            raise named(error, path) from None
 
     def prepare(self) -> None:
         """Make the tables if the file is new, and see whether it is sound and of this version."""
@@ -109,8 +111,8 @@ class Store:
             elif version != VERSION or not {"documents", "commands", "audit"} <= tables:
                 raise DamagedError(f"{self._path} is no state of Penstock")
             (sound,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
-        except _REFUSALS as error:
-            raise _named(error, self._path) from None
+        except REFUSALS as error:
+            raise named(error, self._path) from None
         if sound != "ok":
             raise DamagedError(f"{self._path} is damaged: {sound}")
 
@@ -122,8 +124,8 @@ class Store:
             documents = {str(name): self._document(name, alarms) for (name,) in names}
             ids = [str(one) for (one,) in self._db.execute("SELECT id FROM commands ORDER BY seq")]
             entries = self.entries()
-        except _REFUSALS as error:
-            raise _named(error, self._path) from None
+        except REFUSALS as error:
+            raise named(error, self._path) from None
         broken = broken_at(entries)
         if broken is not None:
             alarms.append(f"the audit trail was changed by somebody else, at entry {broken}")
@@ -139,8 +141,8 @@ class Store:
         try:
             rows = self._db.execute("SELECT seq, utc_s, who, what, hash FROM audit ORDER BY seq")
             return [Entry(*row) for row in rows]
-        except _REFUSALS as error:
-            raise _named(error, self._path) from None
+        except REFUSALS as error:
+            raise named(error, self._path) from None
 
     def _document(self, name: object, alarms: list[str]) -> str:
         """The newest whole copy; empty when there is none."""
@@ -179,10 +181,11 @@ class Store:
                 row = (number, utc_s, who, what, hash_)
                 self._db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", row)
             if audit:
+                self._db.execute("DELETE FROM audit WHERE seq < ?", (number - MOST_AUDIT,))
                 self._put(_HEAD, seqs, str(number))
             self._db.execute("COMMIT")
-        except _REFUSALS as error:
-            raise _named(error, self._path) from None
+        except REFUSALS as error:
+            raise named(error, self._path) from None
         self._seqs, self._hash, self._audit_seq = seqs, hash_, number
 
     def _put(self, name: str, seqs: dict[str, int], body: str) -> None:
@@ -200,8 +203,8 @@ class Store:
             _sync(made)
             made.replace(target)
             _sync(target.parent)
-        except (*_REFUSALS, OSError) as error:
-            raise _named(error, self._path) from None
+        except (*REFUSALS, OSError) as error:
+            raise named(error, self._path) from None
 
     def check_writable(self) -> None:
         """DamagedError when the file, in a folder that can be written, says that it must not be."""
@@ -209,17 +212,17 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(f"PRAGMA user_version={VERSION}")
             self._db.execute("ROLLBACK")
-        except _REFUSALS as error:
+        except REFUSALS as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
                 raise DamagedError(f"{self._path} says of itself that it is read-only") from None
-            raise _named(error, self._path) from None
+            raise named(error, self._path) from None
 
     def close(self) -> None:
         """Close it; what was not saved is gone."""
         try:
             self._db.close()
-        except _REFUSALS as error:
-            raise _named(error, self._path) from None
+        except REFUSALS as error:
+            raise named(error, self._path) from None
 
 
 def open_store(folder: Path) -> tuple[Store, Kept]:
@@ -260,7 +263,7 @@ def open_store(folder: Path) -> tuple[Store, Kept]:
             kept.alarms[:0] = alarms
             return store, kept
     except OSError as error:
-        raise _named(error, folder) from None
+        raise named(error, folder) from None
     raise StoreError(f"{folder} does not keep what is written there")
 
 
@@ -278,7 +281,7 @@ def rewrite(folder: Path) -> None:
         (folder / NEXT).replace(path)
         _sync(folder)
     except OSError as error:
-        raise _named(error, folder) from None
+        raise named(error, folder) from None
 
 
 @contextmanager
@@ -290,7 +293,7 @@ def _copied(folder: Path) -> Iterator[Store]:
                 if (folder / name).exists():
                     shutil.copyfile(folder / name, Path(copy) / name)
         except OSError as error:
-            raise _named(error, folder) from None
+            raise named(error, folder) from None
         store = Store(Path(copy) / NAME)
         try:
             store.prepare()
@@ -313,8 +316,14 @@ def audit_trail(folder: Path) -> list[Entry]:
 
 def broken_at(entries: Sequence[Entry]) -> int | None:
     """The first entry that does not follow from those before it; None when the chain is whole."""
-    hash_ = FIRST_HASH
-    for number, entry in enumerate(entries, 1):
+    hash_, gone = FIRST_HASH, 0
+    if entries and entries[-1].seq > MOST_AUDIT:
+        # The lines before were let go; the oldest is there for its hash alone.
+        gone = entries[-1].seq - MOST_AUDIT
+        if entries[0].seq != gone:
+            return gone
+        hash_, entries = entries[0].hash, entries[1:]
+    for number, entry in enumerate(entries, gone + 1):
         hash_ = _chained(hash_, number, entry.utc_s, entry.who, entry.what)
         if entry.seq != number or entry.hash != hash_:
             return number
@@ -373,7 +382,8 @@ _TROUBLE = frozenset(
 """What says something of the disk, not of the file."""
 
 
-def _named(error: Exception, path: Path) -> StoreError:
+def named(error: Exception, path: Path) -> StoreError:
+    """The error of the disk, or a DamagedError, that a refusal of SQLite or the system means."""
     if isinstance(error, OSError):
         return StoreError(f"{path}: {error.strerror or error}")
     code = getattr(error, "sqlite_errorcode", None)

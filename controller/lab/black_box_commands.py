@@ -14,7 +14,7 @@ DIFFERENT = 1
 def replay(
     recordings: Annotated[
         list[Path],
-        typer.Argument(help="Recordings, packed incidents, or a state folder.", metavar="RECORDING..."),
+        typer.Argument(help="Site file, state folder, recordings, packed incidents.", metavar="RECORDING..."),
     ],
     site: Annotated[
         Path | None, typer.Option("--with", help="Decide with the settings of this site file instead.")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from controller import __version__
 from controller.config import Config, load_config
+from controller.dispatch.site import Snapshot
 from controller.errors import RunError
 from controller.journal import SUFFIX, JournalError, Segment, number_of, segments
 from controller.lab.replay import replayed
@@ -77,14 +78,25 @@ def _listed(place: _Place) -> list[str]:
     for path in place.incidents:
         try:
             segment = Segment(path)
-            first = next(segment.cycles(), None)
+            moment = _moment(segment)
         except JournalError as error:
             lines.append(f"{number_of(path):6}  {error}")
             continue
-        when = "empty" if first is None else at(first.snapshot.utc_s, first.snapshot.now_s)
-        lines.append(f"{number_of(path):6}  begins {when}: {segment.start.why}")
+        when = "empty" if moment is None else at(moment.utc_s, moment.now_s)
+        lines.append(f"{number_of(path):6}  {when}  {segment.start.why}")
     newest = number_of(place.incidents[-1])
     return [*lines, f"to pack one: penstock incident {newest} SITE"]
+
+
+def _moment(segment: Segment) -> Snapshot | None:
+    """When it happened: the cycle that `why` tells of, else the last one; None in an empty file."""
+    last = None
+    for one in segment.cycles():
+        last = one.snapshot
+        decision = one.decision
+        if decision is not None and segment.start.why.endswith(f"{decision.mode.value}: {decision.reason}"):
+            break
+    return last
 
 
 def _named(place: _Place, what: str) -> Path:

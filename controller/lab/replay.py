@@ -20,6 +20,7 @@ from controller.journal import Recorded, Segment
 from drivers.device import BatteryReading
 
 PROGRESS_EVERY = 1000
+MOST_TURNS = 100
 Progress = Callable[[int], None]
 Watcher = Callable[[Recorded, Snapshot, Decision | None], None]
 """Shown each recorded cycle, what the core saw in the replay, and what it then decided."""
@@ -47,6 +48,8 @@ class Replay:
     begun_s: float = 0.0
     ended_s: float = 0.0
     modes: dict[str, int] = field(default_factory=dict)
+    turns: list[Recorded] = field(default_factory=list)
+    """The first cycle, and those in which the recorded mode was another than before; not all of very many."""
 
 
 def replayed(
@@ -78,6 +81,7 @@ def _replayed(
     result = Replay()
     memory = segment.start.memory
     settings = segment.start.config if what_if is None else what_if.config
+    last_mode = None
     for recorded in segment.cycles():
         snapshot = recorded.snapshot
         if what_if is not None:
@@ -92,6 +96,9 @@ def _replayed(
             result.failed = _failure(settings, memory, snapshot)
             break
         memory, decision = step(settings, memory, snapshot)
+        if recorded.decision.mode is not last_mode:
+            last_mode = recorded.decision.mode
+            result.turns += [recorded] if len(result.turns) < MOST_TURNS else []
         if decision != recorded.decision:
             result.differing += 1
             if result.first is None:

@@ -126,14 +126,15 @@ def _check_fits(segment: Segment, config: DispatchConfig, site: Path | None) -> 
 
 @contextmanager
 def _recordings(sources: list[Path]) -> Iterator[list[Path]]:
-    """The recordings that are meant: files, those inside packed incidents, all of a folder."""
+    """The recordings that are meant: files, those inside packed incidents, all of a site or folder."""
     with tempfile.TemporaryDirectory(prefix="penstock-replay-") as unpacked:
         found: list[Path] = []
         for number, source in enumerate(sources):
-            if source.is_dir():
-                inside = segments(source / "journal") or segments(source)
+            if source.is_dir() or source.suffix == ".toml":
+                folder = source if source.is_dir() else load_config(source).state.folder
+                inside = segments(folder / "journal") or segments(folder)
                 if not inside:
-                    raise JournalError(f"{source} holds no recordings; they end in {SUFFIX}")
+                    raise JournalError(f"{folder} holds no recordings; they end in {SUFFIX}")
                 found += inside
             elif zipfile.is_zipfile(source):
                 found += _unpacked(source, Path(unpacked) / str(number))

@@ -99,9 +99,8 @@ class Page:
         """The segment has been replayed."""
         self.parts.append(Heading(heading(self._segment, result)))
         tone = "good" if result.first is None else "" if self._other else "bad"
-        self.parts += [
-            Words(line.strip(), tone) for line in verdict(self._segment, result, self._other is not None)
-        ]
+        lines = verdict(self._segment, result, self._other is not None, with_course=False)
+        self.parts += [Words(line.strip(), tone) for line in lines]
 
     def html(self, title: str) -> str:
         """The page."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from controller import __version__
@@ -14,6 +14,7 @@ from controller.lab.replay import Difference, Replay
 from controller.settings_text import changes, differences, flat
 
 MOST_SETTINGS = 12
+MOST_TURNS = 12
 
 
 def at(utc_s: float | None, now_s: float) -> str:
@@ -27,17 +28,22 @@ def heading(segment: Segment, result: Replay) -> str:
     """Which site, when, and how much."""
     start = segment.start
     begin, end = at(result.first_utc_s, result.begun_s), at(result.last_utc_s, result.ended_s)
+    same_day = result.last_utc_s is not None and begin[:11] == end[:11]
+    end = end[12:] if same_day else end
     return f"{segment.path.name}: site {start.site}, {begin} to {end}, {result.cycles} cycles"
 
 
-def verdict(segment: Segment, result: Replay, what_if: bool) -> list[str]:
-    """Lines: the same decisions, or the first that differs and by what."""
+def verdict(segment: Segment, result: Replay, what_if: bool, with_course: bool = True) -> list[str]:
+    """Lines: an incident's course, and the same decisions, or the first that differs and by what."""
     program = segment.start.program
     by = "" if program == __version__ else f" (recorded by Penstock {program}, this is {__version__})"
     lines = []
     if segment.start.why:
         lines.append(f"  incident   {segment.start.why}")
-    lines.append(f"  modes      {', '.join(f'{mode} {count}' for mode, count in result.modes.items())}")
+    modes = ", ".join(f"{mode} {count}" for mode, count in result.modes.items())
+    lines.append(f"  modes      {modes} cycles")
+    if segment.start.why and with_course:
+        lines += course(segment, result.turns)
     if result.failed:
         lines.append(f"  the program ended by an error in the last cycle; decided again: {result.failed}")
     if segment.torn:
@@ -48,6 +54,19 @@ def verdict(segment: Segment, result: Replay, what_if: bool) -> list[str]:
     what = "would have been different" if what_if else "differ"
     lines.append(f"  replayed   {result.differing} of {result.cycles} decisions {what}{by}; the first:")
     return lines + [f"    {line}" for line in difference(segment, result.first)]
+
+
+def course(segment: Segment, turns: Sequence[Recorded]) -> Iterator[str]:
+    """Each mode when it began and why, with what devices had to complain of then."""
+    for one in turns[:MOST_TURNS]:
+        assert one.decision is not None, "a mode comes of a decision"
+        when = at(one.snapshot.utc_s, one.snapshot.now_s)
+        clock = when[12:20] if one.snapshot.utc_s is not None else f"{one.snapshot.now_s:.0f} s"
+        yield f"  {clock:<9}  {one.decision.mode.value}: {one.decision.reason}"
+        for error in device_errors(segment, one):
+            yield f"             {error}"
+    if len(turns) > MOST_TURNS:
+        yield f"             and {len(turns) - MOST_TURNS} changes of mode more"
 
 
 def difference(segment: Segment, first: Difference) -> Iterator[str]:
