@@ -25,6 +25,8 @@ MOST_COMMANDS = 1024
 """So many command ids are remembered (fault catalogue, D12)."""
 MOST_ASIDE = 5
 """So many files set aside are kept; the oldest goes first."""
+MOST_AUDIT = 10_000
+"""So many lines of the audit trail are kept, and one more that they hang on."""
 FIRST_HASH = "0" * 64
 _HEAD = "audit"
 """The document that says how many entries the audit trail has."""
@@ -179,6 +181,7 @@ class Store:
                 row = (number, utc_s, who, what, hash_)
                 self._db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", row)
             if audit:
+                self._db.execute("DELETE FROM audit WHERE seq < ?", (number - MOST_AUDIT,))
                 self._put(_HEAD, seqs, str(number))
             self._db.execute("COMMIT")
         except REFUSALS as error:
@@ -313,8 +316,14 @@ def audit_trail(folder: Path) -> list[Entry]:
 
 def broken_at(entries: Sequence[Entry]) -> int | None:
     """The first entry that does not follow from those before it; None when the chain is whole."""
-    hash_ = FIRST_HASH
-    for number, entry in enumerate(entries, 1):
+    hash_, gone = FIRST_HASH, 0
+    if entries and entries[-1].seq > MOST_AUDIT:
+        # The lines before were let go; the oldest is there for its hash alone.
+        gone = entries[-1].seq - MOST_AUDIT
+        if entries[0].seq != gone:
+            return gone
+        hash_, entries = entries[0].hash, entries[1:]
+    for number, entry in enumerate(entries, gone + 1):
         hash_ = _chained(hash_, number, entry.utc_s, entry.who, entry.what)
         if entry.seq != number or entry.hash != hash_:
             return number

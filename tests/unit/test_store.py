@@ -102,6 +102,21 @@ def test_a_change_of_the_audit_trail_is_noticed(sql: str, told: str, tmp_path: P
     assert any(told in alarm for alarm in kept_in(tmp_path).alarms)
 
 
+def test_of_a_long_audit_trail_the_newest_lines_are_kept_and_still_hang_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.store.MOST_AUDIT", 4)
+    filled(tmp_path, 9)
+    trail = audit_trail(tmp_path)
+    assert [one.seq for one in trail] == [5, 6, 7, 8, 9]
+    assert broken_at(trail) is None
+    assert kept_in(tmp_path).alarms == []
+    assert broken_at([*trail[:2], replace(trail[2], what="nothing"), *trail[3:]]) == 7
+    assert broken_at(trail[1:]) == 5
+    change(tmp_path, "DELETE FROM audit WHERE seq = 6")
+    assert any("at entry 6" in alarm for alarm in kept_in(tmp_path).alarms)
+
+
 def test_each_bit_of_an_audit_line_counts(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     entry = audit_trail(tmp_path)[0]
