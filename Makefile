@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo study test check coverage mutants bench soak reference lock clean
+.PHONY: help demo study test check coverage mutants bench bench-money soak reference lock clean
 
 PYTHON ?=
 export PYTHON
@@ -18,7 +18,7 @@ RUN := .venv/run-$(call key,run)
 RUNNABLE := $(firstword $(wildcard $(DEV)) $(RUN))
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(RUNNABLE) ## an emulated house with its controller and MQTT broker, live in the terminal
 	@.venv/bin/penstock demo
@@ -50,6 +50,9 @@ mutants: $(DEV) ## one change after another in dispatch: which does no test noti
 
 bench: $(DEV) ## speed and size, as a table and as JSON
 	@.venv/bin/python -m tests.bench
+
+bench-money: $(DEV) ## the share of perfect foresight's saving, closed loop; DATA=folder of measured sites
+	@.venv/bin/python -m tests.bench.money $(if $(DATA),--data $(DATA)) $(ARGS)
 
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 soak: $(DEV) ## the tests with fresh random examples, many of them; SEED=... repeats a run

@@ -237,11 +237,13 @@ def _tariff(site: sitefile.SiteFile, folder: Path) -> tuple[TariffConfig | None,
     if site.tariff is None:
         lacking = "economic" in (site.policy.name, site.policy.fallback)
         needs = "economic needs prices; describe them in [tariff]"
-        return None, [(("policy", "name"), needs)] if lacking else []
-    from controller.tariff_door import tariff_config, tariff_conflicts
+        unread = (("planning", "forecast"), "is read by nobody; plans are made for sites with a [tariff]")
+        wrong: list[Conflict] = [(("policy", "name"), needs)] if lacking else []
+        return None, [*wrong, unread] if site.planning.forecast else wrong
+    from controller.tariff_door import forecast_conflicts, tariff_config, tariff_conflicts
 
     tariff, found = tariff_config(folder, site.tariff)
-    return tariff, [*found, *tariff_conflicts(site, tariff)]
+    return tariff, [*found, *tariff_conflicts(site, tariff), *forecast_conflicts(site, folder)]
 
 
 def _frozen(
@@ -275,5 +277,5 @@ def _frozen(
             for one in site.switch
         ),
         tariff=tariff,
-        planning=planning_config(site.planning),
+        planning=planning_config(site.planning, path.parent),
     )

@@ -169,6 +169,16 @@ class PlanSlot(Message):
     import_target_w: float | None = Field(description="mean import that makes no new peak; null: none")
 
 
+class PlanSkill(Message):
+    """Mean errors of forecasts for 24 h on the last days, and those of saying "like yesterday"."""
+
+    days: int = Field(description="how many days were looked at")
+    load_error_w: float | None = Field(description="of the forecast; null: not measured")
+    load_like_yesterday_w: float | None
+    pv_error_w: float | None
+    pv_like_yesterday_w: float | None
+
+
 class PlanMessage(Message):
     """`plan`: the plan in force. Without one `slots` is empty and `words` says why."""
 
@@ -178,6 +188,9 @@ class PlanMessage(Message):
     slot_s: float = Field(description="length of a slot")
     expires: str | None = Field(description="UTC; after that self-consumption takes over")
     words: str = Field(description="the next day in a sentence, for people")
+    skill: PlanSkill | None = Field(
+        description="of the forecasts, looked at once a day; null before two days are known"
+    )
     slots: list[PlanSlot]
 
 

@@ -20,18 +20,24 @@ QUARTER_S = 900.0
 SEEN_SHARE = 0.8
 """A quarter hour counts if so much of it was seen."""
 FILE = "history.csv"
-_HEAD = "begin_utc_s,load_w,pv_w,import_w"
+_HEAD = "begin_utc_s,load_w,pv_w,import_w,said_load_w,said_pv_w"
+_OLD_HEAD, _OLD_COLUMNS = "begin_utc_s,load_w,pv_w,import_w", 4
 _MOST_W = 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class Quarter:
-    """Means over one quarter hour; `import_w` is at the PCC and never below 0, as the biller counts."""
+    """Means over one quarter hour; `import_w` is at the PCC and never below 0, as the biller counts.
+
+    `said_*` is what an outside forecast had said of it first, None where it said nothing.
+    """
 
     begin_utc_s: float
     load_w: float
     pv_w: float
     import_w: float
+    said_load_w: float | None = None
+    said_pv_w: float | None = None
 
 
 class Collector:
@@ -114,7 +120,7 @@ def read_past(folder: Path, keep_s: float, now_utc_s: float | None) -> Past:
     for line in text.splitlines():
         quarter = _quarter(line)
         if quarter is None or (now_utc_s is not None and quarter.begin_utc_s + QUARTER_S > now_utc_s):
-            strange += line != _HEAD
+            strange += line not in (_HEAD, _OLD_HEAD)
         else:
             past.add(quarter)
     if strange:
@@ -147,16 +153,26 @@ def rewrite_past(folder: Path, past: Past) -> None:
 
 
 def _line(one: Quarter) -> str:
-    return f"{one.begin_utc_s:.0f},{one.load_w:.1f},{one.pv_w:.1f},{one.import_w:.1f}\n"
+    measured = f"{one.begin_utc_s:.0f},{one.load_w:.1f},{one.pv_w:.1f},{one.import_w:.1f}"
+    said = (one.said_load_w, one.said_pv_w)
+    return ",".join([measured, *("" if value is None else f"{value:.1f}" for value in said)]) + "\n"
 
 
 def _quarter(line: str) -> Quarter | None:
+    parts = line.split(",")
+    if len(parts) == _OLD_COLUMNS:
+        parts += ["", ""]
     try:
-        begin_utc_s, load_w, pv_w, import_w = (float(part) for part in line.split(","))
+        begin_utc_s, load_w, pv_w, import_w = (float(part) for part in parts[:_OLD_COLUMNS])
+        said_load_w, said_pv_w = (float(part) if part else None for part in parts[_OLD_COLUMNS:])
     except ValueError:
+        return None
+    if any(
+        one is not None and not (isfinite(one) and abs(one) < _MOST_W) for one in (said_load_w, said_pv_w)
+    ):
         return None
     if not all(isfinite(one) and abs(one) < _MOST_W for one in (load_w, pv_w, import_w)):
         return None
     if not isfinite(begin_utc_s) or begin_utc_s < 0.0 or begin_utc_s % QUARTER_S:
         return None
-    return Quarter(begin_utc_s, load_w, pv_w, import_w)
+    return Quarter(begin_utc_s, load_w, pv_w, import_w, said_load_w, said_pv_w)

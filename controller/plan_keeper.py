@@ -21,6 +21,8 @@ from controller.planning.market import Market
 from controller.planning.peaks import peaks_ahead
 from controller.planning.plan import PlanTable
 from controller.planning.request import SLOT_S, Course, PlanRequest, Values
+from controller.planning.said import Said, Sayings
+from controller.planning.skill import Skill
 from controller.planning.tariff import Tariff, price_slots
 from controller.site_planning import PlanningConfig
 
@@ -75,12 +77,22 @@ class PlanKeeper:
         self._snapshot: Snapshot | None = None
         self._prices_are_new = False
         self._asked_utc_s: float | None = None
+        self._sayings = Sayings()
+        self._forecast_told = False
+        self._skill_day: int | None = None
+        self.skill: Skill | None = None
+        """How good forecasts were lately, as of the last plan that looked."""
         self._price: tuple[int, Prices | None] | None = None
         self._slot_sums: tuple[int, float, float] = (0, 0.0, 0.0)
 
     def learn(self, market: Market) -> None:
         """New market prices."""
         self.market, self._price, self._prices_are_new = market, None, True
+
+    def hear_forecast(self, said: dict[int, Said], utc_s: float) -> None:
+        """A new outside forecast."""
+        self._sayings.learn(said, utc_s)
+        self._forecast_told = True
 
     def heard(self, snapshot: Snapshot) -> None:
         """One beat: what was read."""
@@ -134,7 +146,7 @@ class PlanKeeper:
         ahead = self._course(begin_utc_s, int(self._planning.horizon_s // SLOT_S))
         if ahead.import_per_kwh[0] is None or ahead.export_per_kwh[0] is None:
             return "the price of now is not known"
-        policy = self._config.policy
+        policy, today = self._config.policy, int((utc_s + self._offset_at(utc_s)) // 86_400)
         return PlanRequest(
             begin_utc_s,
             soc_pct,
@@ -156,22 +168,35 @@ class PlanKeeper:
                 self._offset_at,
             ),
             self._planning.valid_s,
+            with_skill=today != self._skill_day,
         )
 
     def accept(self, request: PlanRequest, table: PlanTable, reason: str, utc_s: float) -> Standing:
         """The plan in force from now on."""
+        if request.with_skill:
+            self.skill, self._skill_day = table.skill, int((utc_s + self._offset_at(utc_s)) // 86_400)
         self.standing = Standing(table, table.orders_plan(), request.known, reason, utc_s)
         return self.standing
 
     def _quarter_done(self, quarter: Quarter) -> None:
+        said = self._sayings.first_of(quarter.begin_utc_s)
+        said_load_w, said_pv_w = _values(np.array([said.load_w, said.pv_w]))
+        quarter = replace(quarter, said_load_w=said_load_w, said_pv_w=said_pv_w)
         if self.history.add(quarter):
             self.news(quarter)
 
     def _course(self, begin_utc_s: float, slots: int) -> Course:
         steps = local_steps(begin_utc_s, SLOT_S, slots, self._offset_at)
         found = price_slots(self.tariff, self.market, begin_utc_s, SLOT_S, slots, self._offset_at)
+        said: list[Said] = []
+        if self._forecast_told:
+            said = [self._sayings.of(begin_utc_s + SLOT_S * slot) for slot in range(slots)]
         return Course(
-            tuple(steps.offset_s.tolist()), _values(found.import_per_kwh), _values(found.export_per_kwh)
+            tuple(steps.offset_s.tolist()),
+            _values(found.import_per_kwh),
+            _values(found.export_per_kwh),
+            said_load_w=_values(np.array([one.load_w for one in said])),
+            said_pv_w=_values(np.array([one.pv_w for one in said])),
         )
 
     def _past(self, end_utc_s: float) -> Course:
@@ -184,12 +209,15 @@ class PlanKeeper:
         first_utc_s = quarters[0].begin_utc_s if quarters else end_utc_s
         slots = max(min(slots, int((end_utc_s - first_utc_s) // SLOT_S)), 1)
         begin_utc_s = end_utc_s - slots * SLOT_S
-        load_w, pv_w = np.full(slots, np.nan), np.full(slots, np.nan)
+        measured = np.full((4, slots), np.nan)
         for one in quarters:
             place = int((one.begin_utc_s - begin_utc_s) // SLOT_S)
             if 0 <= place < slots:
-                load_w[place], pv_w[place] = one.load_w, one.pv_w
-        return replace(self._course(begin_utc_s, slots), load_w=_values(load_w), pv_w=_values(pv_w))
+                measured[:, place] = one.load_w, one.pv_w, one.said_load_w, one.said_pv_w
+        load_w, pv_w, *said = (_values(one) for one in measured)
+        said_load_w, said_pv_w = said if self._forecast_told else ((), ())
+        course = self._course(begin_utc_s, slots)
+        return replace(course, load_w=load_w, pv_w=pv_w, said_load_w=said_load_w, said_pv_w=said_pv_w)
 
     def _prices(self, utc_s: float) -> Prices | None:
         slot = int(utc_s // SLOT_S)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import groupby
 
-from controller.messages import PlanMessage, PlanSlot
+from controller.messages import PlanMessage, PlanSkill, PlanSlot
+from controller.plan_keeper import Standing
 from controller.planning.plan import PlanTable
+from controller.planning.skill import Skill
 
 RESTING_SHARE = 0.02
 """Of the rating: less than this is rest."""
@@ -24,9 +26,10 @@ LocalClock = Callable[[float], float]
 
 
 def plan_message(
-    table: PlanTable, known: int, at_utc_s: float, reason: str, currency: str, offset_at: LocalClock
+    standing: Standing, skill: Skill | None, currency: str, offset_at: LocalClock
 ) -> PlanMessage:
-    """The message for a plan whose first `known` slots have published prices."""
+    """The message for the plan in force."""
+    table = standing.table
     slots = []
     for index, action in enumerate(actions(table)):
         low_pct, middle_pct, high_pct = table.soc_pct[index].tolist()
@@ -36,7 +39,7 @@ def plan_message(
                 begin=_iso(table.begin_utc_s + index * table.slot_s),
                 import_per_kwh=round(float(table.import_per_kwh[index]), 5),
                 export_per_kwh=round(float(table.export_per_kwh[index]), 5),
-                price_known=index < known,
+                price_known=index < standing.known,
                 net_load_w=round(float(table.net_load_w[index])),
                 soc_low_pct=round(low_pct, 1),
                 soc_pct=round(middle_pct, 1),
@@ -48,14 +51,30 @@ def plan_message(
             )
         )
     return PlanMessage(
-        at=_iso(at_utc_s),
-        reason=reason,
+        at=_iso(standing.made_utc_s),
+        reason=standing.reason,
         currency=currency,
         slot_s=table.slot_s,
         expires=_iso(table.expires_at_utc_s),
         words=words(table, currency, offset_at),
+        skill=None if skill is None else _skill(skill),
         slots=slots,
     )
+
+
+def _skill(skill: Skill) -> PlanSkill:
+    """In whole W."""
+    return PlanSkill(
+        days=skill.days,
+        load_error_w=_whole(skill.load_error_w),
+        load_like_yesterday_w=_whole(skill.load_like_yesterday_w),
+        pv_error_w=_whole(skill.pv_error_w),
+        pv_like_yesterday_w=_whole(skill.pv_like_yesterday_w),
+    )
+
+
+def _whole(value_w: float | None) -> float | None:
+    return None if value_w is None else round(value_w)
 
 
 def no_plan_message(at_utc_s: float | None, why: str, currency: str) -> PlanMessage:
@@ -67,6 +86,7 @@ def no_plan_message(at_utc_s: float | None, why: str, currency: str) -> PlanMess
         slot_s=900.0,
         expires=None,
         words=f"no plan: {why}",
+        skill=None,
         slots=[],
     )
 

@@ -15,6 +15,7 @@ from functools import partial
 from controller.clock import WallClock, local_time, zone
 from controller.config import Config
 from controller.dispatch.orders import LocalTime
+from controller.forecast_feed import ForecastFeed
 from controller.loop import Cycle, Told
 from controller.messages import PlanMessage
 from controller.mqtt import Hearing
@@ -25,6 +26,7 @@ from controller.plan_words import no_plan_message, plan_message
 from controller.planner_process import PlannerProcess
 from controller.planning.calendars import OffsetAt
 from controller.planning.inputs import PlanError
+from controller.planning.said import Said
 from controller.price_feed import PriceFeed
 from controller.tariff_door import TariffConfig
 
@@ -72,6 +74,9 @@ class Planner:
         self.feed: PriceFeed | None = None
         if tariff.source is not None:
             self.feed = PriceFeed(tariff.source, self._local, self._prices_came, config.state.folder)
+        self._forecasts: ForecastFeed | None = None
+        if planning.forecast is not None:
+            self._forecasts = ForecastFeed(planning.forecast, self._forecast_came)
         self._wait_until_s = 0.0
         self._pause_s = BACK_OFF_S[0]
         self._said = ""
@@ -79,11 +84,12 @@ class Planner:
 
     @property
     def hearings(self) -> tuple[Hearing, ...]:
-        """The MQTT topic of its prices, if they come from one."""
-        feed = self.feed
-        if feed is None or feed.source.topic is None:
-            return ()
-        return (Hearing(feed.source.topic, feed.heard),)
+        """The MQTT topics of its prices and of an outside forecast, as far as they come from one."""
+        found = []
+        for feed in (self.feed, self._forecasts):
+            if feed is not None and feed.source.topic is not None:
+                found.append(Hearing(feed.source.topic, feed.heard))
+        return tuple(found)
 
     def heard(self, cycle: Cycle) -> None:
         """One cycle of the loop."""
@@ -97,16 +103,17 @@ class Planner:
     async def run(self) -> None:
         """Plan until cancelled."""
         await self._recall()
-        feed = asyncio.create_task(self.feed.run(), name="prices") if self.feed is not None else None
+        feeds = [asyncio.create_task(feed.run()) for feed in (self.feed, self._forecasts) if feed is not None]
         try:
             while True:
                 await self._look()
                 await self._write()
-                if feed is not None and feed.done():
-                    feed.result()
+                for feed in feeds:
+                    if feed.done():
+                        feed.result()
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
-            if feed is not None:
+            for feed in feeds:
                 feed.cancel()
                 with suppress(asyncio.CancelledError):
                     await feed
@@ -135,9 +142,7 @@ class Planner:
             return
         self._pause_s, self._said = BACK_OFF_S[0], ""
         standing = self.keeper.accept(request, table, reason, local.utc_s)
-        message = plan_message(
-            standing.table, standing.known, local.utc_s, reason, self._currency, self._offset_at
-        )
+        message = plan_message(standing, self.keeper.skill, self._currency, self._offset_at)
         log.info("plan (%s): %s", reason, message.words)
         self._publish(message)
 
@@ -175,6 +180,11 @@ class Planner:
     def _prices_came(self) -> None:
         if self.feed is not None:
             self.keeper.learn(self.feed.market)
+
+    def _forecast_came(self, said: dict[int, Said]) -> None:
+        local = self._local()
+        if local is not None:
+            self.keeper.hear_forecast(said, local.utc_s)
 
     def _remember(self, quarter: Quarter) -> None:
         self._unwritten.append(quarter)

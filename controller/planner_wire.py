@@ -15,10 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 from controller.planning.inputs import PlanError, Storage
 from controller.planning.plan import PlanTable
 from controller.planning.request import PlanRequest
+from controller.planning.skill import Skill
 
 MOST_BYTES = 8 * 1024 * 1024
 _REQUEST = TypeAdapter(PlanRequest)
-_STORAGE = TypeAdapter(Storage)
+_CHECKED: dict[str, TypeAdapter[Any]] = {"storage": TypeAdapter(Storage), "skill": TypeAdapter(Skill | None)}
 _PLAIN = {"begin_utc_s", "slot_s", "expires_at_utc_s", "soc_from_pct", "soc_to_pct"}
 
 
@@ -41,6 +42,7 @@ def answer_line(table: PlanTable) -> bytes:
     for field in fields(table):
         value = getattr(table, field.name)
         told[field.name] = value.tolist() if isinstance(value, np.ndarray) else value
+    told["skill"] = None if table.skill is None else asdict(table.skill)
     return json.dumps({**told, "storage": asdict(table.storage)}).encode() + b"\n"
 
 
@@ -60,8 +62,8 @@ def answer_of(line: bytes) -> PlanTable:
         values: dict[str, Any] = {}
         for field in fields(PlanTable):
             value = told.pop(field.name)
-            if field.name == "storage":
-                values[field.name] = _STORAGE.validate_python(value)
+            if field.name in _CHECKED:
+                values[field.name] = _CHECKED[field.name].validate_python(value)
             else:
                 values[field.name] = float(value) if field.name in _PLAIN else np.array(value, np.float64)
         return PlanTable(**values)

@@ -66,7 +66,7 @@ def _csv_points(where: str, text: str, per_mwh: bool, column: str | None) -> tup
             here = f"{where}, line {rows.line_num}"
             if len(row) != len(header):
                 raise PriceFileError(f"{here}: {len(row)} values, but the header names {len(header)} columns")
-            found.append((_instant(here, row[stamp]), _price(here, row[price], per_mwh), rows.line_num))
+            found.append((instant(here, row[stamp]), _price(here, row[price], per_mwh), rows.line_num))
             if len(found) > MOST_POINTS:
                 raise PriceFileError(f"{here}: more than {MOST_POINTS} prices; give a year at most")
     except csv.Error as error:
@@ -93,7 +93,8 @@ def _columns(where: str, header: Sequence[str], column: str | None) -> tuple[int
     return header.index("timestamp"), header.index(prices[0])
 
 
-def _instant(where: str, text: str) -> float:
+def instant(where: str, text: str) -> float:
+    """UTC seconds of ISO 8601 with an offset."""
     try:
         stamp = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -185,8 +186,8 @@ def _item(where: str, one: dict[str, Any], unit: object, per_mwh: bool) -> tuple
         begin = _number(where, one["start_timestamp"]) / 1000.0
         end = _number(where, one["end_timestamp"]) / 1000.0 if "end_timestamp" in one else None
         return begin, end, _number(where, one.get("marketprice")) / scale
-    ends = None if one.get("end") is None else _instant(where, str(one["end"]))
-    return _instant(where, str(one.get("start"))), ends, _number(where, one.get("price")) / scale
+    ends = None if one.get("end") is None else instant(where, str(one["end"]))
+    return instant(where, str(one.get("start"))), ends, _number(where, one.get("price")) / scale
 
 
 def _number(where: str, value: object) -> float:

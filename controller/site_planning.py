@@ -3,8 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class ForecastTable(BaseModel):
+    """`[planning.forecast]`: an outside forecast of load, sun or both; one of csv and mqtt."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    csv: str | None = Field(None, description="path to a file with timestamp and load_w, pv_w or both")
+    mqtt: str | None = Field(None, min_length=1, max_length=200, description="topic on the broker of [mqtt]")
+
+    @field_validator("mqtt")
+    @classmethod
+    def _one_topic(cls, topic: str | None) -> str | None:
+        if topic is not None and ("#" in topic or "+" in topic or "\0" in topic):
+            raise ValueError("give one topic, without # and +")
+        return topic
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ForecastTable:
+        if (self.csv is None) == (self.mqtt is None):
+            raise ValueError("give one of csv and mqtt")
+        return self
 
 
 class Planning(BaseModel):
@@ -19,6 +42,15 @@ class Planning(BaseModel):
     efficiency_pct: float = Field(95.0, ge=50, le=100, description="AC to battery and back, each way, %")
     wear_per_kwh: float = Field(0.02, ge=0, le=5, description="what a kWh discharged wears off the battery")
     history_days: int = Field(56, ge=7, le=400, description="how much of the past is remembered, days")
+    forecast: ForecastTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastSource:
+    """Where an outside forecast comes from: a file, or an MQTT topic."""
+
+    csv: Path | None = None
+    topic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +64,15 @@ class PlanningConfig:
     efficiency: float = 0.95
     wear_per_kwh: float = 0.02
     history_s: float = 56 * 86_400.0
+    forecast: ForecastSource | None = None
 
 
-def planning_config(table: Planning) -> PlanningConfig:
-    """In seconds and shares."""
+def planning_config(table: Planning, folder: Path) -> PlanningConfig:
+    """In seconds and shares; paths are relative to the site file's `folder`."""
+    said = table.forecast
+    source = None
+    if said is not None:
+        source = ForecastSource(None if said.csv is None else folder / said.csv, said.mqtt)
     return PlanningConfig(
         table.every_min * 60.0,
         table.horizon_h * 3600.0,
@@ -44,4 +81,5 @@ def planning_config(table: Planning) -> PlanningConfig:
         table.efficiency_pct / 100.0,
         table.wear_per_kwh,
         table.history_days * 86_400.0,
+        source,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from controller.dispatch.settings import DemandSettings
+from controller.forecast_files import ForecastFileError, read_forecast
 from controller.planning.calendars import ALWAYS, QUARTERS, CalendarError, Hours, calendar_of
 from controller.planning.tariff import DemandCharge, EnergyPrice, Tariff, Tier, TimeOfUse, flat
 from controller.planning.urdb import UrdbError, urdb_tariff
@@ -81,6 +82,21 @@ def tariff_conflicts(site: SiteFile, config: TariffConfig | None) -> list[Confli
         differs = f"{site.demand.window_min}, but the tariff bills windows of {max(windows)} minutes"
         found.append((("demand", "window_min"), differs))
     return found
+
+
+def forecast_conflicts(site: SiteFile, folder: Path) -> list[Conflict]:
+    """What is wrong with an outside forecast: a file that holds none, a topic without a broker."""
+    source, where = site.planning.forecast, ("planning", "forecast")
+    if source is None:
+        return []
+    if source.csv is not None:
+        try:
+            read_forecast(folder / source.csv)
+        except ForecastFileError as error:
+            return [((*where, "csv"), str(error))]
+    elif site.mqtt is None:
+        return [((*where, "mqtt"), "needs a broker; describe it in [mqtt]")]
+    return []
 
 
 def tariff_config(folder: Path, table: TariffTable) -> tuple[TariffConfig | None, list[Conflict]]:

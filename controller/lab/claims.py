@@ -70,7 +70,7 @@ class Settles:
             if at_s > self.after_s + self.within_s and off > abs(worst[1] - self.to):
                 worst = (at_s, value)
         seen = list(record.between(self.signal, self.after_s + self.within_s, self.until_s))
-        if not seen:
+        if all(isnan(value) for _, value in seen):
             return Judged(False, f"{self.signal} was not seen after {self.after_s + self.within_s:g} s")
         if last_out is None:
             return Judged(True, f"{self.signal} never left {self.to:g} ± {self.tolerance:g}", *worst)

@@ -85,6 +85,8 @@ def judge(
 
     def judged(claim: Claim) -> Judged:
         why = why_open(claim, scenario, real)
+        if how == "fast" and getattr(claim, "signal", "") == "broker_reached":
+            why = "only the whole shell goes to a broker"
         return Judged(None, why) if why else widened(claim, wider_s).judge(record)
 
     found: list[tuple[str, ClaimMade | None, Judged]] = [

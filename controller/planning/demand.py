@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from controller.planning.inputs import Floats, PlanInputs
 
 CANDIDATES = 25
-WIDER = 2.0
-"""How much further apart the days are taken to be than those of the last weeks were: the season moves on."""
 SURE = 0.95
 """In so many of the days gone through what is stored is enough."""
 HIGHER = 1.1
@@ -41,8 +39,6 @@ def peak_targets(inputs: PlanInputs) -> PeakTargets:
     if not terms:
         return PeakTargets(np.full(inputs.slots, np.inf), np.zeros(inputs.slots))
     paths_w = inputs.ensemble.courses_w
-    middle_w = paths_w.mean(axis=0)
-    paths_w = middle_w + WIDER * (paths_w - middle_w)
     highest_w = max(float(paths_w.max()), 0.0)
     lowest_w = max(highest_w - 1.5 * inputs.storage.max_discharge_w, 0.0)
     candidates_w = np.linspace(lowest_w, highest_w, CANDIDATES)
@@ -54,7 +50,8 @@ def peak_targets(inputs: PlanInputs) -> PeakTargets:
     peaks_w = np.maximum(_peaks(inputs, paths_w, limits_w, applies), had_w[:, None, None])
     per_kw = np.array([term.per_kw for term in terms])
     cost = np.quantile(np.einsum("e,ecp->cp", per_kw, peaks_w), SURE, axis=1)
-    best = int(cost.argmin())
+    # Of targets that cost the same the highest: it leaves most in the battery.
+    best = int(np.flatnonzero(cost <= cost.min() + 1e-9)[-1])
     return PeakTargets(limits_w[best], _stored(inputs, HIGHER * paths_w, limits_w[best]))
 
 

@@ -1,6 +1,12 @@
-"""The load as a Markov chain: how high within what is usual at this time of the day, and what follows."""
+"""The load as a Markov chain: how high within what is usual at this time of the day, and what follows.
+
+It moves on two scales: from slot to slot within what is usual at that time, and over many hours by its level,
+for days at home and days away. Only the slow one says how much a whole evening will need.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +16,16 @@ from controller.planning.inputs import Floats
 
 MEMORY_DAYS = 14.0
 """After so many days a measurement counts for 1/e."""
-OTHER_KIND = 0.1
+OTHER_KIND = 0.3
 """A working day counts for so much on a free day, and the other way round."""
+LEVEL_MEMORY_S = 12 * 3600.0
+"""What was used so long ago counts for 1/e in the level: longer than an evening, shorter than a day."""
+FEWEST_SLOTS = 20
+"""A level that was seen in fewer slots is not believed in."""
 YOUNG = 1.0
 """Weight, in days, of the idea that any time of the day could be like any other; it fades as days come in."""
+LEVEL_PRIOR = 0.1
+"""How often each level is taken to have followed each other one, on top of what was seen."""
 LEVEL_SLOTS_H, LEVEL_FADES_S = 3, 24 * 3600.0
 """The level of so many hours is carried on, and after so many seconds 1/e of it is left."""
 UNKNOWN_W = 400.0
@@ -47,14 +59,23 @@ def chances(states: Floats, count: int, prior: float) -> Floats:
     return shares
 
 
-def load_chain(history: History, ahead: Ahead, days: Calendar, count: int) -> tuple[Floats, Floats, Floats]:
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadChain:
     """States x slots of load in W, weights of the first slot, and the transition."""
+
+    load_w: Floats
+    weights: Floats
+    transition: Floats
+
+
+def load_chain(history: History, ahead: Ahead, days: Calendar, count: int, levels: int) -> LoadChain:
+    """As many states for each level as `count` says."""
     shift = np.round((ahead.offset_s[0] - history.offset_s) / history.slot_s).astype(np.intp)
     rows = days.rows(history.load_w, shift)
     if not np.isfinite(rows).any():
-        spread = np.linspace(0.25, 1.75, count)
-        even = np.full(count, 1.0 / count)
-        return np.outer(spread, np.full(ahead.slots, UNKNOWN_W)), even, np.tile(even, (count, 1))
+        states = count * levels
+        spread, even = np.linspace(0.25, 1.75, states), np.full(states, 1.0 / states)
+        return LoadChain(np.outer(spread, np.full(ahead.slots, UNKNOWN_W)), even, np.tile(even, (states, 1)))
     free = days.free_days(np.arange(days.days))
     kinds = [_profile(rows, free == kind, count) for kind in (False, True)]
     profile, between = (np.stack(one) for one in zip(*kinds, strict=True))
@@ -62,12 +83,59 @@ def load_chain(history: History, ahead: Ahead, days: Calendar, count: int) -> tu
     state = np.where(np.isfinite(rows), (rows[..., None] > edges).sum(axis=-1), np.nan).ravel()
     state = state[: (days.days - 1) * days.per_day + days.now]
     transition = chances(state, count, 1.0)
-    known = len(state) > 0 and bool(np.isfinite(state[-1]))
-    weights = transition[int(state[-1])] if known else np.full(count, 1.0 / count)
     place = days.now + np.arange(ahead.slots)
     kind = days.free_days(days.days - 1 + place // days.per_day).astype(int)
     load_w = profile[kind, place % days.per_day].T
-    return _with_outside(history, ahead, days, rows, usual.mean(axis=-1), load_w), weights, transition
+    usual_w = usual.mean(axis=-1)
+    believed = _believed(history, ahead, days, rows, usual_w)
+    if believed and ahead.outside_load_w is not None:
+        step_w = np.nan_to_num(ahead.outside_load_w - load_w.mean(axis=0))
+        load_w = np.maximum(load_w + believed * step_w, 0.0)
+    level = _levels(rows, usual_w, len(state), history.slot_s, levels)
+    # What an outside forecast is believed in knows the level already.
+    above = (1.0 - believed) * (level.gain - 1.0)
+    return LoadChain(
+        (load_w[None] + above[:, None, None] * np.abs(load_w[None])).reshape(-1, ahead.slots),
+        np.asarray(np.kron(level.weights, _next(state, transition)), dtype=np.float64),
+        np.asarray(np.kron(level.transition, transition), dtype=np.float64),
+    )
+
+
+def _next(course: Floats, transition: Floats) -> Floats:
+    """How likely each state is after this course."""
+    known = len(course) > 0 and bool(np.isfinite(course[-1]))
+    return transition[int(course[-1])] if known else np.full(len(transition), 1.0 / len(transition))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Levels:
+    """What each level multiplies the usual load by, how likely it is now, and what follows it."""
+
+    gain: Floats
+    weights: Floats
+    transition: Floats
+
+
+def _levels(rows: Floats, usual_w: Floats, slots: int, slot_s: float, count: int) -> _Levels:
+    """The level is the load of the last hours beside what is usual; equally often in each of its states."""
+    load_w, expected_w = rows.ravel()[:slots], usual_w.ravel()[:slots]
+    known = np.isfinite(load_w)
+    more_w = np.where(known, load_w - expected_w, 0.0)
+    # A running mean that forgets: its weights fall by a fixed part from slot to slot.
+    weight = np.exp(np.arange(slots) * slot_s / LEVEL_MEMORY_S)
+    base_w = np.abs(expected_w)
+    start = float(base_w.mean()) * LEVEL_MEMORY_S / slot_s if slots else 0.0
+    level = np.cumsum(weight * more_w) / np.maximum(np.cumsum(weight * base_w) + start, 1e-9)
+    edges = np.quantile(level, np.arange(1, count) / count) if slots else np.zeros(count - 1)
+    state = (level[:, None] > edges).sum(axis=1).astype(float)
+    gain = np.ones(count)
+    for one in range(count):
+        follows = np.flatnonzero((state[:-1] == one) & known[1:]) + 1
+        total_w = float(base_w[follows].sum())
+        if len(follows) >= FEWEST_SLOTS and total_w > 0.0:
+            gain[one] = max(1.0 + float(more_w[follows].sum()) / total_w, 0.0)
+    transition = chances(np.where(known, state, np.nan), count, LEVEL_PRIOR)
+    return _Levels(gain, _next(state, transition), transition)
 
 
 def _profile(rows: Floats, of_kind: NDArray[np.bool_], count: int) -> tuple[Floats, Floats]:
@@ -84,20 +152,16 @@ def _profile(rows: Floats, of_kind: NDArray[np.bool_], count: int) -> tuple[Floa
     return bins(np.concatenate(near, axis=1), np.concatenate(near_weights, axis=1), count)
 
 
-def _with_outside(
-    history: History, ahead: Ahead, days: Calendar, rows: Floats, usual_w: Floats, load_w: Floats
-) -> Floats:
-    """Moved towards an outside forecast by the part that would have been best in the past."""
+def _believed(history: History, ahead: Ahead, days: Calendar, rows: Floats, usual_w: Floats) -> float:
+    """By which part going towards the outside forecast would have been best in the past, 0 to 1."""
     if history.outside_load_w is None or ahead.outside_load_w is None:
-        return load_w
+        return 0.0
     said, missed = days.rows(history.outside_load_w) - usual_w, rows - usual_w
     both = np.isfinite(said) & np.isfinite(missed)
     if both.sum() < days.per_day:
-        return load_w
+        return 0.0
     part = float((said[both] * missed[both]).sum() / max((said[both] ** 2).sum(), 1e-9))
-    step = np.nan_to_num(ahead.outside_load_w - load_w.mean(axis=0))
-    weighed_w: Floats = np.maximum(load_w + min(max(part, 0.0), 1.0) * step, 0.0)
-    return weighed_w
+    return min(max(part, 0.0), 1.0)
 
 
 def past_days(history: History, ahead: Ahead, days: Calendar) -> Floats | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controller.dispatch.orders import Plan
 from controller.planning.demand import peak_targets
 from controller.planning.inputs import Floats, PlanInputs, Storage, check
+from controller.planning.skill import Skill
 from controller.planning.water_values import Values, water_values
 
 GOLDEN = 0.6180339887498949
@@ -22,6 +24,7 @@ class PlanTable:
     `water_values[slot][level]` in currency per kWh in the cells, levels evenly spaced from `soc_from_pct` to
     `soc_to_pct`. Prices, SoC (at the end of each slot: low, middle, high) and `battery_discharge_w` are what
     is expected. `import_target_w` is the mean import that no slot should exceed; inf where there is none.
+    `skill` is how good forecasts were lately, where that was asked for.
     """
 
     begin_utc_s: float
@@ -37,6 +40,7 @@ class PlanTable:
     battery_discharge_w: Floats
     import_target_w: Floats
     storage: Storage
+    skill: Skill | None = None
 
     def orders_plan(self) -> Plan:
         """The part that dispatch acts on."""
@@ -131,25 +135,39 @@ def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats]:
     usable_pct = max(storage.max_soc_pct - storage.floor_pct, 1e-9)
     level = (inputs.soc_pct - storage.floor_pct) / usable_pct * (levels - 1)
     at = np.full(states, min(max(level, 0.0), levels - 1.0))
-    first = (np.arange(states) + 0.5) / states
-    state = (reach < first[:, None]).sum(axis=1)
-    found = np.empty((slots, states))
-    moved = np.empty((slots, states))
+    path = _drawn(reach[0], follow, slots)
+    when = np.arange(slots)[:, None]
+    shift, meet = rungs.shift[:, when, path], meets[:, when, path]
+    found, moved = np.empty((slots, states)), np.empty((slots, states))
     for slot in range(slots):
-        shift, meet = rungs.shift[:, slot, state], meets[:, slot, state]
-        reached = at + shift[-1]
-        for end in range(len(shift) - 2, -1, -1):
-            reached = np.minimum(at + shift[end], np.maximum(meet[end], reached))
-        reached = np.clip(reached, 0.0, levels - 1.0)
+        ends = at + shift[:, slot]
+        reached = ends[-1]
+        for end in range(len(ends) - 2, -1, -1):
+            reached = np.minimum(ends[end], np.maximum(meet[end, slot], reached))
+        reached = np.minimum(np.maximum(reached, 0.0), levels - 1.0)
         moved[slot] = reached - at
         found[slot] = at = reached
-        drawn = (first + slot * GOLDEN) % 1.0
-        state = (_step(follow, slot)[state] < drawn[:, None]).sum(axis=1)
     soc_pct = storage.floor_pct + found / (levels - 1) * usable_pct
     cells_w = moved * values.level_kwh * 3.6e6 / inputs.slot_s
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
     discharge_w = np.where(moved > 0.0, -cells_w / into, -cells_w * out).mean(axis=1)
     return np.quantile(soc_pct, (0.1, 0.5, 0.9), axis=1).T, discharge_w
+
+
+def _drawn(first: Floats, follow: Floats, slots: int) -> NDArray[np.intp]:
+    """Slots x courses: the state of each, spread evenly; from how likely the states up to each one are."""
+    states = len(first)
+    places = (np.arange(states) + 0.5) / states
+    draws = (places + np.arange(slots)[:, None] * GOLDEN) % 1.0
+    path = np.empty((slots, states), dtype=np.intp)
+    path[0] = np.searchsorted(first, places)
+    # All rows one after the other make one rising row: the state's number goes in front of its draw.
+    rising = (follow + np.arange(states)[:, None]).reshape(*follow.shape[:-2], -1)
+    for slot in range(1, slots):
+        before = path[slot - 1]
+        row = rising if rising.ndim == 1 else rising[slot - 1]
+        path[slot] = row.searchsorted(before + draws[slot - 1]) - before * states
+    return path
 
 
 def _meets(after: Floats, price: Floats) -> Floats:

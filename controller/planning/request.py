@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
 
 from controller.planning.forecast import filled_prices, forecast
 from controller.planning.history import Ahead, History
-from controller.planning.inputs import DemandTerm, Ensemble, Floats, Leave, PlanError, PlanInputs, Storage
+from controller.planning.inputs import DemandTerm, Floats, Leave, PlanError, PlanInputs, Storage
 from controller.planning.plan import PlanTable, make_plan
+from controller.planning.skill import skill
 
 SLOT_S = 900.0
 MOST_WATER_VALUE = 100.0
@@ -32,13 +33,18 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Slots of `SLOT_S` one after the other: prices, and what was measured in those that have passed."""
+    """Slots of `SLOT_S` one after the other: prices, and what was measured in those that have passed.
+
+    `said_*` is an outside forecast, in the past what it had said first; empty where there is none.
+    """
 
     offset_s: tuple[float, ...]
     import_per_kwh: Values
     export_per_kwh: Values
     load_w: Values = ()
     pv_w: Values = ()
+    said_load_w: Values = ()
+    said_pv_w: Values = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class PlanRequest:
     leave: Leave
     peaks: tuple[Peak, ...]
     valid_for_s: float
+    with_skill: bool = False
 
     @property
     def slots(self) -> int:
@@ -67,15 +74,16 @@ class PlanRequest:
 
 
 def plan_for(request: PlanRequest) -> PlanTable:
-    """The plan; PlanError when none can be made."""
+    """The plan, with the skill of its forecasts if asked; PlanError when none can be made."""
     past, ahead = request.past, request.ahead
-    return make_plan(
+    history = _history(request)
+    table = make_plan(
         PlanInputs(
             request.begin_utc_s,
             SLOT_S,
             filled_prices(_array(past.import_per_kwh), _array(ahead.import_per_kwh), DAY_SLOTS),
             filled_prices(_array(past.export_per_kwh), _array(ahead.export_per_kwh), DAY_SLOTS),
-            _ensemble(request),
+            forecast(history, _ahead(request)),
             request.storage,
             request.soc_pct,
             request.leave,
@@ -86,24 +94,40 @@ def plan_for(request: PlanRequest) -> PlanTable:
             request.valid_for_s,
         )
     )
+    return replace(table, skill=skill(history)) if request.with_skill else table
 
 
 def _array(values: Values) -> Floats:
     return np.array([np.nan if one is None else one for one in values], dtype=np.float64)
 
 
-def _ensemble(request: PlanRequest) -> Ensemble:
-    """What the site's own past says of the slots ahead."""
-    past, ahead = request.past, request.ahead
-    history = History(
-        request.begin_utc_s - len(past.offset_s) * SLOT_S,
+def _history(request: PlanRequest) -> History:
+    past = request.past
+    slots = len(past.offset_s)
+    return History(
+        request.begin_utc_s - slots * SLOT_S,
         SLOT_S,
         np.array(past.offset_s, dtype=np.float64),
-        _measured(past.load_w, len(past.offset_s)),
-        _measured(past.pv_w, len(past.offset_s)),
+        _measured(past.load_w, slots),
+        _measured(past.pv_w, slots),
         _array(past.import_per_kwh),
+        _said(past.said_load_w),
+        _said(past.said_pv_w),
     )
-    return forecast(history, Ahead(np.array(ahead.offset_s, dtype=np.float64), _array(ahead.import_per_kwh)))
+
+
+def _ahead(request: PlanRequest) -> Ahead:
+    ahead = request.ahead
+    return Ahead(
+        np.array(ahead.offset_s, dtype=np.float64),
+        _array(ahead.import_per_kwh),
+        _said(ahead.said_load_w),
+        _said(ahead.said_pv_w),
+    )
+
+
+def _said(values: Values) -> Floats | None:
+    return _array(values) if values else None
 
 
 def _measured(values: Values, slots: int) -> Floats:

@@ -21,7 +21,7 @@ from controller.planning.loads import chances
 CLEAR_DAYS = 21
 DAYLIGHT = 0.03
 """Below this share of the brightest slot it is night: nothing can be learnt from it."""
-MEMORY_S = 1.5 * 3600.0
+MEMORY_S = 3 * 3600.0
 """What was seen so long ago counts for 1/e in the belief about the day."""
 FEWEST_DAYS = 6
 WIDE = 0.3

@@ -172,7 +172,8 @@ def _backwards(
             at += beyond
             worth = at[-1]
             for rung in range(ends - 2, -1, -1):
-                worth = np.maximum(at[rung], np.minimum(price[rung, slot], worth))
+                np.minimum(price[rung, slot], worth, out=worth)
+                np.maximum(at[rung], worth, out=worth)
         else:
             worth = _tried(inputs, after[slot], rungs, slot, level_kwh)
         if slot:

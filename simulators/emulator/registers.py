@@ -161,6 +161,8 @@ class Registers:
             before = self.decoded(bits) if (bits.kind, bits.address) in self.words else None
             self.store(bits, point.sign.bits(value, before))
             value = abs(value)
+        if value == 0.0 and 0 in point.encoding.absent:
+            value = None  # such a device has no word for a counter that has not counted yet
         try:
             words = encode(point.encoding, value, self.power(point) if value is not None else 0.0)
         except ValueError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import ClassVar
 
-from simulators.faults.model import Fault, param
+from simulators.faults.model import Fault, coming_and_going, param
 
 
 @dataclass
@@ -58,15 +58,10 @@ class BrokerFlaps(BrokerFault):
     on_s: float = param(0.5, "s there")
 
     def shut(self, now_s: float) -> bool:
-        return self._phase_s(now_s) < self.off_s
+        return not coming_and_going(now_s, self._begun_s, self.off_s, self.on_s)[0]
 
     def turns_s(self, now_s: float) -> float:
-        phase_s = self._phase_s(now_s)
-        return now_s - phase_s + (self.off_s if phase_s < self.off_s else self.off_s + self.on_s)
-
-    def _phase_s(self, now_s: float) -> float:
-        # Rounded, so that the instant at which it turns is on its far side.
-        return round((now_s - self._begun_s) % (self.off_s + self.on_s), 6)
+        return coming_and_going(now_s, self._begun_s, self.off_s, self.on_s)[1]
 
 
 @dataclass

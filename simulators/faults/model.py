@@ -159,6 +159,14 @@ class Active:
             told()
 
 
+def coming_and_going(now_s: float, begun_s: float, off_s: float, on_s: float) -> tuple[bool, float]:
+    """Whether what is gone for `off_s`, back for `on_s`, and so on, is there now; and when that changes."""
+    # Rounded, so that the instant at which it turns is on its far side.
+    phase_s = round((now_s - begun_s) % (off_s + on_s), 6)
+    there = phase_s >= off_s
+    return there, now_s - phase_s + off_s + (on_s if there else 0.0)
+
+
 def no_answer(what: str) -> DeviceError:
     """What a driver says when its device cannot be understood."""
     return DeviceError(f"no answer: {what}")

@@ -18,7 +18,6 @@ from drivers.registers import encode
 from drivers.wire import Space, Unit
 from simulators.emulator import EmulatedUnit
 from simulators.faults.model import Active, AnyReading, Fault, no_answer, param
-from simulators.faults.readings import power_w, with_power
 
 ORDERED = ("battery", "pv")
 
@@ -94,7 +93,9 @@ class Swapped(UnitFault):
         return found
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
-        return reading if wired else with_power(reading, power_w(reading) * 65_536.0)
+        if not wired:  # a driver takes such numbers for no reading at all
+            raise no_answer(self.name)
+        return reading
 
 
 @dataclass

@@ -16,6 +16,7 @@ from tests.bench.core import a_year, shell_in_virtual_time, steps
 from tests.bench.fleet import scan_against_bare, thirty_two_devices
 from tests.bench.hunting import matrix
 from tests.bench.measure import Figure
+from tests.bench.planning import one_plan
 from tests.bench.plant import plant_step
 from tests.bench.replays import replay_of_a_day
 from tests.bench.scenarios import shell_on_sockets
@@ -33,7 +34,7 @@ def main() -> int:
             figures += [plant_step("simple", 10.0), plant_step("lfp", 10.0), plant_step("agm", 20.0)]
             figures += [scan_against_bare(folder), thirty_two_devices(folder)]
             figures += start_and_size(folder)
-            figures.append(a_year())
+            figures += [a_year(), one_plan()]
             figures += replay_of_a_day(folder)
             hunting, table = matrix()
             figures.append(hunting)

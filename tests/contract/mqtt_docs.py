@@ -19,8 +19,10 @@ from controller.commands import COMMANDS, Command
 from controller.dispatch.orders import LocalTime
 from controller.dispatch.settings import DemandSettings
 from controller.messages import MESSAGES
+from controller.plan_keeper import Standing
 from controller.plan_words import plan_message
 from controller.planning.plan import make_plan
+from controller.planning.skill import Skill
 from controller.state_file import KeptOrder
 from controller.telemetry import state_message
 from tests.contract.tables import with_tables
@@ -91,7 +93,10 @@ def examples() -> tuple[dict[str, Any], dict[str, Any]]:
 def _plan() -> dict[str, Any]:
     """Two hours of a plan: sun to store, then a dear evening."""
     given = replace(inputs(known(-2000, 2000), [0.20, 0.50], 0.08), begin_utc_s=NOON_UTC_S)
-    message = plan_message(make_plan(given), 2, NOON_UTC_S, "turn", "EUR", lambda utc_s: 0.0)
+    table = make_plan(given)
+    standing = Standing(table, table.orders_plan(), 2, "turn", NOON_UTC_S)
+    skill = Skill(7, 212.0, 340.0, 95.0, 130.0)
+    message = plan_message(standing, skill, "EUR", lambda utc_s: 0.0)
     return message.model_dump(mode="json")
 
 

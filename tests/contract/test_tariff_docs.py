@@ -31,6 +31,8 @@ def words(folder: Path, example: str) -> str:
     assert CSV is not None
     (folder / "prices.csv").write_text(CSV[1], encoding="utf-8")
     (folder / "rate.json").write_text(json.dumps(e19()), encoding="utf-8")
+    forecast = "timestamp,load_w\n2026-01-31T16:00:00+01:00,450\n"
+    (folder / "forecast.csv").write_text(forecast, encoding="utf-8")
     path = folder / "house.toml"
     if "[tariff" not in example:
         example += "[tariff.import]\nper_kwh = 0.3\n"

@@ -1,4 +1,4 @@
-"""Real devices among emulated ones: which claims can still be judged, and how much wider."""
+"""What a run cannot show is not judged: of real devices among emulated ones, of a broker that is not."""
 
 from __future__ import annotations
 
@@ -100,3 +100,13 @@ def test_the_verdict_says_what_was_not_judged_and_how_much_wider_the_rest_was() 
     ]
     assert '<skipped message="the fault bat1: frozen' in junit([verdict], [1.0])
     assert "Held, as far as it could be judged: 2 of 3 claims" in html(verdict)
+
+
+def test_the_bare_step_says_nothing_of_a_broker() -> None:
+    reached = {"claim": "settles", "signal": "broker_reached", "to": 1, "tolerance": 0, "after_s": 0}
+    made = scenario(fault=[], claim=[reached | {"within_s": 20}])
+    for how, held in (("fast", None), ("virtual", False)):
+        verdict = judge(made, how, run_scenario(made, how))  # type: ignore[arg-type]  # ways
+        assert verdict.claims[0][2].held is held
+    # Without a fault of the broker there is none in the scenario: nothing was seen of it.
+    assert verdict.claims[0][2].text == "broker_reached was not seen after 20 s"

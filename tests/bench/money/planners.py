@@ -14,7 +14,7 @@ from controller.planning.plan import make_plan
 from tests.bench.money.course import Case, Planner
 
 LOOK_BACK_DAYS = 29
-AHEAD_S = 36 * 3600.0
+AHEAD_S = 48 * 3600.0
 
 
 def economic(case: Case, every_s: float = 3600.0, *, told: bool = False) -> Planner:

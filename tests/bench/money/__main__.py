@@ -1,0 +1,77 @@
+"""What the battery saves on each site, as a table: `python -m tests.bench.money [--data FOLDER]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from tests.bench.money.fixtures import synthetic_cases
+from tests.bench.money.measured import Savings, measure
+from tests.bench.money.sites import belgian_home, californian_home, campus
+
+CASES = {"be": belgian_home, "ca": californian_home, "campus": campus}
+
+
+def main() -> int:
+    """One case after the other; the table at the end, and `bench-money.json`."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.money", description=__doc__)
+    parser.add_argument("--data", type=Path, help="folder of measured sites; else a week of invented ones")
+    parser.add_argument("--case", choices=sorted(CASES), action="append", help="only this one of the folder")
+    parser.add_argument("--every", type=float, default=15.0, help="a new plan so often, minutes (15)")
+    parser.add_argument("--told", action="store_true", help="also plans that are told load and sun exactly")
+    asked = parser.parse_args()
+    console = Console(stderr=True)
+    if asked.data is None:
+        cases = synthetic_cases()
+    elif not (asked.data / "residential").is_dir():
+        console.print(f"{asked.data}: holds no folder residential; give the folder of measured sites")
+        return 78
+    else:
+        cases = [CASES[name](asked.data) for name in asked.case or CASES]
+    found: list[Savings] = []
+    try:
+        with Progress(console=console) as progress:
+            for case in cases:
+                found.append(measure(case, progress, asked.every * 60.0, told=asked.told))
+    except KeyboardInterrupt:
+        console.print("interrupted; what was finished is below")
+    Console().print(_table(found))
+    Path("bench-money.json").write_text(
+        json.dumps([asdict(one) for one in found], indent=2), encoding="utf-8"
+    )
+    return 0
+
+
+def _table(found: list[Savings]) -> Table:
+    table = Table(title="cost with wear and peaks, and the share of what perfect foresight saves")
+    for column in ("site", "none", "self-consumption", "economic", "told load and sun", "perfect foresight"):
+        table.add_column(column, justify="left" if column == "site" else "right")
+    table.add_column("worst month beside self-consumption / none", justify="right")
+    for one in found:
+        told = "" if one.told is None else _cell(one, one.told)
+        worst = f"{one.worst_month_pct:+.1f} % / {one.worst_month_beside_none_pct:+.1f} %"
+        table.add_row(
+            one.name,
+            f"{one.none:,.2f}",
+            _cell(one, one.self_consumption),
+            _cell(one, one.economic),
+            told,
+            f"{one.oracle:,.2f}",
+            worst,
+        )
+    return table
+
+
+def _cell(one: Savings, cost: float) -> str:
+    return f"{cost:,.2f} ({one.share(cost):.1%})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
