@@ -57,7 +57,7 @@ class LimitJudge:
         self._over_s += until_s - snapshot.now_s
         if self._over_s <= GRACE_S:
             return
-        if self._room_w(snapshot, importing=pcc_w > 0.0) <= TOLERANCE_W:
+        if self._room_w(house, importing=pcc_w > 0.0) <= TOLERANCE_W:
             self._verdict.beyond_control_s += seconds
             return
         self._verdict.violations += 1
@@ -71,19 +71,17 @@ class LimitJudge:
             return -1.0
         return abs(pcc_import_w) - limit_w - max(TOLERANCE_PART * limit_w, TOLERANCE_W)
 
-    def _room_w(self, snapshot: Snapshot, importing: bool) -> float:
-        """What the devices could still have done about it when the decision fell.
+    def _room_w(self, house: House, importing: bool) -> float:
+        """What the devices could still do about it now, whatever they have on the way.
 
         A battery between its edge and the hysteresis may be resting there by rule, so it does not count.
         """
         room_w = 0.0
-        for settings, reading in zip(self._config.batteries, snapshot.batteries, strict=True):
-            if reading is None or reading.soc_pct is None:
-                continue
-            if importing and reading.soc_pct >= settings.min_soc_pct + HYSTERESIS_PCT:
-                room_w += (reading.max_discharge_w or 0.0) - reading.battery_discharge_w
-            elif not importing and reading.soc_pct <= settings.max_soc_pct - HYSTERESIS_PCT:
-                room_w += (reading.max_charge_w or 0.0) + reading.battery_discharge_w
+        for settings, unit in zip(self._config.batteries, house.batteries, strict=True):
+            if importing and unit.cells.soc_pct >= settings.min_soc_pct + HYSTERESIS_PCT:
+                room_w += unit.max_discharge_w - unit.power_w
+            elif not importing and unit.cells.soc_pct <= settings.max_soc_pct - HYSTERESIS_PCT:
+                room_w += unit.max_charge_w + unit.power_w
         if not importing:
-            room_w += sum(pv.pv_generation_w for pv in snapshot.pvs if pv is not None)
+            room_w += sum(unit.power_w for unit in house.pvs)
         return room_w

@@ -29,6 +29,7 @@ from drivers.sunspec.walk import COMMON, Map, SunSpecError, Walker
 HEARTBEAT_MODEL: Final = 715
 HEARTBEAT_S: Final = 1.0
 Device = TypeVar("Device", bound=ModbusMeter | ModbusBattery | ModbusPv)
+Orderable = TypeVar("Orderable", bound=ModbusBattery | ModbusPv)
 Identity = tuple[object, ...]
 
 
@@ -158,38 +159,23 @@ class _Found(Generic[Device]):
         self._beat_at_s = now_s
 
 
-class SunSpecMeter:
-    """A meter of models 201 to 204 or 211 to 214."""
+class _Walked(Generic[Device]):
+    """What every device has that is understood by its models."""
 
-    def __init__(self, found: _Found[ModbusMeter]) -> None:
+    def __init__(self, found: _Found[Device]) -> None:
         self._found = found
 
     @property
     def facts(self) -> DeviceFacts:
         """Grows with the first walk."""
         return self._found.facts
-
-    async def read(self, deadline_s: float) -> MeterReading:
-        """As `ModbusMeter.read`, after a walk where one is due; DeviceError by `deadline_s`."""
-        while True:
-            reading = await (await self._found.device(deadline_s)).read(deadline_s)
-            if self._found.current:
-                return reading
 
     async def close(self) -> None:
         """Nothing: the link belongs to who opened it, and other units may share it."""
 
 
-class SunSpecBattery:
-    """A battery inverter ordered through model 704, or 124."""
-
-    def __init__(self, found: _Found[ModbusBattery]) -> None:
-        self._found = found
-
-    @property
-    def facts(self) -> DeviceFacts:
-        """Grows with the first walk."""
-        return self._found.facts
+class _Ordered(_Walked[Orderable]):
+    """What a device has besides that takes orders."""
 
     @property
     def outcome(self) -> str:
@@ -202,6 +188,25 @@ class SunSpecBattery:
         """How often each register was written since the start, by its address, heartbeats apart."""
         device = self._found.known
         return {} if device is None else device.writes_by_register
+
+    async def release(self, deadline_s: float) -> None:
+        """Hand it back to its own program, read back; DeviceError if that could not be confirmed."""
+        await (await self._found.device(deadline_s)).release(deadline_s)
+
+
+class SunSpecMeter(_Walked[ModbusMeter]):
+    """A meter of models 201 to 204 or 211 to 214."""
+
+    async def read(self, deadline_s: float) -> MeterReading:
+        """As `ModbusMeter.read`, after a walk where one is due; DeviceError by `deadline_s`."""
+        while True:
+            reading = await (await self._found.device(deadline_s)).read(deadline_s)
+            if self._found.current:
+                return reading
+
+
+class SunSpecBattery(_Ordered[ModbusBattery]):
+    """A battery inverter ordered through model 704, or 124."""
 
     async def read(self, deadline_s: float) -> BatteryReading:
         """As `ModbusBattery.read`, after a walk where one is due; DeviceError by `deadline_s`.
@@ -219,36 +224,9 @@ class SunSpecBattery:
         await battery.order(battery_discharge_w, deadline_s)
         await self._found.beat(deadline_s)
 
-    async def release(self, deadline_s: float) -> None:
-        """Hand it back to its own program, read back; DeviceError if that could not be confirmed."""
-        await (await self._found.device(deadline_s)).release(deadline_s)
 
-    async def close(self) -> None:
-        """Nothing: the link belongs to who opened it, and other units may share it."""
-
-
-class SunSpecPv:
-    """A PV inverter curtailed through model 704, or 123."""
-
-    def __init__(self, found: _Found[ModbusPv]) -> None:
-        self._found = found
-
-    @property
-    def facts(self) -> DeviceFacts:
-        """Grows with the first walk."""
-        return self._found.facts
-
-    @property
-    def outcome(self) -> str:
-        """What became of the newest cap: see drivers/modbus/signoff.py."""
-        device = self._found.known
-        return "" if device is None else device.outcome
-
-    @property
-    def writes_by_register(self) -> Mapping[int, int]:
-        """How often each register was written since the start, by its address, heartbeats apart."""
-        device = self._found.known
-        return {} if device is None else device.writes_by_register
+class SunSpecPv(_Ordered[ModbusPv]):
+    """A PV inverter curtailed through model 704, or 123; released, its cap is lifted."""
 
     async def read(self, deadline_s: float) -> PvReading:
         """As `ModbusPv.read`, after a walk where one is due; DeviceError by `deadline_s`."""
@@ -263,13 +241,6 @@ class SunSpecPv:
         await inverter.cap(pv_cap_w, deadline_s)
         if pv_cap_w is not None:
             await self._found.beat(deadline_s)
-
-    async def release(self, deadline_s: float) -> None:
-        """Lift the cap, read back; DeviceError if that could not be confirmed."""
-        await (await self._found.device(deadline_s)).release(deadline_s)
-
-    async def close(self) -> None:
-        """Nothing: the link belongs to who opened it, and other units may share it."""
 
 
 def _heartbeat_address(found: Map) -> int | None:

@@ -9,7 +9,7 @@ writes and wear are counted there. `contests.py` has the sites, `rivals.py` this
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Protocol
 
@@ -222,11 +222,18 @@ class _Run:
                 # Nothing new to say until the battery's own limits change, or the minute is over.
                 until_s = min(max(now_s + self._house.time_to_limit_s(now_s), until_s), end_s)
                 asked = 0
-            self._judge.watch(self._house, view.snapshot, until_s)
+            self._pass(view.snapshot, until_s, end_s - 1.0)
             now_s = until_s
         self._slot_w.append(view.load_w - view.pv_w)
         if (begin_s + MINUTE_S) % SLOT_S == 0.0:
             self._end_slot()
+
+    def _pass(self, snapshot: Snapshot, until_s: float, change_s: float) -> None:
+        """Time goes on; what load and sun do when they change is judged apart from what was before."""
+        if snapshot.now_s < change_s < until_s:
+            self._judge.watch(self._house, snapshot, change_s)
+            snapshot = replace(snapshot, now_s=change_s)
+        self._judge.watch(self._house, snapshot, until_s)
 
     def _view(self, now_s: float, local: LocalTime) -> View:
         buy, sell = self._ahead(local)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from controller.lab.study.benchmark import Controller, Score, compete
+from controller.lab.study.case import NO_BATTERY, ORACLE
 from controller.lab.study.contests import contests
 from controller.lab.study.rivals import LpMpc, Penstock
 from drivers.doors import DoorError
@@ -56,25 +58,26 @@ def plugged_in(place: str) -> Controller:
 
 
 def table_of(scores: Sequence[Score], days: int) -> Table:
-    """Site by site."""
-    table = Table(title=f"Penstock benchmark, {days} days of each site, seeds fixed")
-    for name in ("site", "controller"):
-        table.add_column(name)
-    for name in ("cost, EUR", "of perfect", "violations", "writes a day", "full cycles"):
-        table.add_column(name, justify="right")
+    """Site by site, for a terminal 80 columns wide."""
+    title = f"Penstock benchmark, {days} days of each site, seeds fixed"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("site, controller", no_wrap=True)
+    for name in ("cost\nEUR", "of\nperfect", "limits\nbroken", "writes\na day", "full\ncycles"):
+        table.add_column(name, justify="right", no_wrap=True)
     before = ""
     for one in scores:
+        if one.site != before:
+            table.add_row(f"[bold]{one.site}[/]")
+        before = one.site
         share = "" if one.share_of_perfect_pct is None else f"{one.share_of_perfect_pct:.1f} %"
-        site = one.site if one.site != before else ""
+        controlled = one.controller not in (NO_BATTERY, ORACLE)
         table.add_row(
-            site,
-            one.controller,
+            f"  {one.controller}",
             f"{one.cost:,.2f}",
             share,
-            f"{one.violation_s:,.0f} s",
-            f"{one.writes / days:,.0f}",
-            f"{one.full_cycles:.1f}",
-            end_section=one.controller == "perfect foresight",
+            f"{one.violation_s:,.0f} s" if controlled else "",
+            f"{one.writes / days:,.0f}" if controlled else "",
+            f"{one.full_cycles:.1f}" if one.controller != NO_BATTERY else "",
+            end_section=one.controller == ORACLE,
         )
-        before = one.site
     return table

@@ -16,6 +16,7 @@ from controller.lab.study.case import Material
 from controller.planning.calendars import ALWAYS, Hours, calendar_of
 from controller.planning.market import Market
 from controller.planning.tariff import DemandCharge, EnergyPrice, Tariff, Tier, TimeOfUse, flat
+from controller.tariff_door import TariffConfig
 from simulators.faults.readings import Frozen, Spike
 from simulators.traces import CsvTraces, StepTrace, SyntheticHouse
 
@@ -49,6 +50,7 @@ def contests(days: int = DAYS) -> tuple[Contest, ...]:
     home = _site("home", capacity_wh=10_000.0, power_w=4000.0, load_kwh=4500.0, pv_w=6000.0)
     zero = replace(home, dispatch=replace(home.dispatch, export_limit_w=0.0))
     shop = _site("shop", capacity_wh=40_000.0, power_w=20_000.0, load_kwh=36_000.0, pv_w=15_000.0)
+    shop = replace(shop, dispatch=replace(shop.dispatch, demand=TariffConfig(demand).demand))
     lying = (Lying(7.0, 7.25, Frozen), Lying(18.0, 18.2, Frozen), Lying(12.0, 12.5, Spike))
     return (
         Contest("home, dynamic prices", _material(home, "home", AUTUMN, days, dynamic)),
