@@ -16,15 +16,19 @@ from tests.bench.money.fixtures import synthetic_cases
 from tests.bench.money.measured import Savings, measure
 from tests.bench.money.sites import belgian_home, californian_home, campus
 
+WIDE = 160
+"""Columns of a table that goes into a file."""
 CASES = {"be": belgian_home, "ca": californian_home, "campus": campus}
 
 
 def main() -> int:
     """One case after the other; the table at the end, and `bench-money.json`."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.money", description=__doc__)
-    parser.add_argument("--data", type=Path, help="folder of measured sites; else a week of invented ones")
+    parser.add_argument(
+        "--data", type=Path, help="folder of measured sites; else five weeks of invented ones"
+    )
     parser.add_argument("--case", choices=sorted(CASES), action="append", help="only this one of the folder")
-    parser.add_argument("--every", type=float, default=15.0, help="a new plan so often, minutes (15)")
+    parser.add_argument("--every", type=float, default=60.0, help="a new plan so often, minutes (60)")
     parser.add_argument("--told", action="store_true", help="also plans that are told load and sun exactly")
     asked = parser.parse_args()
     console = Console(stderr=True)
@@ -42,7 +46,7 @@ def main() -> int:
                 found.append(measure(case, progress, asked.every * 60.0, told=asked.told))
     except KeyboardInterrupt:
         console.print("interrupted; what was finished is below")
-    Console().print(_table(found))
+    Console(width=None if sys.stdout.isatty() else WIDE).print(_table(found))
     Path("bench-money.json").write_text(
         json.dumps([asdict(one) for one in found], indent=2), encoding="utf-8"
     )
@@ -53,7 +57,7 @@ def _table(found: list[Savings]) -> Table:
     table = Table(title="cost with wear and peaks, and the share of what perfect foresight saves")
     for column in ("site", "none", "self-consumption", "economic", "told load and sun", "perfect foresight"):
         table.add_column(column, justify="left" if column == "site" else "right")
-    table.add_column("worst month beside self-consumption / none", justify="right")
+    table.add_column("worst month: more than self-consumption / none", justify="right")
     for one in found:
         told = "" if one.told is None else _cell(one, one.told)
         worst = f"{one.worst_month_pct:+.1f} % / {one.worst_month_beside_none_pct:+.1f} %"
