@@ -210,10 +210,14 @@ class PlanKeeper:
         slots = max(min(slots, int((end_utc_s - first_utc_s) // SLOT_S)), 1)
         begin_utc_s = end_utc_s - slots * SLOT_S
         measured = np.full((4, slots), np.nan)
-        for one in quarters:
-            place = int((one.begin_utc_s - begin_utc_s) // SLOT_S)
-            if 0 <= place < slots:
-                measured[:, place] = one.load_w, one.pv_w, one.said_load_w, one.said_pv_w
+        if quarters:
+            columns = [
+                (one.begin_utc_s, one.load_w, one.pv_w, one.said_load_w, one.said_pv_w) for one in quarters
+            ]
+            known = np.array(columns, dtype=np.float64).T
+            place = ((known[0] - begin_utc_s) // SLOT_S).astype(np.intp)
+            inside = (place >= 0) & (place < slots)
+            measured[:, place[inside]] = known[1:, inside]
         load_w, pv_w, *said = (_values(one) for one in measured)
         said_load_w, said_pv_w = said if self._forecast_told else ((), ())
         course = self._course(begin_utc_s, slots)

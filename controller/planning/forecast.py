@@ -40,11 +40,23 @@ def forecast(history: History, ahead: Ahead) -> Ensemble:
 def filled_prices(past: Floats, ahead: Floats, per_day: int) -> Floats:
     """Prices of the slots to come: as published, else the mean of the same time of the last days known."""
     known = np.concatenate([past, ahead])
-    for slot in range(len(past), len(known)):
-        if not np.isfinite(known[slot]):
-            same = known[slot % per_day : slot : per_day]
-            same = same[np.isfinite(same)][-LIKE_DAYS:]
-            before = known[:slot][np.isfinite(known[:slot])]
-            if len(before):
-                known[slot] = same.mean() if len(same) else before.mean()
+    for begin in range(len(past), len(known), per_day):
+        coming = known[begin : begin + per_day]
+        missing = ~np.isfinite(coming)
+        if np.isfinite(known[:begin]).any():
+            coming[missing] = _usual(known[:begin], per_day)[: len(coming)][missing]
+        elif not missing.all():
+            coming[missing] = coming[~missing].mean()
     return known[len(past) :]
+
+
+def _usual(known: Floats, per_day: int) -> Floats:
+    """For each slot of the day to come the mean of the last days known, of all slots where there is none."""
+    days = -(-len(known) // per_day)
+    rows = np.concatenate([np.full(days * per_day - len(known), np.nan), known]).reshape(days, per_day)
+    finite = np.isfinite(rows)
+    latest = finite & (finite[::-1].cumsum(axis=0)[::-1] <= LIKE_DAYS)
+    count = latest.sum(axis=0)
+    total = np.where(latest, rows, 0.0).sum(axis=0)
+    usual: Floats = np.where(count > 0, total / np.maximum(count, 1), rows[finite].mean())
+    return usual
