@@ -10,6 +10,7 @@ from math import fsum
 import numpy as np
 from numpy.typing import NDArray
 
+from controller import __version__
 from controller.config import Config
 from controller.dispatch.decision import Decision
 from controller.dispatch.site import Snapshot
@@ -82,7 +83,7 @@ class Material:
     @property
     def digest(self) -> str:
         """The same for the same material: a study may go on only with what it began with."""
-        text = hashlib.sha256(repr((self.config, self.tariff)).encode())
+        text = hashlib.sha256(repr((__version__, self.config, self.tariff)).encode())
         for values in (self.traces.load.values, self.traces.pv.values):
             text.update(np.asarray(values, dtype=float).tobytes())
         text.update(self.market.per_kwh.tobytes())
