@@ -15,6 +15,7 @@ from rich.table import Table
 from tests.bench.money.fixtures import synthetic_cases
 from tests.bench.money.measured import Savings, measure
 from tests.bench.money.sites import belgian_home, californian_home, campus
+from tests.bench.money.whole import whole_controller
 
 WIDE = 160
 """Columns of a table that goes into a file."""
@@ -40,13 +41,20 @@ def main() -> int:
     else:
         cases = [CASES[name](asked.data) for name in asked.case or CASES]
     found: list[Savings] = []
+    whole: Table | None = None
     try:
         with Progress(console=console) as progress:
             for case in cases:
                 found.append(measure(case, progress, asked.every * 60.0, told=asked.told))
+            if asked.data is not None and "be" in (asked.case or CASES):
+                task = progress.add_task("the whole controller in that home", total=1.0)
+                whole = whole_controller(asked.data, lambda share: progress.advance(task, share))
     except KeyboardInterrupt:
         console.print("interrupted; what was finished is below")
-    Console(width=None if sys.stdout.isatty() else WIDE).print(_table(found))
+    out = Console(width=None if sys.stdout.isatty() else WIDE)
+    out.print(_table(found))
+    if whole is not None:
+        out.print(whole)
     Path("bench-money.json").write_text(
         json.dumps([asdict(one) for one in found], indent=2), encoding="utf-8"
     )
