@@ -74,22 +74,15 @@ def _best_w(policy: PolicySettings, site: Site, deal: _Deal) -> float:
     takes surplus that would earn the export price, then power bought at the import price; discharging saves
     the import price, then earns the export price. Beyond that point it needs leave.
     """
-    net_load_w = site.net_load_w
-    best_w = most = 0.0
-    if net_load_w != 0.0:
-        gain = deal.gain(net_load_w)
-        if gain > most:
-            best_w, most = net_load_w, gain
+    candidates_w = [site.net_load_w]
     if policy.grid_charging:
-        charge_w = -total([battery.max_charge_w for battery in site.batteries])
-        if charge_w < net_load_w and charge_w < 0.0:
-            gain = deal.gain(charge_w)
-            if gain > most:
-                best_w, most = charge_w, gain
+        candidates_w.append(-total([battery.max_charge_w for battery in site.batteries]))
     if policy.battery_export:
-        discharge_w = total([battery.max_discharge_w for battery in site.batteries])
-        if discharge_w > net_load_w and discharge_w > 0.0:
+        candidates_w.append(total([battery.max_discharge_w for battery in site.batteries]))
+    best_w = most = 0.0
+    for discharge_w in candidates_w:
+        if discharge_w:
             gain = deal.gain(discharge_w)
             if gain > most:
-                best_w = discharge_w
+                best_w, most = discharge_w, gain
     return best_w
