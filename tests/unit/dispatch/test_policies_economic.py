@@ -218,7 +218,7 @@ def test_a_power_at_which_the_inverter_wastes_too_much_is_not_worth_it() -> None
     plan = replace(a_plan(0.20), discharge_efficiency=((100.0, 0.5), (1000.0, 0.9)))
     assert wants(priced(100.0, 0.0, plan=plan)) == 0.0
     assert wants(priced(1000.0, 0.0, plan=plan)) == 1000.0
-    # A kWh of surplus that would earn 0.05 puts 0.50 or 0.90 kWh into the cells, at 0.08 each: 0.04, or 0.072.
+    # A kWh of surplus would earn 0.05; 0.50 or 0.90 kWh reach the cells, at 0.08 each: 0.04, or 0.072.
     plan = replace(a_plan(0.08), charge_efficiency=((100.0, 0.5), (1000.0, 0.9)))
     assert wants(priced(-100.0, 0.0, plan=plan)) == 0.0
     assert wants(priced(-1000.0, 0.0, plan=plan)) == -1000.0
