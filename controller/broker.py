@@ -66,7 +66,7 @@ async def embedded_broker(port: int) -> AsyncIterator[int]:
 async def _serving(config: MqttConfig, plugins: dict[str, Any]) -> AsyncIterator[tuple[int, int]]:
     """The broker; gives the port it was asked for and one that only this host reaches."""
     try:
-        from amqtt.broker import Broker
+        from controller.broker_retained import SiteBroker
     except ImportError:
         raise BrokerError(
             'the embedded broker is not installed; install penstock with the extra "broker", '
@@ -74,7 +74,7 @@ async def _serving(config: MqttConfig, plugins: dict[str, Any]) -> AsyncIterator
         ) from None
     for name in ("amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    broker = Broker({"listeners": {"default": {"type": "external"}}, "plugins": plugins})
+    broker = SiteBroker({"listeners": {"default": {"type": "external"}}, "plugins": plugins})
     open_now: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

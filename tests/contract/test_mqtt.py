@@ -124,6 +124,18 @@ async def test_the_embedded_broker_is_spoken_to_in_3_1_1_known_or_found_out(know
     assert {topic.split("/")[1] for topic, _, _ in found} == {"house-7"}
 
 
+async def test_the_embedded_broker_tells_a_new_client_only_what_it_asks_for() -> None:
+    async with embedded_broker(0) as port, aiomqtt.Client("127.0.0.1", port, protocol=V311) as site:
+        await site.publish("house/state", "1", retain=True)
+        await site.publish("house/plan", "2", retain=True)
+        await site.subscribe("house/#")  # what amqtt itself would then tell everybody
+        async with aiomqtt.Client("127.0.0.1", port, protocol=V311) as other:
+            await other.subscribe("house/plan")
+            await site.publish("house/plan", "3")
+            heard = [await anext(other.messages) for _ in range(2)]
+    assert [(str(one.topic), one.payload) for one in heard] == [("house/plan", b"2"), ("house/plan", b"3")]
+
+
 async def test_an_embedded_broker_on_a_taken_port_says_which() -> None:
     async with embedded_broker(0) as port:
         with pytest.raises(BrokerError, match=f"127.0.0.1:{port}"):
