@@ -132,7 +132,7 @@ def test_an_authority_that_cannot_be_read_is_told_and_not_passed_over(tmp_path: 
 def test_an_insecure_link_rings_an_alarm_for_as_long_as_it_lasts(tmp_path: Path) -> None:
 
     async def work(site: OrderedSite) -> None:
-        told = Outside("house-7", LIMITED, ("follow",), lambda: (None, None), insecure=True)
+        told = Outside("house-7", LIMITED, ("follow",), lambda: (None, None), elsewhere=lambda: ("insecure",))
         told.listen(site.cycles[-1])
         letters = [await told.outbox.next_letter()]
         told.outbox.sent(letters[0], 0.0)
