@@ -13,6 +13,7 @@ from typing import Any
 from controller.planning.market import STEPS_S
 from controller.planning.said import QUARTER_S, Said, SaidError
 from controller.price_files import PriceFileError, instant
+from controller.text_files import TextFileError, read_text
 
 MOST_BYTES = 8_000_000
 MOST_ROWS = 40_000
@@ -31,13 +32,9 @@ Row = tuple[float, Said]
 def read_forecast(path: Path) -> dict[int, Said]:
     """By quarter hour, of a CSV file with `timestamp` (ISO 8601 with offset) and `load_w`, `pv_w` or both."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ForecastFileError(f"{path}: is larger than {MOST_BYTES} bytes")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ForecastFileError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ForecastFileError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+        text = read_text(path, MOST_BYTES)
+    except TextFileError as error:
+        raise ForecastFileError(str(error)) from None
     rows = csv.reader(io.StringIO(text))
     found: list[Row] = []
     try:

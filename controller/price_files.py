@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from controller.planning.market import STEPS_S, Market, Point, PriceError, gaps, market_of
+from controller.text_files import TextFileError, read_text
 
 MOST_BYTES = 8_000_000
 MOST_POINTS = 40_000
@@ -33,13 +34,9 @@ class PriceFileError(ValueError):
 def read_prices(path: Path, per_mwh: bool, column: str | None) -> Market:
     """The market of a CSV file with `timestamp` (ISO 8601 with offset, even steps) and a price column."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise PriceFileError(f"{path}: is larger than {MOST_BYTES} bytes")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise PriceFileError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise PriceFileError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+        text = read_text(path, MOST_BYTES)
+    except TextFileError as error:
+        raise PriceFileError(str(error)) from None
     points, lines = _csv_points(str(path), text, per_mwh, column)
     try:
         market = market_of(points)

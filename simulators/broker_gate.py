@@ -11,6 +11,7 @@ from contextlib import suppress
 from drivers.address import Address
 from simulators.faults.broker import BrokerFault
 from simulators.faults.model import Active
+from simulators.listener import Listener
 
 CONNECT_WITHIN_S = 5.0
 LARGEST_READ = 65_536
@@ -22,27 +23,25 @@ class BrokerGate:
     def __init__(self, listen: Address, target: Address, active: Active) -> None:
         self._target = target
         self._active = active
-        self._host, self.port = listen.host, listen.port
-        self._server: asyncio.Server | None = None
-        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._listener = Listener(listen.host, listen.port, self._pass, LARGEST_READ)
         self._changed, self._turned = asyncio.Event(), asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self.connections = 0
 
     async def start(self) -> int:
         """Listen unless a fault says otherwise, and give the port; OSError when it cannot."""
-        await self._listen()
+        await self._listener.open()
         self._active.watch(self._changed.set)
         await self._turn()
         self._keeping = asyncio.get_running_loop().create_task(self._keep(), name="broker gate")
-        return self.port
+        return self._listener.port
 
     async def stop(self) -> None:
         """Hang up on everybody."""
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
-        await self._shut()
+        await self._listener.close()
 
     def _faults(self) -> list[BrokerFault]:
         return [one for one in self._active.at(_now_s()) if isinstance(one, BrokerFault)]
@@ -62,37 +61,16 @@ class BrokerGate:
 
     async def _turn(self) -> None:
         shut = any(one.shut(_now_s()) for one in self._faults())
-        if shut and self._server is not None:
-            await self._shut()
-        elif not shut and self._server is None:
-            await self._listen()
+        if shut:
+            await self._listener.close()
+        elif not self._listener.is_open:
+            await self._listener.open()
         turned, self._turned = self._turned, asyncio.Event()
         turned.set()
 
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._welcome, self._host, self.port, limit=LARGEST_READ)
-        self.port = int(self._server.sockets[0].getsockname()[1])
-
-    async def _shut(self) -> None:
-        if self._server is None:
-            return
-        server, self._server = self._server, None
-        server.close()
-        clients = dict(self._open)
-        for task, writer in clients.items():
-            writer.transport.abort()
-            task.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
-        await server.wait_closed()
-
-    def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.get_running_loop().create_task(self._pass(reader, writer))
-        self._open[task] = writer
-        task.add_done_callback(self._open.pop)
-
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Until either end hangs up; a broker that cannot be reached is a connection that ends."""
+        self.connections += 1
         opened_s = _now_s()
         try:
             async with asyncio.timeout(CONNECT_WITHIN_S):

@@ -12,6 +12,7 @@ from contextlib import suppress
 from drivers.address import Address
 from simulators.faults.link import FaultyLink, Gate, NoFrameError, read_frame, send
 from simulators.faults.model import Active
+from simulators.listener import Listener
 
 CONNECT_WITHIN_S = 5.0
 LARGEST_READ = 260
@@ -21,49 +22,25 @@ class ModbusProxy:
     """Listens at one address and asks another; `active` holds the faults."""
 
     def __init__(self, listen: Address, target: Address, active: Active) -> None:
-        self._listen, self._target = listen, target
+        self._host, self._target = listen.host, target
         self._link = FaultyLink([(None, active)])
-        self._server: asyncio.Server | None = None
+        self._listener = Listener(listen.host, listen.port, self._serve, LARGEST_READ)
         self._gate: Gate | None = None
-        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.requests = self.replies = 0
-        self.port = listen.port
 
     async def start(self) -> int:
         """Listen, and give the port (of use when that was 0); OSError when it cannot."""
-        await self._open()
-        self._gate = Gate(self._link, (self._listen.host, self.port), self._open, self._close)
+        listener = self._listener
+        await listener.open()
+        self._gate = Gate(self._link, (self._host, listener.port), listener.open, listener.close)
         self._gate.start()
-        return self.port
+        return listener.port
 
     async def stop(self) -> None:
         """Hang up on everybody."""
         if self._gate is not None:
             await self._gate.stop()
-        await self._close()
-
-    async def _open(self) -> None:
-        self._server = await asyncio.start_server(
-            self._welcome, self._listen.host, self.port, limit=LARGEST_READ
-        )
-        self.port = int(self._server.sockets[0].getsockname()[1])
-
-    async def _close(self) -> None:
-        if self._server is None:
-            return
-        server, self._server = self._server, None
-        server.close()
-        clients = dict(self._clients)
-        for task, writer in clients.items():
-            writer.transport.abort()
-            task.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
-        await server.wait_closed()
-
-    def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._clients[task] = writer
-        task.add_done_callback(self._clients.pop)
+        await self._listener.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Until either end hangs up; a target that cannot be reached is a connection that ends."""

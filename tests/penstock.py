@@ -10,8 +10,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PATIENCE_S = 60.0
+
+SMALL_SITE: dict[str, Any] = {
+    "site": "house-7",
+    "meter": [{"id": "grid", "profile": "eastron-sdm630", "connection": "tcp://127.0.0.1:5020"}],
+    "battery": [
+        {
+            "id": "bat1",
+            "profile": "sunspec-hybrid",
+            "connection": "tcp://127.0.0.1:5021",
+            "capacity_wh": 10_000,
+        }
+    ],
+}
+"""A meter and a battery, as the `site` of a scenario."""
 
 
 @contextmanager

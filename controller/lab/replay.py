@@ -7,9 +7,7 @@ It is a battery without losses and without delay, good for hours and days and no
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from controller.dispatch.decision import Decision, Memory
@@ -17,6 +15,7 @@ from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
 from controller.journal import Recorded, Segment
+from controller.lab.collector import without_collector
 from drivers.device import BatteryReading
 
 PROGRESS_EVERY = 1000
@@ -59,20 +58,8 @@ def replayed(
     progress: Progress | None = None,
 ) -> Replay:
     """Decide every cycle of a segment again, with other settings than the recorded ones if given."""
-    with _without_collector():
+    with without_collector():
         return _replayed(segment, what_if, watcher, progress)
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Frozen facts hold no cycles; looking for some costs a tenth of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _replayed(

@@ -7,10 +7,8 @@ a ramp, and after a PV cap that changes what there is to see.
 
 from __future__ import annotations
 
-import gc
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
@@ -24,6 +22,7 @@ from controller.dispatch.running import ASKING
 from controller.dispatch.settings import BatterySettings
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
+from controller.lab.collector import without_collector
 from controller.lab.house import build_house, site_meter
 from controller.lab.judge import LimitJudge, Verdict
 from controller.loop import Teller, Told
@@ -176,7 +175,7 @@ def simulate(
     `prices` are of import and export, per kWh; a `teller` takes the place of orders, prices and plan.
     `watcher` is shown every snapshot and decision, `progress` the seconds done now and again.
     """
-    with _without_collector():
+    with without_collector():
         return _simulated(
             config,
             (load, sun, sun_peak_w, trace_begin_s),
@@ -186,18 +185,6 @@ def simulate(
             watcher,
             progress,
         )
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Frozen facts hold no cycles; looking for some among millions of them costs a tenth of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _simulated(

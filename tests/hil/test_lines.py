@@ -16,25 +16,14 @@ from controller.lab.hil import run_scenario
 from controller.lab.lines import laid, moved_to
 from controller.lab.scenario import Scenario, scenario_of
 from drivers.doors import DoorError
-from tests.penstock import site_file
+from tests.penstock import SMALL_SITE, site_file
 
 SCENARIO: dict[str, Any] = {
     "title": "A load that steps",
     "why": "Over every kind of wire the same.",
     "duration_s": 60,
     "wires": True,
-    "site": {
-        "site": "house-7",
-        "meter": [{"id": "grid", "profile": "eastron-sdm630", "connection": "tcp://127.0.0.1:5020"}],
-        "battery": [
-            {
-                "id": "bat1",
-                "profile": "sunspec-hybrid",
-                "connection": "tcp://127.0.0.1:5021",
-                "capacity_wh": 10_000,
-            }
-        ],
-    },
+    "site": SMALL_SITE,
     "load": {"power_w": 500},
     "step": [{"at_s": 30, "load_w": 2_000}],
     "claim": [

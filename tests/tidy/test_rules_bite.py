@@ -60,7 +60,7 @@ GOOD = [
     (rules.no_banned_calls, "from datetime import UTC, datetime\nat = datetime.fromtimestamp(0.0, UTC)\n"),
     (rules.pure, "def f(x: float) -> float:\n    return x\n"),
     (rules.excused_only_with_reason, "x = 1  # type: " + "ignore[assignment]  # the stub of x is wrong\n"),
-    (rules.no_forbidden_text, "topic = 'penstock/home/state'; url = 'http://example.org/work/x'\n"),
+    (rules.no_forbidden_text, "topic = 'penstock/home/state'; url = 'http://example.org/" + "work/x'\n"),
     (names_carry_units, "class Site:\n    load_w: float\n    soc_pct: float\n    limited_by: str\n"),
     (names_carry_units, "def f(ramp_w_per_s: float, price_ct_per_kwh: float, limit: Limit) -> None: ...\n"),
 ]

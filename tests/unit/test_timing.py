@@ -11,24 +11,14 @@ from controller.lab.scenario import Scenario, scenario_of
 from controller.lab.timing import BeatTiming, timing_rows, why_not_certified
 from controller.lab.verdict import judge, junit, trace
 from controller.lab.verdict_page import html
+from tests.penstock import SMALL_SITE
 
 SCENARIO: dict[str, Any] = {
     "title": "Nothing happens",
     "why": "To see the times.",
     "duration_s": 5,
     "wires": True,
-    "site": {
-        "site": "house-7",
-        "meter": [{"id": "grid", "profile": "eastron-sdm630", "connection": "tcp://127.0.0.1:5020"}],
-        "battery": [
-            {
-                "id": "bat1",
-                "profile": "sunspec-hybrid",
-                "connection": "tcp://127.0.0.1:5021",
-                "capacity_wh": 10_000,
-            }
-        ],
-    },
+    "site": SMALL_SITE,
     "load": {"power_w": 500},
     "claim": [{"claim": "never", "mode": "FAULT"}],
 }
