@@ -157,13 +157,6 @@ def _grid_may_fill(settings: BatterySettings, battery: BatterySite, site: Site, 
 
 
 def _worth_per_kwh(plan: Plan | None, utc_s: float, soc_pct: float) -> float:
-    """The water value at this time and SoC, straight lines between the levels; 0 where there is no plan."""
-    if plan is None or utc_s >= plan.expires_at_utc_s:
-        return 0.0
-    slot = int((utc_s - plan.begin_utc_s) // plan.slot_s)
-    if not 0 <= slot < len(plan.water_values):
-        return 0.0
-    values = plan.water_values[slot]
-    place = min(max(soc_pct, 0.0), 100.0) / 100.0 * (len(values) - 1)
-    level = min(int(place), len(values) - 2)
-    return values[level] + (values[level + 1] - values[level]) * (place - level)
+    """The water value at this time and SoC; 0 where there is no plan."""
+    slot = None if plan is None else plan.slot_of(utc_s)
+    return 0.0 if plan is None or slot is None else plan.water_value(slot, soc_pct)

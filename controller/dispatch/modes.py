@@ -23,6 +23,8 @@ class Mode(Enum):
     FAULT = "FAULT"
     """Latched until somebody clears it: 0 W."""
 
+    __hash__ = object.__hash__  # each is there once; the one of Enum costs a call, several times a cycle
+
 
 class Signal(Enum):
     """What one snapshot says about the readings and the orders in force, strongest last."""
@@ -35,6 +37,8 @@ class Signal(Enum):
     NO_GRID = "NO_GRID"
     STOP = "STOP"
     FAULTY = "FAULTY"
+
+    __hash__ = object.__hash__
 
 
 _M, _S = Mode, Signal

@@ -83,11 +83,23 @@ class Plan:
     import_targets_w: tuple[float, ...] = ()
 
     def slot_of(self, utc_s: float) -> int | None:
-        """The slot of this instant, None when the plan has none for it."""
+        """The slot of this instant, None when the plan has none for it or says nothing in it."""
         if utc_s >= self.expires_at_utc_s or utc_s < self.begin_utc_s:
             return None
         slot = int((utc_s - self.begin_utc_s) // self.slot_s)
-        return slot if slot < len(self.water_values) else None
+        return slot if slot < len(self.water_values) and self.water_values[slot] else None
+
+    def water_value(self, slot: int, soc_pct: float) -> float:
+        """Currency per kWh in this slot at this SoC, on a straight line between the two nearest levels."""
+        levels, wide_pct = self.water_values[slot], self.soc_to_pct - self.soc_from_pct
+        last = len(levels) - 1
+        place = (soc_pct - self.soc_from_pct) / wide_pct * last if wide_pct > 0.0 else 0.0
+        if place <= 0.0:
+            return levels[0]
+        if place >= last:
+            return levels[last]
+        below = int(place)
+        return levels[below] + (place - below) * (levels[below + 1] - levels[below])
 
     def import_target_w(self, utc_s: float) -> float | None:
         """The mean import that this instant's slot should not exceed."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import replace
+from math import inf
 
 from controller.dispatch.settings import MeterSettings
 from drivers.device import MeterReading
@@ -227,10 +228,10 @@ def _with(samples: Samples, newest: tuple[float, float], span_s: float) -> Sampl
         return samples
     if len(samples) > 1 and now_s - samples[-2][0] < span_s / MOST_SAMPLES:
         samples = samples[:-1]
-    drop = 0
-    while drop + 1 < len(samples) and samples[drop + 1][0] <= now_s - span_s:
+    drop, oldest_s, last = 0, now_s - span_s, len(samples) - 1
+    while drop < last and samples[drop + 1][0] <= oldest_s:
         drop += 1
-    return (*samples[drop:], newest)
+    return samples[drop:] + (newest,)  # noqa: RUF005  # unpacked it would be copied once more, a second
 
 
 def _cadence_s(before: Response, meter: MeterReading, battery_w: float, rated_w: float) -> float:
@@ -285,7 +286,7 @@ def _envelope(samples: Samples, first_s: float, last_s: float) -> tuple[float, f
 
 def _at(samples: Samples, when_s: float) -> float:
     """What the battery gave at one instant."""
-    index = bisect_right(samples, when_s, key=_when_s)
+    index = bisect_right(samples, (when_s, inf))
     if index == len(samples):
         return samples[-1][1]
     later_s, later_w = samples[index]
@@ -293,10 +294,6 @@ def _at(samples: Samples, when_s: float) -> float:
         return later_w
     at_s, power_w = samples[index - 1]
     return power_w + (later_w - power_w) * (when_s - at_s) / (later_s - at_s)
-
-
-def _when_s(sample: tuple[float, float]) -> float:
-    return sample[0]
 
 
 def _gated(load_w: float, found_w: float, unconfirmed: int, gate_w: float) -> tuple[float, int]:

@@ -46,23 +46,24 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     island = on_grid(config, heard.island, site.now_s) if config.loads else heard.island
     demand = None if config.demand is None else update(config, memory.demand, site)
     care_states, care_wishes = care(config, memory.care, site)
-    latches = _latches(config, memory, site, care_wishes, heard.charges)
-    rated_w = total([one.max_charge_w + one.max_discharge_w for one in site.batteries]) / 2.0
+    reserve_pct = _reserve_pct(config, site)
+    latches = _latches(config, memory, site, care_wishes, heard.charges, reserve_pct)
+    rated_w = 0.0
+    for one in site.batteries:
+        rated_w += (one.max_charge_w + one.max_discharge_w) / 2.0
     wanted_w, policy, note = _wanted(config, site, heard, care_wishes, rated_w)
     limited, rooms, preferred = _within_limits(config, site, latches, demand, wanted_w)
     soft = memory.soft_start or memory.mode not in (Mode.RUNNING, Mode.HOLDING)
     soft = _ramped(config, memory, site, limited, rated_w, soft)
     power_w = _economical(config, memory, limited)
     setpoints_w = _shared(config, memory, site, power_w, limited.reach, preferred, rooms)
-    setpoint_w = total(setpoints_w)
+    setpoint_w = setpoints_w[0] if len(setpoints_w) == 1 else total(setpoints_w)
     doubted = doubts(config.batteries, heard.charges)
     if doubted:
         note = f"{note}; {doubted}" if note else doubted
     if abs(setpoint_w - power_w) > 1e-6 and not limited.limited_by:
         limited.limited_by = "min_power"
-    orders = site.orders
-    export_w = export_at_most_w(config, (orders.operator_export_w, orders.export_limit_w), site.now_s)
-    caps_w = closed_loop(site, export_w, max(-limited.reach.lower_w, 0.0), memory.pv_caps_w)
+    caps_w = _pv_caps_w(config, memory, site, limited.reach)
     after = Memory(
         Mode.RUNNING,
         heard.fresh_since_s,
@@ -93,11 +94,19 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         limited.limited_by,
         wanted_w - setpoint_w if limited.limited_by else 0.0,
         "",
-        _reserve_pct(config, site),
+        reserve_pct,
         note,
         loads_closed(config, island) if config.loads else (),
         None if demand is None else peak_forecast_w(config, demand, site),
     )
+
+
+def _pv_caps_w(config: DispatchConfig, memory: Memory, site: Site, reach: Range) -> tuple[float | None, ...]:
+    """Caps for what house, batteries and export limit cannot take."""
+    orders, export_w = site.orders, config.export_limit_w
+    if orders is not NO_ORDERS:
+        export_w = export_at_most_w(config, (orders.operator_export_w, orders.export_limit_w), site.now_s)
+    return closed_loop(site, export_w, max(-reach.lower_w, 0.0), memory.pv_caps_w)
 
 
 def _wanted(
@@ -128,11 +137,20 @@ def _within_limits(
     wanted_w: float,
 ) -> tuple[_Limited, Rooms, Rooms]:
     """The wanted power within every limit but the ramp; the batteries' rooms without and with the reserve."""
-    allowed = tuple([rating(one, latches[one.index]) for one in site.batteries])
-    rooms = fuse_rooms(config, site, allowed)
-    preferred = tuple(
-        [kept_for_reserve(room, latches[one.index]) for room, one in zip(rooms, site.batteries, strict=True)]
-    )
+    allowed: Rooms = ()
+    at_reserve = False
+    for one in site.batteries:
+        run_into = latches[one.index]
+        allowed += (rating(one, run_into),)
+        at_reserve = at_reserve or run_into.at_reserve
+    rooms = preferred = fuse_rooms(config, site, allowed)
+    if at_reserve:
+        preferred = tuple(
+            [
+                kept_for_reserve(room, latches[one.index])
+                for room, one in zip(rooms, site.batteries, strict=True)
+            ]
+        )
     limited = _Limited(wanted_w, _together(allowed))
     if limited.limited_by:
         limited.limited_by = _rating_name(limited, latches, site)
@@ -140,7 +158,8 @@ def _within_limits(
         limited.narrow("fuse", _together(rooms))
     for name, limit in GRID_LIMITS if site.orders is not NO_ORDERS else SITE_LIMITS:
         limited.narrow(name, limit(config, site))
-    limited.narrow("reserve", Range(-INFINITE_W, total([room.upper_w for room in preferred])))
+    if at_reserve:
+        limited.narrow("reserve", Range(-INFINITE_W, total([room.upper_w for room in preferred])))
     if demand is not None:
         limited.narrow("demand", demand_range(config, demand, site))
     if site.orders is not NO_ORDERS:
@@ -160,41 +179,47 @@ class _Limited:
 
     def narrow(self, name: str, limit: Range | None) -> bool:
         """Narrow by one more limit; True when it moved the power."""
-        if limit is None:
+        reach, power_w = self.reach, self.power_w
+        if limit is None or (limit.lower_w <= reach.lower_w and reach.upper_w <= limit.upper_w):
             return False
-        self.reach = self.reach.narrow(limit)
-        power_w = self.reach.clamp(self.power_w)
-        if power_w == self.power_w:
+        self.reach = reach = reach.narrow(limit)
+        if reach.lower_w <= power_w <= reach.upper_w:
             return False
-        self.power_w, self.limited_by = power_w, name
+        self.power_w, self.limited_by = reach.clamp(power_w), name
         return True
 
 
 def _together(rooms: Rooms) -> Range:
     if len(rooms) == 1:
         return rooms[0]
-    return Range(total([room.lower_w for room in rooms]), total([room.upper_w for room in rooms]))
+    lower_w = upper_w = 0.0
+    for room in rooms:
+        lower_w += room.lower_w
+        upper_w += room.upper_w
+    return Range(lower_w, upper_w)
 
 
 def _latches(
-    config: DispatchConfig, memory: Memory, site: Site, wishes: tuple[CareWish, ...], charges: Charges
+    config: DispatchConfig,
+    memory: Memory,
+    site: Site,
+    wishes: tuple[CareWish, ...],
+    charges: Charges,
+    reserve_pct: float,
 ) -> tuple[Latches, ...]:
-    before = memory.latches or (NO_LATCHES,) * len(config.batteries)
-    reserve_pct = _reserve_pct(config, site)
-    after = before
+    after = list(memory.latches or (NO_LATCHES,) * len(config.batteries))
     for battery in site.batteries:
         index = battery.index
         settings = config.batteries[index]
         floor_pct = wishes[index].min_soc_pct if wishes else settings.min_soc_pct
         # While it absorbs, the charger ends the charge by tapering, not the ceiling.
         ceiling_pct = INFINITE_W if wishes and wishes[index].absorbing else settings.max_soc_pct
-        one = latch(before[index], battery.soc_pct, floor_pct, ceiling_pct, reserve_pct)
+        one = latch(after[index], battery.soc_pct, floor_pct, ceiling_pct, reserve_pct)
         charge = charges[index]
         if charge is not None and charge.doubted_since_s is not None and charge.higher_pct >= ceiling_pct:
             one = Latches(one.empty, True, one.at_reserve)
-        if one is not after[index]:
-            after = (*after[:index], one, *after[index + 1 :])
-    return after
+        after[index] = one
+    return tuple(after)
 
 
 def _reserve_pct(config: DispatchConfig, site: Site) -> float:

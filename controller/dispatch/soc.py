@@ -8,11 +8,12 @@ that has found itself wrong is right then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from controller.dispatch.settings import BatterySettings
 from controller.dispatch.site import Snapshot
 from drivers.device import BatteryReading
+from drivers.fact import fact
 
 BELIEVED_PCT = 10.0
 """BMS correct themselves by a few percent; the fault catalogue (B14) calls 20 % a jump."""
@@ -21,7 +22,7 @@ GAP_S = 60.0
 """After a longer gap nobody knows what flowed, and what the battery says is all there is."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Charge:
     """What is remembered of one battery: what it said, what was counted, and since when they disagree.
 
@@ -81,20 +82,22 @@ def counted(settings: BatterySettings, before: Charge | None, reading: BatteryRe
 
 def follow_soc(batteries: tuple[BatterySettings, ...], before: Charges, snapshot: Snapshot) -> Charges:
     """The charges of all batteries after this snapshot; one that is silent keeps its own."""
-    after = before or (None,) * len(batteries)
+    after = list(before or (None,) * len(batteries))
     for index, reading in enumerate(snapshot.batteries):
-        if reading is None:
-            continue
-        one = counted(batteries[index], after[index], reading)
-        if one is not after[index]:
-            after = (*after[:index], one, *after[index + 1 :])
-    return after
+        if reading is not None:
+            after[index] = counted(batteries[index], after[index], reading)
+    return tuple(after)
 
 
 def believed(snapshot: Snapshot, charges: Charges) -> Snapshot:
     """The snapshot with the SoC that counts for floor and reserve; the same where none is in doubt."""
-    if all(one is None or one.doubted_since_s is None for one in charges):
-        return snapshot
+    for one in charges:
+        if one is not None and one.doubted_since_s is not None:
+            return _with_lower(snapshot, charges)
+    return snapshot
+
+
+def _with_lower(snapshot: Snapshot, charges: Charges) -> Snapshot:
     readings = [
         reading if reading is None or one is None else replace(reading, soc_pct=one.lower_pct)
         for reading, one in zip(snapshot.batteries, charges, strict=True)

@@ -24,25 +24,11 @@ def economic(config: DispatchConfig, site: Site) -> float | None:
     if prices is None or plan is None or local is None or soc_pct is None:
         return None
     slot = plan.slot_of(local.utc_s)
-    if slot is None or not plan.water_values[slot]:
+    if slot is None:
         return None
-    levels, wide_pct = plan.water_values[slot], plan.soc_to_pct - plan.soc_from_pct
-    above_pct = soc_pct - plan.soc_from_pct
-    worth_stored = _water_value(levels, above_pct + AHEAD_PCT, wide_pct)
-    worth_kept = _water_value(levels, above_pct - AHEAD_PCT, wide_pct)
+    worth_stored = plan.water_value(slot, soc_pct + AHEAD_PCT)
+    worth_kept = plan.water_value(slot, soc_pct - AHEAD_PCT)
     return _best_w(config.policy, site, _Deal(prices, plan, site.net_load_w, worth_stored, worth_kept))
-
-
-def _water_value(levels: tuple[float, ...], above_pct: float, wide_pct: float) -> float:
-    """Currency per kWh, on a straight line between the two nearest levels."""
-    last = len(levels) - 1
-    place = above_pct / wide_pct * last if wide_pct > 0.0 else 0.0
-    if place <= 0.0:
-        return levels[0]
-    if place >= last:
-        return levels[last]
-    below = int(place)
-    return levels[below] + (place - below) * (levels[below + 1] - levels[below])
 
 
 @dataclass(frozen=True, slots=True)

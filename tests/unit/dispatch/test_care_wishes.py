@@ -324,3 +324,11 @@ def test_without_leave_to_charge_from_the_grid_care_never_asks_for_more_than_the
         if one.charge_w is not None:
             assert 0.0 < one.charge_w <= left_w + 1e-9
             left_w -= one.charge_w
+
+
+def test_the_levels_of_a_plan_begin_and_end_where_it_says() -> None:
+    # From 20 to 80 %: at 35 %, a quarter of the way, a kWh is worth 0.4 - 0.25 x 0.2 = 0.35.
+    plan = Plan(NOW_UTC_S, 900.0, ((0.4, 0.2),), NOW_UTC_S + 900.0, soc_from_pct=20.0, soc_to_pct=80.0)
+    for import_per_kwh, charge_w in ((0.34, 4000.0), (0.36, None)):
+        site = a_site(a_battery(35.0), prices=Prices(import_per_kwh, 0.0), plan=plan)
+        assert charged(40.0, site, leave=True) == charge_w
