@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from controller import __version__
 from controller.dispatch.decision import Decision, Memory
+from controller.dispatch.orders import NO_ORDERS
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.records import Reader, RecordError, Vocabulary
@@ -73,7 +74,7 @@ class Start:
     python: str = platform.python_version()
 
 
-_WORDS = Vocabulary(Snapshot, Decision, Memory, DispatchConfig, Aside)
+_WORDS = Vocabulary(Snapshot, Decision, Memory, DispatchConfig, Aside, usual=(NO_ORDERS,))
 
 
 class SegmentWriter:

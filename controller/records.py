@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
+from functools import lru_cache
 from math import copysign
 from operator import attrgetter
 from typing import Any, get_args, get_type_hints
@@ -46,9 +47,13 @@ Taker = Callable[[bytes, int, Any], tuple[Any, int]]
 
 
 class Vocabulary:
-    """The dataclasses and enums that can be met from the root types, by their names."""
+    """The dataclasses and enums that can be met from the root types, by their names.
 
-    def __init__(self, *roots: type) -> None:
+    What equals one of the `usual` facts is read as that very object: whoever asks `is` is answered alike.
+    """
+
+    def __init__(self, *roots: type, usual: Sequence[Any] = ()) -> None:
+        self._usual = {type(one): one for one in usual}
         found: dict[str, type] = {}
         for root in roots:
             _collect(root, found)
@@ -77,7 +82,7 @@ class Vocabulary:
             if isinstance(error, RecordError):
                 raise
             raise RecordError(f"the list of its types cannot be read ({error})") from None
-        return Reader(classes, enums)
+        return Reader(classes, enums, self._usual)
 
     @staticmethod
     def _known(types: list[type], name: str) -> Any:
@@ -176,8 +181,12 @@ class Reader:
     """Takes values out again, in the order in which they were put."""
 
     def __init__(
-        self, classes: list[tuple[type, Callable[..., Any], Getter, int]], enums: list[list[Enum]]
+        self,
+        classes: list[tuple[type, Callable[..., Any], Getter, int]],
+        enums: list[list[Enum]],
+        usual: dict[type, Any],
     ) -> None:
+        self._usual = usual
         self._classes = classes
         self._by_type = {facts: (make, getter) for facts, make, getter, _ in classes}
         self._enums = enums
@@ -238,18 +247,24 @@ class Reader:
 
     def _take_new(self, data: bytes, at: int, before: Any) -> tuple[Any, int]:
         index, at = _take_number(data, at)
-        _, make, _, count = self._classes[index]
+        facts, make, _, count = self._classes[index]
         found = []
         takers = self._takers
         for _ in range(count):
             one, at = takers[data[at]](data, at + 1, _NOTHING)
             found.append(one)
-        return make(*found), at
+        return self._one(facts, make(*found)), at
+
+    def _one(self, facts: type, made: Any) -> Any:
+        usual = self._usual.get(facts)
+        return usual if usual is not None and usual == made else made
 
     def _take_changed(self, data: bytes, at: int, before: Any) -> tuple[Any, int]:
-        make, getter = self._by_type[type(before)]
+        facts = type(before)
+        make, getter = self._by_type[facts]
         values, at = self._changed(data, at, list(getter(before)))
-        return make(*values), at
+        made = make(*values)
+        return (self._one(facts, made) if facts in self._usual else made), at
 
     def _take_changed_tuple(self, data: bytes, at: int, before: Any) -> tuple[Any, int]:
         values, at = self._changed(data, at, list(before))
@@ -258,12 +273,8 @@ class Reader:
     def _changed(self, data: bytes, at: int, values: list[Any]) -> tuple[list[Any], int]:
         changed, at = _take_number(data, at)
         takers = self._takers
-        index = 0
-        while changed:
-            if changed & 1:
-                values[index], at = takers[data[at]](data, at + 1, values[index])
-            changed >>= 1
-            index += 1
+        for index in _set_bits(changed):
+            values[index], at = takers[data[at]](data, at + 1, values[index])
         return values, at
 
 
@@ -291,6 +302,11 @@ def _put_number(out: bytearray, number: int) -> None:
         out.append(number & 127 | 128)
         number >>= 7
     out.append(number)
+
+
+@lru_cache(4096)
+def _set_bits(number: int) -> tuple[int, ...]:
+    return tuple([bit for bit in range(number.bit_length()) if number >> bit & 1])
 
 
 def _take_number(data: bytes, at: int) -> tuple[int, int]:

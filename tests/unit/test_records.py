@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.modes import Mode
+from controller.dispatch.orders import NO_ORDERS, Orders
 from controller.dispatch.settings import BatterySettings, DispatchConfig, PolicySettings, Window
 from controller.dispatch.site import Snapshot
 from controller.records import RecordError, Vocabulary
@@ -140,3 +141,16 @@ def test_a_type_that_is_not_in_the_vocabulary_is_refused() -> None:
     with pytest.raises(RecordError, match="a Colour cannot be recorded"):
         there_and_back(Colour.RED)
     assert there_and_back(Mode.SAFE) == [Mode.SAFE]
+
+
+def test_what_is_usual_is_read_as_the_very_object_that_others_ask_for() -> None:
+    words = Vocabulary(Snapshot, usual=(NO_ORDERS,))
+    ordered, quiet = replace(FIRST, orders=Orders(stop=True)), replace(FIRST, orders=Orders())
+    out, writer = bytearray(), words.writer()
+    for value, before in ((quiet, None), (ordered, quiet), (quiet, ordered)):
+        writer.put(out, value, before)
+    reader, at, last, found = words.reader(words.described()), 0, None, []
+    while at < len(out):
+        last, at = reader.take(bytes(out), at, last)
+        found.append(last.orders is NO_ORDERS)
+    assert found == [True, False, True]
