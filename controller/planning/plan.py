@@ -134,24 +134,36 @@ def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats]:
     storage = inputs.storage
     usable_pct = max(storage.max_soc_pct - storage.floor_pct, 1e-9)
     level = (inputs.soc_pct - storage.floor_pct) / usable_pct * (levels - 1)
-    at = np.full(states, min(max(level, 0.0), levels - 1.0))
+    level = min(max(level, 0.0), levels - 1.0)
     path = _drawn(reach[0], follow, slots)
     when = np.arange(slots)[:, None]
-    shift, meet = rungs.shift[:, when, path], meets[:, when, path]
-    found, moved = np.empty((slots, states)), np.empty((slots, states))
-    for slot in range(slots):
-        ends = at + shift[:, slot]
-        reached = ends[-1]
-        for end in range(len(ends) - 2, -1, -1):
-            reached = np.minimum(ends[end], np.maximum(meet[end, slot], reached))
-        reached = np.minimum(np.maximum(reached, 0.0), levels - 1.0)
-        moved[slot] = reached - at
-        found[slot] = at = reached
+    # slots x ends x courses, shortest shift last
+    shift = rungs.shift[:, when, path].transpose(1, 0, 2)
+    meet = meets[:, when, path].transpose(1, 0, 2)
+    found = _gone_through(level, shift, meet, levels - 1.0)
+    moved = np.diff(found, axis=0, prepend=level)
     soc_pct = storage.floor_pct + found / (levels - 1) * usable_pct
     cells_w = moved * values.level_kwh * 3.6e6 / inputs.slot_s
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
     discharge_w = np.where(moved > 0.0, -cells_w / into, -cells_w * out).mean(axis=1)
     return np.quantile(soc_pct, (0.1, 0.5, 0.9), axis=1).T, discharge_w
+
+
+def _gone_through(level: float, shift: Floats, meet: Floats, highest: float) -> Floats:
+    """Slots x courses: the level at the end of each slot, from its ladder and where the rungs are met."""
+    slots, ends, courses = shift.shape
+    found = np.empty((slots, courses))
+    at, reach = np.full(courses, level), np.empty((ends, courses))
+    for now, shifts, meets in zip(found, shift, meet, strict=True):
+        np.add(at, shifts, out=reach)
+        now[:] = reach[-1]
+        for end in range(ends - 2, -1, -1):
+            np.maximum(meets[end], now, out=now)
+            np.minimum(reach[end], now, out=now)
+        np.maximum(now, 0.0, out=now)
+        np.minimum(now, highest, out=now)
+        at = now
+    return found
 
 
 def _drawn(first: Floats, follow: Floats, slots: int) -> NDArray[np.intp]:
