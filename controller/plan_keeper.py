@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from controller.dispatch.decision import Decision
 from controller.dispatch.orders import LocalTime, Plan, Prices, in_force
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
@@ -75,6 +76,7 @@ class PlanKeeper:
         self._offset_at = offset_at
         self._collector = Collector(self._quarter_done, gap_s)
         self._snapshot: Snapshot | None = None
+        self._followed = False
         self._prices_are_new = False
         self._asked_utc_s: float | None = None
         self._sayings = Sayings()
@@ -94,9 +96,10 @@ class PlanKeeper:
         self._sayings.learn(said, utc_s)
         self._forecast_told = True
 
-    def heard(self, snapshot: Snapshot) -> None:
-        """One beat: what was read."""
+    def heard(self, snapshot: Snapshot, decision: Decision) -> None:
+        """One beat: what was read and decided."""
         self._snapshot = snapshot
+        self._followed = decision.policy == "economic"
         local = snapshot.local
         if local is None:
             return
@@ -119,7 +122,7 @@ class PlanKeeper:
         return self._prices(local.utc_s), plan
 
     def due(self, utc_s: float) -> str:
-        """Why a plan is due; empty when none is."""
+        """Why a plan is due; empty when none is. It can surprise only while it is followed."""
         standing, asked_utc_s = self.standing, self._asked_utc_s
         if self._snapshot is None:
             return ""
@@ -132,7 +135,9 @@ class PlanKeeper:
         turned = utc_s // SLOT_S != asked_utc_s // SLOT_S
         if turned and self._planning.every_s <= SLOT_S:
             return TURN
-        return self._surprise(standing.table, utc_s) if utc_s - asked_utc_s >= SURPRISE_AFTER_S else ""
+        if not self._followed or utc_s - asked_utc_s < SURPRISE_AFTER_S:
+            return ""
+        return self._surprise(standing.table, utc_s)
 
     def request(self, utc_s: float) -> PlanRequest | str:
         """What a plan of now is made from, or why there can be none."""
@@ -240,8 +245,11 @@ class PlanKeeper:
         soc_pct = site_soc_pct(self._config, self._snapshot)
         rows = table.soc_pct[max(slot - 1, 0) : slot + 1]
         low_pct, high_pct = float(rows[:, 0].min()), float(rows[:, 2].max())
-        if soc_pct is not None and not (low_pct - SURPRISE_SOC_PCT <= soc_pct <= high_pct + SURPRISE_SOC_PCT):
-            return SOC
+        if soc_pct is not None:
+            # A plan knows no charge beyond its levels, so one there is no news to it.
+            soc_pct = min(max(soc_pct, table.soc_from_pct), table.soc_to_pct)
+            if not low_pct - SURPRISE_SOC_PCT <= soc_pct <= high_pct + SURPRISE_SOC_PCT:
+                return SOC
         number, count, sum_w = self._slot_sums
         if number != int(utc_s // SLOT_S) or utc_s % SLOT_S < SURPRISE_AFTER_S or not count:
             return ""

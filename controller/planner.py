@@ -93,7 +93,7 @@ class Planner:
 
     def heard(self, cycle: Cycle) -> None:
         """One cycle of the loop."""
-        self.keeper.heard(cycle.snapshot)
+        self.keeper.heard(cycle.snapshot, cycle.decision)
 
     def told(self, now_s: float, local: LocalTime | None) -> Told:
         """The prices of this instant and the plan in force."""

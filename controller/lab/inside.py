@@ -12,6 +12,7 @@ import numpy as np
 from controller.config import Config
 from controller.dispatch.decision import Decision
 from controller.dispatch.orders import LocalTime
+from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.lab.simulate import Wall
 from controller.loop import Told
@@ -40,8 +41,10 @@ class Inside:
     refusals: dict[str, int] = field(default_factory=dict)
     keeper: PlanKeeper = field(init=False)
     _published: int = field(init=False, default=-1)
+    _needed: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        self._needed = _needs_plan(self.config.dispatch)
         planning = replace(self.config.planning, every_s=max(self.config.planning.every_s, EVERY_S))
         self.keeper = PlanKeeper(
             self.config.dispatch,
@@ -52,11 +55,11 @@ class Inside:
             gap_s=DAY_S,
         )
 
-    def heard(self, snapshot: Snapshot, _: Decision) -> None:
-        """What was read and decided; a plan is made for the next decision if one is due."""
-        self.keeper.heard(snapshot)
+    def heard(self, snapshot: Snapshot, decision: Decision) -> None:
+        """What was read and decided; a plan is made for the next decision if one is due and would be used."""
+        self.keeper.heard(snapshot, decision)
         local = snapshot.local
-        if local is None:
+        if local is None or not self._needed:
             return
         reason = self.keeper.due(local.utc_s)
         if not reason:
@@ -89,3 +92,10 @@ class Inside:
             self._published = end
             count = min(max(end - self.market.first, 0), len(self.market.per_kwh))
             self.keeper.learn(Market(self.market.first, np.array(self.market.per_kwh[:count])))
+
+
+def _needs_plan(config: DispatchConfig) -> bool:
+    """Whether anything here acts on a plan: a policy, or care that fills a battery at the cheapest time."""
+    policy = config.policy
+    cares = policy.grid_charging and any(one.care.full_every_days > 0.0 for one in config.batteries)
+    return cares or "economic" in (policy.name, policy.fallback)

@@ -68,7 +68,7 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
     check(inputs)
     storage, ensemble = inputs.storage, inputs.ensemble
     targets = peak_targets(inputs)
-    values = water_values(inputs, targets.import_w, _tail(inputs))
+    values = water_values(inputs, _import_at_most_w(inputs, targets.import_w), _tail(inputs))
     likely = _likely(inputs)
     soc_pct, discharge_w = _expected(inputs, values)
     return PlanTable(
@@ -96,6 +96,14 @@ def _kept_for_peaks(inputs: PlanInputs, stored_kwh: Floats, worth: Floats) -> Fl
     dearest = 2.0 * max(float(np.abs(inputs.import_per_kwh).max()), 0.01) / storage.charge_efficiency[-1][1]
     kept = level_kwh[None, :] < stored_kwh[:, None]
     return np.where(kept, np.maximum(worth, dearest), worth)
+
+
+def _import_at_most_w(inputs: PlanInputs, target_w: Floats) -> Floats:
+    """The targets of the peaks, and the contracted import where the load may come to exceed it."""
+    limit_w = inputs.leave.import_limit_w
+    if limit_w is None or float(inputs.ensemble.net_load_w.max()) <= limit_w:
+        return target_w
+    return np.minimum(target_w, limit_w)
 
 
 def _tail(inputs: PlanInputs) -> float:

@@ -238,10 +238,20 @@ def test_plans_are_due_by_turn_on_new_prices_and_on_surprise(tmp_path: Path) -> 
     moved = tuple(replace(one, soc_pct=20.0) for one in snapshot.batteries if one is not None)
     keeper._snapshot = replace(snapshot, batteries=moved)
     assert keeper.due(later) == SOC
+    # One above or below the plan's levels stands at their end to it.
+    floored = tuple(replace(one, soc_pct=0.0) for one in snapshot.batteries if one is not None)
+    keeper._snapshot = replace(snapshot, batteries=floored)
+    at_the_floor = replace(keeper.standing, table=replace(keeper.standing.table, soc_from_pct=50.0))
+    standing, keeper.standing = keeper.standing, at_the_floor
+    assert keeper.due(later) == ""
+    keeper.standing = standing
     keeper._snapshot = snapshot
     assert keeper.due(later) == ""
     keeper._slot_sums = (int(later // 900), 10.0, 10 * 3500.0)
     assert keeper.due(later) == NET_LOAD
+    # A plan that nobody follows surprises nobody.
+    keeper._followed = False
+    assert keeper.due(later) == ""
     keeper.standing = None
     assert keeper.due(now + 900.0) == FIRST
 

@@ -27,6 +27,16 @@ def test_a_kwh_is_worth_what_the_dearest_load_it_can_still_serve_would_pay() -> 
     assert worth(plan, 0, 60.0) == pytest.approx(0.25)
 
 
+def test_what_the_contracted_import_will_not_carry_is_kept_at_any_price() -> None:
+    leave = Leave(grid_charging=True, import_limit_w=4000.0)
+    plan = make_plan(inputs(known(0, 6000, 0), [0.30, 0.30, 0.30], leave=leave))
+    # 2 kWh of the dear hour exceed what the connection may carry; the third kWh only saves its price.
+    assert worth(plan, 0, 10.0) > 10.0
+    assert worth(plan, 0, 25.0) == pytest.approx(0.30)
+    enough = make_plan(inputs(known(0, 4000, 0), [0.30, 0.30, 0.30], leave=leave))
+    assert worth(enough, 0, 10.0) == pytest.approx(0.30)
+
+
 def test_losses_and_wear_lower_what_a_kwh_can_save() -> None:
     battery = replace(BATTERY, discharge_efficiency=((1.0, 0.9),), wear_per_kwh=0.02)
     plan = make_plan(inputs(known(0, 2000, 0), [0.20, 0.50, 0.10], storage=battery))

@@ -1,0 +1,76 @@
+"""Planning in a simulated time: made where something acts on it, and what it foresees holds a limit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller.config import Config
+from controller.dispatch.settings import CareSettings
+from controller.lab.inside import Inside
+from controller.lab.simulate import Result, Wall, simulate
+from controller.planning.market import Market
+from simulators.traces import StepTrace
+from tests.unit.planning.clocks import BRUSSELS, local_s
+from tests.unit.test_site_tariff import load
+
+DAY_S = 86_400.0
+FLAT = "[tariff]\nimport = {per_kwh = 0.30}\nexport = {per_kwh = 0.05}\n"
+SITE = """site = "house-7"
+[grid]
+import_limit_w = 3000
+[[meter]]
+id = "grid"
+profile = "eastron-sdm630"
+connection = "tcp://127.0.0.1:5020"
+[[battery]]
+id = "bat1"
+profile = "sunspec-hybrid"
+connection = "tcp://127.0.0.1:5021"
+capacity_wh = 10_000
+max_charge_w = 2_000
+[policy]
+name = "economic"
+grid_charging = true
+"""
+
+
+def four_days(config: Config) -> tuple[Inside, Result]:
+    """A house of 500 W that cooks with 6 kW each evening from 18 to 19 h; the sun does not shine."""
+    assert config.tariff is not None
+    wall = Wall(local_s(BRUSSELS, 2026, 1, 12), ((0.0, 3600.0),))
+    inside = Inside(config, config.tariff.tariff, wall, Market())
+    hours_w = [6000.0 if hour % 24 == 18 else 500.0 for hour in range(4 * 24)]
+    result = simulate(
+        config,
+        StepTrace(3600.0, hours_w),
+        StepTrace(3600.0, [0.0]),
+        1.0,
+        4 * DAY_S,
+        900.0,
+        wall=wall,
+        teller=inside.told,
+        watcher=inside.heard,
+    )
+    return inside, result
+
+
+def test_what_the_connection_cannot_carry_is_charged_before_at_a_flat_price(tmp_path: Path) -> None:
+    inside, result = four_days(load(tmp_path, FLAT, SITE))
+    # The first evening nobody knows of; on the others 3 kWh are there when they are asked for.
+    assert inside.plans > 90
+    assert result.verdict.violations == 0
+    assert result.verdict.beyond_control_s <= 3600.0
+
+
+@pytest.mark.parametrize("cares", [False, True])
+def test_a_plan_is_made_only_where_something_acts_on_it(cares: bool, tmp_path: Path) -> None:
+    config = load(tmp_path, FLAT, SITE.replace('"economic"', '"self_consumption"'))
+    if cares:
+        care = CareSettings(full_every_days=30.0)
+        batteries = tuple(replace(one, care=care) for one in config.dispatch.batteries)
+        config = replace(config, dispatch=replace(config.dispatch, batteries=batteries))
+    inside, _ = four_days(config)
+    assert bool(inside.plans) is cares
