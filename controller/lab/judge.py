@@ -10,6 +10,7 @@ from controller.dispatch.site import Snapshot
 from simulators.site import House
 
 GRACE_S = 5.0
+LOOK_S = 1.0
 TOLERANCE_PART, TOLERANCE_W = 0.02, 100.0
 """A limit is broken beyond max(2 %, 100 W) for more than 5 s (invariant I03; UL 1741 PCS allows 30 s)."""
 
@@ -38,30 +39,41 @@ class LimitJudge:
         self._watches = config.import_limit_w is not None or config.export_limit_w is not None
 
     def watch(self, house: House, snapshot: Snapshot, until_s: float) -> None:
-        """Judge from the last decision, at `snapshot`, to the next at `until_s`."""
+        """Judge from the last decision, at `snapshot`, to the next at `until_s`.
+
+        While a limit is exceeded it is looked at second by second, until it has been for longer than the grace.
+        """
         if not self._watches:
             house.advance(until_s)
             return
-        begin_s = snapshot.now_s
-        if until_s - begin_s > GRACE_S:
-            begin_s += GRACE_S
-            house.advance(begin_s)
-        before_wh = house.import_wh - house.export_wh
-        house.advance(until_s)
-        seconds = until_s - begin_s
-        pcc_w = (house.import_wh - house.export_wh - before_wh) * 3600.0 / seconds
+        at_s = snapshot.now_s
+        while at_s < until_s:
+            end_s = until_s
+            if self._over_s <= GRACE_S and self._over_w(house.pcc_import_w) > 0.0:
+                end_s = min(at_s + LOOK_S, until_s)
+            elif until_s - at_s > GRACE_S and self._over_s == 0.0:
+                # What was ordered at its begin needs its time: the mean is of what comes after.
+                house.advance(at_s + GRACE_S)
+            self._judge(house, end_s, end_s - at_s)
+            at_s = end_s
+
+    def _judge(self, house: House, end_s: float, seconds: float) -> None:
+        """One piece of `seconds` up to `end_s`, of which the house has the begin behind it or not."""
+        before_wh, measured_s = house.import_wh - house.export_wh, end_s - house.now_s
+        house.advance(end_s)
+        pcc_w = (house.import_wh - house.export_wh - before_wh) * 3600.0 / measured_s
         over_w = self._over_w(pcc_w)
         if over_w <= 0.0:
             self._over_s = 0.0
             return
-        self._over_s += until_s - snapshot.now_s
+        self._over_s += seconds
         if self._over_s <= GRACE_S:
             return
         if self._room_w(house, importing=pcc_w > 0.0) <= TOLERANCE_W:
-            self._verdict.beyond_control_s += seconds
+            self._verdict.beyond_control_s += measured_s
             return
         self._verdict.violations += 1
-        self._verdict.violation_s += seconds
+        self._verdict.violation_s += measured_s
         self._verdict.worst_w = max(self._verdict.worst_w, over_w)
 
     def _over_w(self, pcc_import_w: float) -> float:

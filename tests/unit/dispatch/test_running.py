@@ -278,3 +278,53 @@ def test_batteries_that_cannot_hold_a_little_stay_within_the_grid_limits_togethe
     assert decide(config, given(700.0)).battery_setpoints_w == pytest.approx(setpoints_w)
     charged = tuple(-one_w for one_w in setpoints_w)
     assert decide(config, given(-700.0)).battery_setpoints_w == pytest.approx(charged)
+
+
+def test_a_soft_start_takes_a_tenth_a_second_of_all_batteries_together() -> None:
+    memory = Memory(mode=Mode.SAFE, fresh_since_s=0.0, decided_at_s=9.0)
+    decision = decide(a_config(FIVE_KW, TWO_KW), a_snapshot(4000.0, batteries=both(50.0, 50.0)), memory)
+    assert (decision.setpoint_w, decision.limited_by) == (700.0, "ramp")
+
+
+def test_a_soft_start_that_is_over_leaves_the_next_step_as_fast_as_it_is() -> None:
+    # 600 W a second were allowed and 400 W were wanted.
+    memory = replace(RUNNING, soft_start=True, decided_at_s=8.8)
+    after, decision = step(a_config(), memory, a_snapshot(400.0))
+    assert (decision.setpoint_w, decision.limited_by, after.soft_start) == (400.0, "", False)
+
+
+def test_an_order_to_export_less_caps_pv_when_the_battery_is_full() -> None:
+    config = a_config(FIVE_KW, pvs=PV)
+    full = a_snapshot(-2500.0, soc_pct=100.0, pv_generation_w=3000.0)
+    # The house takes 500 W, and 400 W may be exported.
+    for order in ("operator_export_w", "export_limit_w"):
+        ordered = replace(full, orders=Orders(**{order: Order(400.0, 20.0)}))
+        assert decide(config, ordered).pv_caps_w == (900.0,)
+    assert decide(config, full).pv_caps_w == (None,)
+    assert decide(replace(config, export_limit_w=400.0), full).pv_caps_w == (900.0,)
+
+
+def test_two_batteries_charge_with_both_their_ratings() -> None:
+    decision = decide(a_config(FIVE_KW, TWO_KW), a_snapshot(-9000.0, batteries=both(50.0, 50.0)))
+    assert decision.battery_setpoints_w == (-5000.0, -2000.0)
+
+
+def test_a_soc_in_doubt_is_said_beside_what_care_has_to_say() -> None:
+    config = a_config(replace(FIVE_KW, care=MONTHLY), TWO_KW, grid_charging=True)
+    memory = replace(
+        RUNNING,
+        care=(full_days_ago(61.0), full_days_ago(0.0)),
+        charges=(None, Charge(9.0, 50.0, 50.0)),
+    )
+    local = LocalTime(NOW_UTC_S, 0.0)
+    note = decide(config, a_snapshot(300.0, batteries=both(60.0, 80.0), local=local), memory).note
+    assert note == "bat1: charged to full, last full 61 days ago; bat2: its SoC jumped, counting on 50 %"
+
+
+def test_a_soc_that_jumped_away_from_the_ceiling_still_ends_the_charge_and_keeps_what_else_it_ran_into() -> (
+    None
+):
+    config = a_config(replace(FIVE_KW, min_soc_pct=30.0), reserve_pct=40.0)
+    memory = replace(RUNNING, charges=(Charge(9.0, 100.0, 100.0),))
+    after, _ = step(config, memory, a_snapshot(300.0, soc_pct=25.0))
+    assert after.latches == (Latches(empty=True, full=True, at_reserve=True),)
