@@ -332,3 +332,8 @@ def test_the_levels_of_a_plan_begin_and_end_where_it_says() -> None:
     for import_per_kwh, charge_w in ((0.34, 4000.0), (0.36, None)):
         site = a_site(a_battery(35.0), prices=Prices(import_per_kwh, 0.0), plan=plan)
         assert charged(40.0, site, leave=True) == charge_w
+
+
+def test_a_battery_that_does_not_tell_its_soc_is_not_filled_from_the_grid() -> None:
+    site = a_site(a_battery(None), prices=Prices(0.0, 0.0), plan=PLAN)
+    assert charged(40.0, site, leave=True) is None

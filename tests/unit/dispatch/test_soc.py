@@ -123,7 +123,7 @@ def test_a_jump_up_does_not_open_the_reserve() -> None:
     config = a_config(FIVE_KW, reserve_pct=30.0)
     decision = after(config, (10.0, 900.0, 25.0), (11.0, 901.0, 60.0))
     assert (decision.setpoint_w, decision.limited_by) == (0.0, "reserve")
-    assert "its SoC jumped, counting on 25 %" in decision.reason
+    assert decision.note == "bat1: its SoC jumped, counting on 25 %"
 
 
 def test_a_jump_down_stops_the_discharge_at_once() -> None:
