@@ -39,6 +39,7 @@ CONNECT_TIMEOUT_S = 1.0
 HANDSHAKE_TIMEOUT_S = 5.0  # small devices compute that long
 WRONG_REPLIES_TO_RECONNECT, WRONG_REPLIES_WINDOW_S = 3, 10.0
 LATE_REPLIES_EXPECTED = 32
+LARGEST_READ_BYTES = 4096  # at once; a frame has 260 at most
 TRANSACTION_STRIDE = 40_503  # odd, so that all numbers come about; 65,536 divided by the golden ratio
 
 
@@ -120,6 +121,8 @@ class MbapConnection(TransactionManager):
                 self.init_setup_connect_listen(self._address.host, self._address.port)
             async with asyncio.timeout(timeout_s):
                 self.transport, _ = await self.call_create()
+            # asyncio sets aside 256 KiB for each read, which a host short of memory has not got.
+            self.transport.max_size = LARGEST_READ_BYTES  # type: ignore[attr-defined]  # of asyncio's own
         except OSError as error:
             self._why_lost = reason(error)
             raise
