@@ -20,6 +20,7 @@ from controller.config import Config, DeviceEntry
 from controller.devices import open_devices
 from controller.dispatch.orders import LocalTime
 from controller.lab.broker_side import broker_side
+from controller.lab.disk_side import DiskSide, disk_side
 from controller.lab.emulate import emulated
 from controller.lab.fast import decide_all, wall_clock
 from controller.lab.lines import Way, moved_to
@@ -152,6 +153,7 @@ class _Shell:
         self._writes: dict[str, int] = {}
         self._real_devices: RealDevices | None = None
         self._listeners: tuple[Listener, ...] = ()
+        self._disk: DiskSide | None = None
 
     async def run(self) -> Record:
         """The record of the run."""
@@ -173,6 +175,9 @@ class _Shell:
             self._listeners = await stack.enter_async_context(
                 broker_side(scenario, self._config, self._stage, self._clock)
             )
+            self._disk = stack.enter_context(disk_side(scenario, self._config, self._stage, self._clock))
+            if self._disk is not None:
+                self._listeners += (self._disk.heard,)
             await _sleep_until(begin_s)
             async with asyncio.TaskGroup() as tasks:
                 watching = tasks.create_task(self._watch())
@@ -219,6 +224,8 @@ class _Shell:
             clock=self._clock,
             told=self._told,
         )
+        if self._disk is not None:
+            await self._disk.begin(control)
         life = asyncio.create_task(control.run(), name="control")
         try:
             await asyncio.wait([life], timeout=until_s - asyncio.get_running_loop().time())
@@ -234,6 +241,8 @@ class _Shell:
             for device in ordered:
                 name = device.facts.id
                 self._writes[name] = self._writes.get(name, 0) + registers_written(device)
+            if self._disk is not None:
+                await self._disk.end(control, killed)
             await opened.close()
 
     def _opened(self) -> Opened:

@@ -25,6 +25,8 @@ from simulators.faults.host import Outage
 
 ANSWER_WITHIN_S = 3.0
 LONGEST_LINE = 4096
+HOST_SEAMS = ("host", "disk")
+"""What happens to the controller's computer, of which an emulator knows nothing."""
 
 
 def socket_path(site: str) -> Path:
@@ -95,7 +97,7 @@ def _done(board: Board, asked: Mapping[str, Any]) -> str:
         board.clear(None if device == "all" else device)
         return f"{device}: no faults"
     fault = make_fault(str(asked["fault"]), dict(asked.get("values", {})))
-    if fault.seam == "host":
+    if fault.seam in HOST_SEAMS:
         raise FaultError(f"{fault.name} is a fault of the controller's host; a scenario can have it")
     if fault.seam == "broker":
         raise FaultError(f"{fault.name} is a fault of a broker: penstock proxy mqtt://... can have it")

@@ -97,6 +97,8 @@ class Stage:
         """What is to be seen of the plant's signals; real devices put theirs in their place."""
         self.broker_reached: Callable[[], float] = lambda: nan
         """1 while the controller has a session with its broker, 0 while not; nan where there is none."""
+        self.alarms: Callable[[], tuple[float, float]] = lambda: (nan, nan)
+        """1 while the alarms `disk` and `set_aside` ring, 0 while not; nan where there is no disk."""
         self._changed = asyncio.Event()
         for name in self.board.roles:
             active(name).watch(self._changed.set)
@@ -166,7 +168,17 @@ class Stage:
         books = house.energies
         record.sample(
             now_s - self.begin_s,
-            self.seen((*site, float(house.grid.present), *phases_w, *batteries, *pvs, self.broker_reached())),
+            self.seen(
+                (
+                    *site,
+                    float(house.grid.present),
+                    *phases_w,
+                    *batteries,
+                    *pvs,
+                    self.broker_reached(),
+                    *self.alarms(),
+                )
+            ),
             [getattr(books, name) for name in _BOOKS],
         )
 
