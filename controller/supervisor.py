@@ -14,6 +14,7 @@ from typing import Any
 
 from controller.black_box import BlackBox, black_box
 from controller.broker import embedded
+from controller.certificates import Certificates
 from controller.clock import system_clock, zone
 from controller.config import Config
 from controller.devices import open_devices
@@ -62,6 +63,7 @@ async def run_site(
         planner = planner_of(config, clock, rehearsal)
         planners, hearings = ((), ()) if planner is None else ((planner.heard,), planner.hearings)
         box = black_box(config, clock, devices)
+        certificates = Certificates(devices.links, clock)
         insecure = ("insecure",) if mqtt is not None and mqtt.insecure else ()
         outside = Outside(
             config.site,
@@ -69,7 +71,7 @@ async def run_site(
             policies_of(config),
             clock,
             nothing_told if planner is None else planner.told,
-            lambda: (*insecure, *box.alarms()),
+            lambda: (*insecure, *box.alarms(), *certificates.alarms()),
             folder=config.state.folder,
             inject=inject,
         )

@@ -105,7 +105,7 @@ def _collected_seldom() -> Iterator[None]:
 def check_wires(scenario: Scenario, way: Way | None) -> None:
     """DoorError when a fault of this scenario cannot happen on the wire that its device is on."""
     kinds = {one.id: way or one.connection.partition(":")[0] for one in scenario.config.devices}
-    wires = {name: "serial" if kind.startswith("rtu") else "tcp" for name, kind in kinds.items()}
+    wires = {name: "serial" if kind.startswith("rtu") else kind for name, kind in kinds.items()}
     board = Board({one.id: one.role for one in scenario.config.devices} | PLACES, wires)
     for one in scenario.faults:
         try:

@@ -11,7 +11,7 @@ from math import inf, nan, pi
 from controller.config import Config
 from controller.lab.house import build_house, site_meter
 from controller.lab.record import ENERGIES, Record
-from drivers.address import RtuTcpAddress, SerialAddress, parse_connection
+from drivers.address import RtuTcpAddress, SerialAddress, TlsAddress, parse_connection
 from simulators.faults import Board
 from simulators.faults.behaviour import FaultyBattery, FaultyMeter, FaultyPv
 from simulators.faults.host import Outage
@@ -45,9 +45,11 @@ def _meter_params(config: Config) -> MeterParams | None:
 
 
 def wire_of(connection: str) -> str:
-    """What faults of links can be had there: those of a "tcp" connection, or of a "serial" line."""
-    serial = isinstance(parse_connection(connection), SerialAddress | RtuTcpAddress)
-    return "serial" if serial else "tcp"
+    """What faults of links can be had there: those of a "tcp" or "tls" connection, or of a "serial" line."""
+    address = parse_connection(connection)
+    if isinstance(address, SerialAddress | RtuTcpAddress):
+        return "serial"
+    return "tls" if isinstance(address, TlsAddress) else "tcp"
 
 
 _BOOKS = tuple(f"{name}_wh" for name in ENERGIES)

@@ -22,13 +22,12 @@ IDS: dict[str, tuple[str, ...]] = {
 }
 
 ELSEWHERE: dict[str, str] = {
-    "A33": "certificates are files, read anew for each connection: `tests/unit/test_link_tls.py`",
     "A34": "a property of a profile (writes_per_day), not a fault: `tests/unit/test_guard.py`",
     "B10": "no driver reads a device's clock; the time of receipt rules",
     "D06": "a backlog is what clients have published: `tests/unit/test_reception.py`",
     "E03": "a scenario begins where it likes, also on such a night: `tests/unit/planning/test_bills.py`",
-    "E12": "nothing here uses up the memory of its host",
-    "E13": "nothing here uses up the files of its host",
+    "E12": "the program itself, as a process: `tests/contract/test_shortage.py`",
+    "E13": "as E12: `tests/contract/test_shortage.py`",
     "E14": "`killed` again and again; when to stop is for the service manager that starts the program again",
     "E16": "a host that hangs is for its hardware watchdog",
     "E17": "no fault from outside: `tests/unit/test_loop.py`",
