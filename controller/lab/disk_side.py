@@ -1,7 +1,7 @@
 """A disk for a scenario whose disk fails: state and journal of the site are kept in a folder on it.
 
-A full disk is one for the whole process: none of its files can grow. What else the disk does is done to
-what the keeper and the recorder would write. A killed controller leaves the folder as it was at that instant.
+A full disk is one for the whole process, in `host_limits.py`. What else the disk does is done to what the
+keeper and the recorder would write. A killed controller leaves the folder as it was at that instant.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import resource
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,7 +27,7 @@ from controller.lab.stage import Stage
 from controller.loop import ControlLoop, Cycle
 from controller.recorder import Recorder
 from controller.store import BEFORE, NAME, Kept, Store, StoreError, read_only
-from simulators.faults.disk import DiskFault, DiskFull, StateDamaged
+from simulators.faults.disk import DiskFault, StateDamaged
 from simulators.faults.model import Active
 
 HOST = "host"
@@ -156,22 +154,8 @@ def disk_side(
     scenario: Scenario, config: Config, stage: Stage, clock: WallClock
 ) -> Iterator[DiskSide | None]:
     """The disk; None where none fails. The stage then sees the alarms that are about it."""
-    made = [one for one in scenario.faults if isinstance(one.made(), DiskFault)]
-    if not made:
+    if not any(isinstance(one.made(), DiskFault) for one in scenario.faults):
         yield None
         return
-    loop, limits = asyncio.get_running_loop(), resource.getrlimit(resource.RLIMIT_FSIZE)
-    timers = []
-    for one in made:
-        if isinstance(one.made(), DiskFull):
-            begin_s, end_s = stage.begin_s + one.at_s, stage.begin_s + one.end_s
-            timers.append(loop.call_at(begin_s, resource.setrlimit, resource.RLIMIT_FSIZE, (0, limits[1])))
-            if end_s < inf:
-                timers.append(loop.call_at(end_s, resource.setrlimit, resource.RLIMIT_FSIZE, limits))
-    try:
-        with TemporaryDirectory(prefix="penstock-") as folder:
-            yield DiskSide(config, stage, clock, Path(folder))
-    finally:
-        for timer in timers:
-            timer.cancel()
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with TemporaryDirectory(prefix="penstock-") as folder:
+        yield DiskSide(config, stage, clock, Path(folder))

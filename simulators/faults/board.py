@@ -31,12 +31,16 @@ def make_fault(name: str, values: Mapping[str, Any]) -> Fault:
         raise FaultError(f"there is no fault {name!r}; {hint}")
     hints = get_type_hints(kind)
     known = {one.name: hints[one.name] for one in parameters(kind)}
+    bounds = {one.name: one.metadata.get("above") for one in parameters(kind)}
     checked = {}
     for key, value in values.items():
         if key not in known:
             some = ", ".join(known) or "no parameters"
             raise FaultError(f"{kind.name} has no parameter {key!r}; it has {some}")
         checked[key] = _checked(kind.name, key, value, known[key])
+        above = bounds[key]
+        if above is not None and not checked[key] > above:
+            raise FaultError(f"{kind.name}: {key} is {checked[key]:g}; give more than {above:g}")
     return kind(**checked)
 
 

@@ -14,7 +14,6 @@ class DiskFault(Fault):
 
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "disk"
-    full: ClassVar[bool] = False
 
     def refuses(self) -> bool:
         """Whether it takes nothing that is written now."""
@@ -31,7 +30,6 @@ class DiskFull(DiskFault):
 
     name: ClassVar[str] = "disk_full"
     ids: ClassVar[tuple[str, ...]] = ("E04",)
-    full: ClassVar[bool] = True
 
 
 @dataclass
@@ -51,7 +49,7 @@ class FsyncFails(DiskFault):
 
     name: ClassVar[str] = "fsync_fails"
     ids: ClassVar[tuple[str, ...]] = ("E06",)
-    count: int = param(1, "how often, from 1")
+    count: int = param(1, "how often, above 0", above=0)
     _failed: int = field(init=False, repr=False, compare=False, default=0)
 
     def loses(self) -> bool:
