@@ -295,7 +295,8 @@ app.command()(schema)
 @app.command()
 def inject(
     device: Annotated[
-        str | None, typer.Argument(help='A device of the site, or "site" for its grid; "all" with clear.')
+        str | None,
+        typer.Argument(help='A device of the site, "site" for its grid, or "host"; "all" with clear.'),
     ] = None,
     fault: Annotated[str | None, typer.Argument(help="A fault by name or ID, or clear.")] = None,
     parameters: Annotated[list[str] | None, typer.Argument(help="Such as factor=10.")] = None,

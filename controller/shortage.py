@@ -90,7 +90,8 @@ class Shortage:
         try:
             yield
         finally:
-            loop.set_exception_handler(before)
+            if not self.why:  # else what the loop is closed over has died of the same
+                loop.set_exception_handler(before)
 
     def _heard_of(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

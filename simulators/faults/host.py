@@ -126,6 +126,7 @@ class MemoryGone(Fault):
     ids: ClassVar[tuple[str, ...]] = ("E12",)
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "host"
+    pid: int = param(0, "live: the process of the controller; 0 in a scenario, which has its own")
 
 
 @dataclass
@@ -136,6 +137,7 @@ class FilesGone(Fault):
     ids: ClassVar[tuple[str, ...]] = ("E13",)
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "host"
+    pid: int = param(0, "live: the process of the controller; 0 in a scenario, which has its own")
 
 
 PLACES: tuple[type[Fault], ...] = (

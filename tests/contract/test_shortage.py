@@ -16,13 +16,16 @@ import pytest
 from controller.config import Config, load_config
 from controller.errors import RunError
 from controller.lab.emulate import emulated
+from controller.lab.host_limits import squeeze
 from controller.lab.stage import Stage
 from controller.loop import Cycle
 from controller.supervisor import run_site
+from simulators.faults import FaultError
+from simulators.faults.host import FilesGone, MemoryGone
 from simulators.traces import StepTrace
 from tests.contract.running_site import asking
 from tests.mosquitto import Mosquitto
-from tests.penstock import free_ports, penstock, site_file, wait_for_port, wait_until
+from tests.penstock import free_ports, penstock, result_of, site_file, wait_for_port, wait_until
 
 PREFIX = "penstock/house-7"
 CYCLE_S = 0.2
@@ -38,6 +41,14 @@ def quick_site(folder: Path, ports: list[int], broker: str, more: str = "") -> P
 def limit(pid: int, which: int, soft: int) -> None:
     _, hard = resource.prlimit(pid, which)
     resource.prlimit(pid, which, (soft, hard))
+
+
+def injected(fault: str, pid: int) -> None:
+    """As a user does it who has `penstock emulate` running."""
+    done = result_of("inject", "--site", "house-7", "host", fault, f"pid={pid}")
+    assert (done.returncode, done.stdout) == (0, f"process {pid}: {fault} until that process ends\n"), (
+        done.stderr
+    )
 
 
 def open_files(pid: int) -> int:
@@ -57,6 +68,7 @@ def watchdog_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 def test_without_a_file_left_control_goes_on_and_who_connects_is_turned_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     *ports, broker_port = free_ports(4)
     site = quick_site(tmp_path, ports, "embedded", f"port = {broker_port}\n")
     log = tmp_path / "log"
@@ -67,7 +79,7 @@ def test_without_a_file_left_control_goes_on_and_who_connects_is_turned_away(
         wait_until(lambda: "-> RUNNING" in log.read_text(encoding="utf-8"))
         before = open_files(program.pid)
 
-        limit(program.pid, resource.RLIMIT_NOFILE, 3)
+        injected("files_gone", program.pid)
         knocking = [stack.enter_context(socket.create_connection(("127.0.0.1", broker_port)))]
         wait_until(lambda: "no file is left for who connects" in log.read_text(encoding="utf-8"))
         while b"WATCHDOG=1" not in word():
@@ -104,13 +116,14 @@ def heard_last(peer: socket.socket) -> bytes:
 
 
 async def test_without_memory_the_program_releases_its_devices_and_ends(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     *ports, broker_port = free_ports(4)
     site, log = quick_site(tmp_path, ports, "embedded", f"port = {broker_port}\n"), tmp_path / "log"
     with penstock("emulate", str(site), "--quiet"), penstock("run", str(site), log=log) as program:
         wait_until(lambda: "-> RUNNING" in log.read_text(encoding="utf-8"))
-        limit(program.pid, resource.RLIMIT_AS, held_bytes(program.pid))
+        injected("memory_gone", program.pid)
         with ExitStack() as stack:
             while program.poll() is None:  # each that connects takes a little of what is left
                 with suppress(OSError):
@@ -135,11 +148,6 @@ async def test_a_v5_broker_keeps_what_is_too_large_for_a_controller(
             await asker.client.publish(f"{PREFIX}/command/reserve", b"x" * 60_000_000, qos=1)
             assert (await asker.asked("reserve", "n1", reserve_pct=30.0))["result"] == "applied"
             assert peak_bytes(program.pid) - before < 30_000_000
-
-
-def held_bytes(pid: int) -> int:
-    """Its address space: what is more than this it does not get."""
-    return status_bytes(pid, "VmSize")
 
 
 def peak_bytes(pid: int) -> int:
@@ -193,3 +201,10 @@ async def test_an_error_while_deciding_ends_the_program_with_its_devices_release
             assert stage.batteries[0].reading(asyncio.get_running_loop().time()).setpoint_w is None
     assert ordered_w[-1] is not None
     assert ordered_w[-1] < -100.0, "it was charging when that happened"
+
+
+def test_what_is_not_ours_or_not_there_cannot_be_squeezed() -> None:
+    with pytest.raises(FaultError, match="files_gone is a fault of the controller's process: say which"):
+        squeeze(FilesGone(), 1.0)
+    with pytest.raises(FaultError, match="process 2147483647: no such "):
+        squeeze(MemoryGone(pid=2**31 - 1), 1.0)
