@@ -19,6 +19,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,14 @@ from controller.loop import Cycle
 log = logging.getLogger("penstock")
 
 MOST_RESIDENT_BYTES = 256 * 1024 * 1024
-"""What the program may hold in memory (fault catalogue, E12); a site of eight batteries needs a third."""
+"""What the program may hold in memory (fault catalogue, E12); a small site begins with about 50 MiB."""
 RESERVE_BYTES = 32 * 1024 * 1024
 """Address space for the way out, the stacks of threads included; it costs no memory until it is used."""
 LOOK_EVERY_S = 10.0
 END_WITHIN_S = 15
 """The way out takes no longer, whatever else cannot be had: a thread that finds no room never starts."""
 SPARE_FILES = 32
-"""Kept for devices, disk and planner: a site of eight batteries has a dozen connections."""
+"""Kept for devices, disk and planner."""
 _FILES_GONE = (errno.EMFILE, errno.ENFILE)
 _STATM = Path("/proc/self/statm")
 
@@ -48,7 +49,7 @@ class Shortage:
     def __init__(self, stop: Callable[[], None], most_bytes: float) -> None:
         self._stop = stop
         self._most_bytes = most_bytes
-        self._reserve: bytearray | None = bytearray(RESERVE_BYTES)
+        self._reserve = mmap(-1, RESERVE_BYTES)
         self._look_at_s = 0.0
         self._refusing = False
         self.why = ""
@@ -66,7 +67,7 @@ class Shortage:
 
     def end(self, why: str) -> None:
         """There is too little memory to go on: the reserve is for the way out."""
-        self._reserve = None
+        self._reserve.close()
         if not self.why:
             self.why = why
             log.error("%s; stopping", why)
