@@ -56,13 +56,15 @@ def run(site: Site, quiet: Quiet = False) -> None:
     Every cycle: read all devices, decide, order, publish.
 
     Ctrl-C or SIGTERM hands every device back to its own program before ending. A device that cannot be
-    reached does not stop the others: the controller starts restricted and goes on trying.
+    reached does not stop the others: the controller starts restricted and goes on trying. When memory is
+    short, or the program holds more than 256 MiB, it ends in the same order with exit code 1.
     """
     from controller.config import load_config
+    from controller.shortage import MOST_RESIDENT_BYTES
     from controller.supervisor import run_site
 
     _log_to_stderr(quiet)
-    _complete(run_site(load_config(site)))
+    _complete(run_site(load_config(site), most_bytes=MOST_RESIDENT_BYTES))
 
 
 @app.command()
@@ -293,7 +295,8 @@ app.command()(schema)
 @app.command()
 def inject(
     device: Annotated[
-        str | None, typer.Argument(help='A device of the site, or "site" for its grid; "all" with clear.')
+        str | None,
+        typer.Argument(help='A device of the site, "site" for its grid, or "host"; "all" with clear.'),
     ] = None,
     fault: Annotated[str | None, typer.Argument(help="A fault by name or ID, or clear.")] = None,
     parameters: Annotated[list[str] | None, typer.Argument(help="Such as factor=10.")] = None,

@@ -16,6 +16,7 @@ ALARMS: dict[str, str] = {
     "clock": "the wall clock is not known or not confirmed; schedules, prices and billing wait for it",
     "disk": "the disk takes no memory or no recording now; a power cut would forget the newest",
     "set_aside": "what an earlier run has kept was damaged or of a later version; until the next start",
+    "certificate": "a certificate of a device on TLS, or of its authority, ends within 30 days; see the log",
     "insecure": "the broker is on the network without TLS or login",
 }
 """Name and meaning, in the order in which they are told."""

@@ -17,10 +17,15 @@ from typing import Any
 
 from controller.errors import RunError
 from controller.mqtt_access import server_context
+from controller.shortage import files_are_short
 from controller.site_mqtt import ITSELF, MqttConfig
 
 HOST = "127.0.0.1"
 CLOSE_WITHIN_S = 2.0
+MOST_CLIENTS = 100
+"""Whoever comes then is hung up on, and also when files are short: devices go first."""
+ACCEPTED_AT_ONCE = 16
+"""Without a file left asyncio tries, and complains, so often in a row (100 unless told otherwise)."""
 ANYBODY = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
 OPEN = MqttConfig(None, 0, only_v311=True)
 
@@ -78,6 +83,9 @@ async def _serving(config: MqttConfig, plugins: dict[str, Any]) -> AsyncIterator
     open_now: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(open_now) >= MOST_CLIENTS or files_are_short(writer.get_extra_info("socket").fileno()):
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         open_now[task] = writer
         try:
@@ -89,13 +97,17 @@ async def _serving(config: MqttConfig, plugins: dict[str, Any]) -> AsyncIterator
     # Our own listeners: amqtt does not tell which port it was given for port 0.
     try:
         context = server_context(config)
-        server = await asyncio.start_server(connected, config.listen, config.port, ssl=context)
+        server = await asyncio.start_server(
+            connected, config.listen, config.port, ssl=context, backlog=ACCEPTED_AT_ONCE
+        )
     except OSError as error:
         where = f"{config.listen}:{config.port}"
         raise BrokerError(
             f"the embedded broker cannot listen on {where}: {error.strerror or error}"
         ) from None
-    inner = await asyncio.start_server(connected, HOST, 0) if config.users else server
+    inner = server
+    if config.users:
+        inner = await asyncio.start_server(connected, HOST, 0, backlog=ACCEPTED_AT_ONCE)
     await broker.start()
     try:
         yield server.sockets[0].getsockname()[1], inner.sockets[0].getsockname()[1]

@@ -134,7 +134,10 @@ class ControlLoop:
             self._sleeper.set_result(None)
 
     async def run(self) -> None:
-        """Scan until `stop` is called, then release every device; a bug in the core ends it."""
+        """Scan until `stop` is called, then release every device.
+
+        A bug in the core ends it; whoever runs it then calls `release`.
+        """
         tasks = [asyncio.create_task(one.run(), name=f"station {one.id}") for one in self._stations]
         try:
             await self._beats(tasks)
@@ -250,8 +253,17 @@ class ControlLoop:
         now_s = asyncio.get_running_loop().time()
         deadline_s = now_s + RELEASE_WITHIN_S
         self._decide(now_s, deadline_s, stop=True)
-        released = await asyncio.gather(*(one.release(deadline_s) for one in self._stations))
-        log.info("stopped; %d of %d devices released", sum(released), len(released))
+        await self._release(deadline_s)
+
+    async def release(self) -> None:
+        """After `run` has ended by an error: release what can be reached, without deciding anything."""
+        await self._release(asyncio.get_running_loop().time() + RELEASE_WITHIN_S)
+
+    async def _release(self, deadline_s: float) -> None:
+        # A driver with a bug must not keep the others from theirs; it ends the program elsewhere.
+        asked = [one.release(deadline_s) for one in self._stations]
+        released = await asyncio.gather(*asked, return_exceptions=True)
+        log.info("stopped; %d of %d devices released", sum(one is True for one in released), len(released))
         await asyncio.gather(*(one.device.close() for one in self._stations))
 
 

@@ -34,6 +34,8 @@ GOODBYE_WITHIN_S = 1.0
 SWEEP_S = 1.0
 """So long retained messages of an earlier run are looked for after connecting."""
 MOST_INCOMING = 200
+MOST_PACKET_BYTES = 1024 * 1024
+"""A v5 broker is told to keep what is larger; the largest that is awaited are prices and forecasts."""
 DELIVERED_AT_ONCE = 20
 DELIVER_EVERY_S = 1.0
 LOOK_EVERY_S = 15.0
@@ -140,6 +142,10 @@ class MqttLink:
 
     def _client(self) -> aiomqtt.Client:
         config = self._config
+        properties = None
+        if self._protocol is V5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho left it out
+            properties.MaximumPacketSize = MOST_PACKET_BYTES
         return aiomqtt.Client(
             config.host or "127.0.0.1",
             config.port,
@@ -147,6 +153,7 @@ class MqttLink:
             password=password_of(config),
             identifier=self._identifier,
             protocol=self._protocol,
+            properties=properties,
             will=aiomqtt.Will(self._availability, "offline", qos=1, retain=True),
             keepalive=KEEPALIVE_S,
             timeout=ANSWER_WITHIN_S,

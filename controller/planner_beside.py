@@ -72,4 +72,6 @@ async def beside(planner: Planner | None, outbox: Outbox, rehearsal: Rehearsal |
 
 def _ended(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
+        if isinstance(error, MemoryError):
+            raise error  # to the loop, and so to `shortage.py`: control has no memory either
         log.error("planning ended; the policy's fallback decides from now on", exc_info=error)

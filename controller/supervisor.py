@@ -9,19 +9,24 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from math import inf
+from typing import Any
 
 from controller.black_box import BlackBox, black_box
 from controller.broker import embedded
+from controller.certificates import Certificates
 from controller.clock import system_clock, zone
 from controller.config import Config
 from controller.devices import open_devices
 from controller.dispatch.modes import Mode
+from controller.errors import RunError
 from controller.loop import ControlLoop, Cycle, Listener, nothing_told
 from controller.mqtt import MqttLink
 from controller.orderbook import Injector
 from controller.outbox import Outbox
 from controller.outside import Outside, policies_of
 from controller.planner_beside import Rehearsal, beside, planner_of
+from controller.shortage import Shortage
 
 log = logging.getLogger("penstock")
 
@@ -34,16 +39,21 @@ async def run_site(
     stop: asyncio.Event | None = None,
     rehearsal: Rehearsal | None = None,
     inject: Injector | None = None,
+    most_bytes: float = inf,
 ) -> None:
     """Control the site until SIGINT, SIGTERM or `stop`, then release the devices and say goodbye.
 
     A `rehearsal` brings its own clock and past in place of the host's; a simulation hands in what `inject`
-    brings faults about with.
-    Raises BrokerError when an embedded broker is asked for and cannot be had; an error in the core ends
-    the program, the orders then expire in the devices, and systemd starts it again.
+    brings faults about with. A program that holds more than `most_bytes` in memory ends in order.
+    Raises BrokerError when an embedded broker is asked for and cannot be had, RunError when memory is short;
+    any error in the core ends the program: the devices are released if they can be reached, what cannot be
+    is left to its lease, and systemd starts it again.
     """
     stop = stop or asyncio.Event()
+    shortage = Shortage(stop.set, most_bytes)
     async with AsyncExitStack() as stack:
+        stack.enter_context(shortage.watching())
+        watchdog = stack.enter_context(_Watchdog())
         mqtt = config.mqtt
         if mqtt is not None and mqtt.host is None:
             mqtt = await stack.enter_async_context(embedded(mqtt))
@@ -53,6 +63,7 @@ async def run_site(
         planner = planner_of(config, clock, rehearsal)
         planners, hearings = ((), ()) if planner is None else ((planner.heard,), planner.hearings)
         box = black_box(config, clock, devices)
+        certificates = Certificates(devices.links, clock)
         insecure = ("insecure",) if mqtt is not None and mqtt.insecure else ()
         outside = Outside(
             config.site,
@@ -60,7 +71,7 @@ async def run_site(
             policies_of(config),
             clock,
             nothing_told if planner is None else planner.told,
-            lambda: (*insecure, *box.alarms()),
+            lambda: (*insecure, *box.alarms(), *certificates.alarms()),
             folder=config.state.folder,
             inject=inject,
         )
@@ -71,7 +82,7 @@ async def run_site(
             devices.batteries,
             devices.pvs,
             devices.switches,
-            (outside.listen, box.heard, _Watchdog().fed_by, *listeners, *planners),
+            (outside.listen, box.heard, watchdog.fed_by, shortage.heard, *listeners, *planners),
             clock,
             outside.told,
         )
@@ -81,37 +92,48 @@ async def run_site(
         with _signals(stop.set):
             ids = tuple(one.id for one in config.devices)
             link = None if mqtt is None else outside.link(mqtt, ids, hearings)
-            await _together(control, link, outside.outbox, box, stop)
+            await _together(control, link, outside.outbox, box, stop, shortage)
 
 
 async def _together(
-    control: ControlLoop, link: MqttLink | None, outbox: Outbox, box: BlackBox, stop: asyncio.Event
+    control: ControlLoop,
+    link: MqttLink | None,
+    outbox: Outbox,
+    box: BlackBox,
+    stop: asyncio.Event,
+    shortage: Shortage,
 ) -> None:
     """Control until `stop`; the link goes last, so that STOPPED is told before `offline`."""
     control_task = asyncio.create_task(control.run(), name="control")
     link_task = asyncio.create_task(link.run(), name="mqtt") if link is not None else None
     stop_task = asyncio.create_task(stop.wait(), name="stop")
     box_task = asyncio.create_task(box.run(), name="black box")
-    watched = {control_task, stop_task, box_task} | ({link_task} if link_task is not None else set())
+    beside_it = [task for task in (link_task, box_task) if task is not None]
     try:
-        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-        if link_task is not None and link_task.done():
-            log.error("the MQTT link ended by itself; stopping")
-        if box_task.done():
-            log.error("the black box ended by itself; stopping")
+        await asyncio.wait({control_task, stop_task, *beside_it}, return_when=asyncio.FIRST_COMPLETED)
+        for task in beside_it:
+            if task.done() and not shortage.is_behind(task.exception()):
+                log.error("the task %s ended by itself; stopping", task.get_name())
         control.stop()
-        await control_task
+        await asyncio.wait({control_task})
+        if (error := control_task.exception()) is not None:
+            shortage.is_behind(error)
+            await control.release()
         if link is not None and link.connected:
             await outbox.emptied(GOODBYE_WITHIN_S)
     finally:
-        rest = [task for task in (link_task, stop_task, box_task, control_task) if task is not None]
-        for task in rest:
-            task.cancel()
+        rest: list[asyncio.Task[Any]] = [*beside_it, stop_task, control_task]
+        for one in rest:
+            one.cancel()
         ended = await asyncio.gather(*rest, return_exceptions=True)
         await box.close(control, orderly=ended[-1] is None)
     for result in ended:
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+            if shortage.is_behind(result):
+                continue
             raise result
+    if shortage.why:
+        raise RunError(f"{shortage.why}; ended in order")
 
 
 @contextmanager
@@ -135,24 +157,36 @@ def _signals(stop: Callable[[], None]) -> Iterator[None]:
 
 
 class _Watchdog:
-    """Tells systemd `READY=1` and then `WATCHDOG=1`: only a completed cycle feeds it (sd_notify(3))."""
+    """Tells systemd `READY=1` and then `WATCHDOG=1`: only a completed cycle feeds it (sd_notify(3)).
+
+    Its socket is opened once: a host that has no file left must not look like a controller that hangs.
+    """
 
     def __init__(self) -> None:
-        self._address = os.environ.get("NOTIFY_SOCKET", "")
+        address = os.environ.get("NOTIFY_SOCKET", "")
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
+        self._notify: socket.socket | None = None
         self._ready = False
+
+    def __enter__(self) -> _Watchdog:
+        if self._address:
+            self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._notify.setblocking(False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._notify is not None:
+            self._notify.close()
 
     def fed_by(self, cycle: Cycle) -> None:
         """One healthy cycle."""
-        if not self._address:
+        if self._notify is None:
             return
         text = "WATCHDOG=1" if self._ready else "READY=1\nWATCHDOG=1"
         self._ready = True
         if cycle.decision.mode is Mode.STOPPED:
             text = "STOPPING=1"
-        address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.setblocking(False)
-            try:
-                notify.sendto(text.encode(), address)
-            except OSError as error:
-                log.debug("systemd not told: %s", error)
+        try:
+            self._notify.sendto(text.encode(), self._address)
+        except OSError as error:
+            log.debug("systemd not told: %s", error)

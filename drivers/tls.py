@@ -7,6 +7,7 @@ usual frames inside. Nothing here falls back to a plain connection.
 from __future__ import annotations
 
 import ssl
+from math import inf
 from pathlib import Path
 
 from drivers.address import TlsAddress
@@ -59,6 +60,12 @@ def _must_be_readable(name: str, path: Path) -> None:
         path.read_bytes()
     except OSError as error:
         raise TlsFilesError(f"{name}: {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def until_utc_s(secured: ssl.SSLObject, context: ssl.SSLContext) -> float:
+    """Until when the device's certificate and those in `ca` are valid, whichever ends first."""
+    shown = [one for one in (secured.getpeercert(), *context.get_ca_certs()) if one]
+    return min((ssl.cert_time_to_seconds(str(one["notAfter"])) for one in shown), default=inf)
 
 
 def what_failed(error: ssl.SSLError) -> str:

@@ -32,7 +32,11 @@ class ModbusProxy:
         """Listen, and give the port (of use when that was 0); OSError when it cannot."""
         listener = self._listener
         await listener.open()
-        self._gate = Gate(self._link, (self._host, listener.port), listener.open, listener.close)
+
+        async def opens(how: str) -> None:
+            await listener.open()
+
+        self._gate = Gate(self._link, (self._host, listener.port), opens, listener.close)
         self._gate.start()
         return listener.port
 

@@ -97,6 +97,8 @@ def _distrust(doubt: Doubt) -> str:
 
 def _unseen(config: DispatchConfig, doubt: Doubt, after: Response, rated_w: float) -> tuple[Doubt, str]:
     """The value has not changed: has the battery?"""
+    if not after.samples:  # PV that is heard again begins the past anew, before the meter is
+        return doubt, ""
     newest_w = after.samples[-1][1]
     if abs(newest_w - after.battery_then_w) < max(MOVED_PART * rated_w, MOVED_W):
         return doubt, ""

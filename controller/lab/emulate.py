@@ -13,7 +13,7 @@ from functools import partial
 from controller.config import Config, DeviceEntry, SwitchEntry
 from controller.errors import RunError
 from controller.lab.house import resolution_s, synthetic
-from controller.lab.lines import laid
+from controller.lab.lines import laid, wrong_context
 from controller.lab.live import injectable
 from controller.lab.stage import Stage
 from drivers.address import RtuTcpAddress, SerialAddress, TlsAddress, parse_connection
@@ -125,7 +125,8 @@ async def _listen(connection: str, units: dict[int, Unit], link: FaultyLink, man
             with laid(connection):
                 tls = server_context(address) if isinstance(address, TlsAddress) else None
             faulty = FaultyServer(units, link, manners, serial=isinstance(address, RtuTcpAddress))
-            await faulty.start(address.host, address.port, tls)
+            wrong = partial(wrong_context, address) if isinstance(address, TlsAddress) else None
+            await faulty.start(address.host, address.port, tls, wrong)
             server = faulty
     except OSError as error:
         raise RunError(f"{connection}: {_why_not(error, connection)}") from None

@@ -20,8 +20,10 @@ from controller.config import Config, DeviceEntry
 from controller.devices import open_devices
 from controller.dispatch.orders import LocalTime
 from controller.lab.broker_side import broker_side
+from controller.lab.disk_side import DiskSide, disk_side
 from controller.lab.emulate import emulated
 from controller.lab.fast import decide_all, wall_clock
+from controller.lab.host_limits import host_limits
 from controller.lab.lines import Way, moved_to
 from controller.lab.mixed import RealDevices, refuse_what_cannot_be, registers_written, with_twins
 from controller.lab.record import Record
@@ -35,7 +37,7 @@ from drivers.doors import DoorError
 from drivers.modbus import facts_of
 from drivers.simulated import SimulatedBattery, SimulatedMeter, SimulatedPv, SimulatedSwitch
 from simulators.faults import Board, FaultError
-from simulators.faults.host import Killed, Restarted, Stalled
+from simulators.faults.host import CrashLoop, Killed, MemoryGone, Restarted, Stalled
 from simulators.virtual_time import VirtualTimeLoop, run
 
 QUIESCE_S = 0.001
@@ -43,6 +45,7 @@ QUIESCE_S = 0.001
 SELDOM = 200_000
 """How many objects come into being between two searches for rubbish."""
 How = Literal["fast", "virtual", "real"]
+End = Literal["killed", "stopped", "no memory"]
 BEGIN_S = 0.5
 """In real time, between the emulators' start and the scenario's beginning."""
 Progress = Callable[[float], None]
@@ -104,7 +107,7 @@ def _collected_seldom() -> Iterator[None]:
 def check_wires(scenario: Scenario, way: Way | None) -> None:
     """DoorError when a fault of this scenario cannot happen on the wire that its device is on."""
     kinds = {one.id: way or one.connection.partition(":")[0] for one in scenario.config.devices}
-    wires = {name: "serial" if kind.startswith("rtu") else "tcp" for name, kind in kinds.items()}
+    wires = {name: "serial" if kind.startswith("rtu") else kind for name, kind in kinds.items()}
     board = Board({one.id: one.role for one in scenario.config.devices} | PLACES, wires)
     for one in scenario.faults:
         try:
@@ -152,6 +155,8 @@ class _Shell:
         self._writes: dict[str, int] = {}
         self._real_devices: RealDevices | None = None
         self._listeners: tuple[Listener, ...] = ()
+        self._disk: DiskSide | None = None
+        self._no_memory = False
 
     async def run(self) -> Record:
         """The record of the run."""
@@ -173,6 +178,10 @@ class _Shell:
             self._listeners = await stack.enter_async_context(
                 broker_side(scenario, self._config, self._stage, self._clock)
             )
+            self._disk = stack.enter_context(disk_side(scenario, self._config, self._stage, self._clock))
+            if self._disk is not None:
+                self._listeners += (self._disk.heard,)
+            stack.enter_context(host_limits(scenario, begin_s))
             await _sleep_until(begin_s)
             async with asyncio.TaskGroup() as tasks:
                 watching = tasks.create_task(self._watch())
@@ -196,18 +205,14 @@ class _Shell:
     async def _lives(self) -> None:
         """One controller after the other: it may be killed, or stopped in order, and started again."""
         scenario, begin_s = self._scenario, self._begin_s
-        ends = sorted(
-            (one.at_s, one.end_s, isinstance(one.made(), Killed))
-            for one in scenario.faults
-            if isinstance(one.made(), Killed | Restarted)
-        )
-        for at_s, end_s, killed in ends:
-            await self._life(begin_s + at_s, killed)
+        ends = _ends(scenario)
+        for at_s, end_s, how in ends:
+            await self._life(begin_s + at_s, how)
             await _sleep_until(begin_s + min(end_s, scenario.duration_s))
         if not ends or ends[-1][1] < scenario.duration_s:
-            await self._life(begin_s + scenario.duration_s, killed=False)
+            await self._life(begin_s + scenario.duration_s, "stopped")
 
-    async def _life(self, until_s: float, killed: bool) -> None:
+    async def _life(self, until_s: float, how: End) -> None:
         opened = self._opened()
         control = ControlLoop(
             self._config.dispatch,
@@ -219,21 +224,28 @@ class _Shell:
             clock=self._clock,
             told=self._told,
         )
+        if self._disk is not None:
+            await self._disk.begin(control)
         life = asyncio.create_task(control.run(), name="control")
         try:
             await asyncio.wait([life], timeout=until_s - asyncio.get_running_loop().time())
-            if killed:
+            self._no_memory = how == "no memory"
+            if how == "killed":
                 life.cancel()
-            else:
+            elif how == "stopped":
                 control.stop()
             await asyncio.wait([life])
-            if not life.cancelled():
+            if how == "no memory" and isinstance(life.exception(), MemoryError):
+                await control.release()
+            elif not life.cancelled():
                 life.result()
         finally:
             ordered: tuple[Battery | Pv, ...] = (*opened.batteries, *opened.pvs)
             for device in ordered:
                 name = device.facts.id
                 self._writes[name] = self._writes.get(name, 0) + registers_written(device)
+            if self._disk is not None:
+                await self._disk.end(control, how == "killed")
             await opened.close()
 
     def _opened(self) -> Opened:
@@ -261,6 +273,9 @@ class _Shell:
         )
 
     def _note(self, cycle: Cycle) -> None:
+        if self._no_memory:
+            self._no_memory = False
+            raise MemoryError
         at_s = cycle.snapshot.now_s - self._begin_s
         if at_s < self._scenario.duration_s:
             if self._real_devices is not None:
@@ -272,6 +287,23 @@ class _Shell:
 
     def _clock(self) -> tuple[float | None, LocalTime | None]:
         return wall_clock(self._scenario, self._stage, asyncio.get_running_loop().time())
+
+
+def _ends(scenario: Scenario) -> list[tuple[float, float, End]]:
+    """When a controller ends, when the next one starts, and how it ends."""
+    ends: list[tuple[float, float, End]] = []
+    for one in scenario.faults:
+        fault = one.made()
+        if isinstance(fault, CrashLoop):
+            until_s = min(one.end_s, scenario.duration_s)
+            ends += [(at_s, next_s, "killed") for at_s, next_s in fault.deaths(one.at_s, until_s)]
+        elif isinstance(fault, Killed):
+            ends.append((one.at_s, one.end_s, "killed"))
+        elif isinstance(fault, Restarted):
+            ends.append((one.at_s, one.end_s, "stopped"))
+        elif isinstance(fault, MemoryGone):
+            ends.append((one.at_s, one.end_s, "no memory"))
+    return sorted(ends)
 
 
 async def _sleep_until(when_s: float) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from math import inf
 
 from controller.errors import RunError
-from controller.lab.live import send
+from controller.lab.live import HOST_SEAMS, send
 from drivers.address import Address, parse_connection
 from simulators.broker_gate import BrokerGate
 from simulators.faults import INJECTORS, Active, Fault, FaultError, make_fault, parameters, says
+from simulators.faults.host import FilesGone, MemoryGone
 from simulators.faults.model import DEVICES
 from simulators.proxy import ModbusProxy
 
@@ -26,7 +27,7 @@ def listed() -> list[str]:
     """Every fault with what it does, its parameters and its IDs, as lines."""
     lines = []
     for name, kind in INJECTORS.items():
-        if kind.seam == "host":
+        if kind.seam in HOST_SEAMS and kind not in (FilesGone, MemoryGone):
             continue
         given = ", ".join(f"{one.name}={one.default}" for one in parameters(kind) if not one.kw_only)
         where = "any device" if set(kind.roles) >= set(DEVICES) else ", ".join(kind.roles)

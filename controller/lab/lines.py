@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -76,9 +78,37 @@ def _certify(address: TlsAddress) -> None:
         issued.private_key_pem.write_to_path(address.key)
         for one in issued.cert_chain_pems:
             one.write_to_path(address.cert)
+        wrong = {
+            "expired": authority.issue_cert(
+                address.host,
+                not_before=datetime(2020, 1, 1, tzinfo=UTC),
+                not_after=datetime(2021, 1, 1, tzinfo=UTC),
+            ),
+            "other_host": authority.issue_cert("somebody-else.example"),
+            "stranger": trustme.CA(organization_name="Stranger").issue_cert(address.host),
+        }
+        for what, other in wrong.items():
+            path = _wrong_file(address, what)
+            path.touch(mode=0o600)
+            other.private_key_and_cert_chain_pem.write_to_path(path)
     except OSError as error:
         raise RunError(f"{error.filename}: cannot be made: {error.strerror}") from None
     log.info("made test certificates: %s, %s and %s", *files)
+
+
+def _wrong_file(address: TlsAddress, what: str) -> Path:
+    return address.cert.with_name(f"{address.cert.name}.{what}")
+
+
+def wrong_context(address: TlsAddress, what: str) -> ssl.SSLContext | None:
+    """For an end that shows a certificate nobody must trust; None where the certificates are not ours."""
+    path = _wrong_file(address, what)
+    if not path.exists():
+        log.error("%s is not there: the certificates of %s were not made here", path, address.host)
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
 
 
 def moved_to(config: Config, way: Way | None, folder: Path, virtual: bool = False) -> Config:

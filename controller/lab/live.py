@@ -20,11 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from controller.errors import RunError
+from controller.lab.host_limits import squeeze
 from simulators.faults import Board, FaultError, make_fault
-from simulators.faults.host import Outage
+from simulators.faults.host import FilesGone, MemoryGone, Outage
 
 ANSWER_WITHIN_S = 3.0
 LONGEST_LINE = 4096
+HOST_SEAMS = ("host", "disk")
+"""What happens to the controller's computer, of which an emulator knows nothing."""
 
 
 def socket_path(site: str) -> Path:
@@ -95,18 +98,29 @@ def _done(board: Board, asked: Mapping[str, Any]) -> str:
         board.clear(None if device == "all" else device)
         return f"{device}: no faults"
     fault = make_fault(str(asked["fault"]), dict(asked.get("values", {})))
-    if fault.seam == "host":
+    if isinstance(fault, FilesGone | MemoryGone):
+        board.check(device, fault)
+        for_s = _lasting_s(asked)
+        squeeze(fault, for_s)
+        lasting = f"for {for_s:g} s" if isfinite(for_s) else "until that process ends"
+        return f"process {fault.pid}: {fault.name} {lasting}"
+    if fault.seam in HOST_SEAMS:
         raise FaultError(f"{fault.name} is a fault of the controller's host; a scenario can have it")
     if fault.seam == "broker":
         raise FaultError(f"{fault.name} is a fault of a broker: penstock proxy mqtt://... can have it")
+    for_s = _lasting_s(asked)
+    now_s = asyncio.get_running_loop().time()
+    board.add(device, fault, now_s, now_s + for_s)
+    word = "the grid" if isinstance(fault, Outage) else device
+    lasting = f"for {for_s:g} s" if isfinite(for_s) else "until it is cleared"
+    return f"{word}: {fault} {lasting}"
+
+
+def _lasting_s(asked: Mapping[str, Any]) -> float:
     for_s = float(asked.get("for_s", inf))
     if not for_s > 0.0:
         raise FaultError(f"--for is {for_s:g}; give seconds above 0")
-    now_s = asyncio.get_running_loop().time()
-    board.add(device, fault, now_s, now_s + for_s)
-    lasting = f"for {for_s:g} s" if isfinite(for_s) else "until it is cleared"
-    word = "the grid" if isinstance(fault, Outage) else device
-    return f"{word}: {fault} {lasting}"
+    return for_s
 
 
 def send(site: str | None, request: Mapping[str, Any]) -> str:

@@ -113,7 +113,7 @@ def signal_names(batteries: Sequence[str], pvs: Sequence[str], phases: int) -> l
     names += [f"phase{number}_import_w" for number in range(1, phases + 1)]
     names += [f"{name}.{what}" for name in batteries for what in ("discharge_w", "soc_pct")]
     names += [f"{name}.generation_w" for name in pvs]
-    names += ["broker_reached"]
+    names += ["broker_reached", "disk_alarm", "set_aside_alarm"]
     names += ["setpoint_w", "wanted_w"]
     names += [f"{name}.setpoint_w" for name in batteries]
     return names + [f"{name}.cap_w" for name in pvs]

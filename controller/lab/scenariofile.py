@@ -95,7 +95,8 @@ def _fault_table(name: str) -> type[BaseModel]:
     hints = get_type_hints(kind)
     keys: dict[str, Any] = {"fault": (Literal[name], Field(description="what goes wrong"))}
     for one in parameters(kind):
-        keys[one.name] = (hints[one.name], Field(one.default, description=one.metadata["says"]))
+        above = one.metadata.get("above")
+        keys[one.name] = (hints[one.name], Field(one.default, gt=above, description=one.metadata["says"]))
     return create_model(f"Fault_{name}", __base__=FaultBase, __doc__=kind.__doc__, **keys)
 
 

@@ -11,7 +11,7 @@ from math import inf, nan, pi
 from controller.config import Config
 from controller.lab.house import build_house, site_meter
 from controller.lab.record import ENERGIES, Record
-from drivers.address import RtuTcpAddress, SerialAddress, parse_connection
+from drivers.address import RtuTcpAddress, SerialAddress, TlsAddress, parse_connection
 from simulators.faults import Board
 from simulators.faults.behaviour import FaultyBattery, FaultyMeter, FaultyPv
 from simulators.faults.host import Outage
@@ -45,9 +45,11 @@ def _meter_params(config: Config) -> MeterParams | None:
 
 
 def wire_of(connection: str) -> str:
-    """What faults of links can be had there: those of a "tcp" connection, or of a "serial" line."""
-    serial = isinstance(parse_connection(connection), SerialAddress | RtuTcpAddress)
-    return "serial" if serial else "tcp"
+    """What faults of links can be had there: those of a "tcp" or "tls" connection, or of a "serial" line."""
+    address = parse_connection(connection)
+    if isinstance(address, SerialAddress | RtuTcpAddress):
+        return "serial"
+    return "tls" if isinstance(address, TlsAddress) else "tcp"
 
 
 _BOOKS = tuple(f"{name}_wh" for name in ENERGIES)
@@ -97,6 +99,8 @@ class Stage:
         """What is to be seen of the plant's signals; real devices put theirs in their place."""
         self.broker_reached: Callable[[], float] = lambda: nan
         """1 while the controller has a session with its broker, 0 while not; nan where there is none."""
+        self.alarms: Callable[[], tuple[float, float]] = lambda: (nan, nan)
+        """1 while the alarms `disk` and `set_aside` ring, 0 while not; nan where there is no disk."""
         self._changed = asyncio.Event()
         for name in self.board.roles:
             active(name).watch(self._changed.set)
@@ -166,7 +170,17 @@ class Stage:
         books = house.energies
         record.sample(
             now_s - self.begin_s,
-            self.seen((*site, float(house.grid.present), *phases_w, *batteries, *pvs, self.broker_reached())),
+            self.seen(
+                (
+                    *site,
+                    float(house.grid.present),
+                    *phases_w,
+                    *batteries,
+                    *pvs,
+                    self.broker_reached(),
+                    *self.alarms(),
+                )
+            ),
             [getattr(books, name) for name in _BOOKS],
         )
 

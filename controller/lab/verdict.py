@@ -73,6 +73,9 @@ class Verdict:
         return why_not_certified(beats, self.scenario.config.cycle_s, stalls)
 
 
+OF_THE_SHELL = ("broker_reached", "disk_alarm", "set_aside_alarm")
+
+
 def judge(
     scenario: Scenario,
     how: How,
@@ -85,8 +88,8 @@ def judge(
 
     def judged(claim: Claim) -> Judged:
         why = why_open(claim, scenario, real)
-        if how == "fast" and getattr(claim, "signal", "") == "broker_reached":
-            why = "only the whole shell goes to a broker"
+        if how == "fast" and getattr(claim, "signal", "") in OF_THE_SHELL:
+            why = "only the whole shell has a broker and a disk"
         return Judged(None, why) if why else widened(claim, wider_s).judge(record)
 
     found: list[tuple[str, ClaimMade | None, Judged]] = [

@@ -114,6 +114,8 @@ class Link:
     def __init__(self, connection: str, address: AnyAddress, timing: LinkTiming, name: str) -> None:
         self.connection = connection
         self.connects = 0
+        self.certificate_until_utc_s = math.inf
+        """When a certificate of the newest connection ends; inf before there is one, and without TLS."""
         self._address = address
         self._timing = timing
         self._random = random.Random(name)  # so that links do not try in step, yet a run repeats
@@ -336,6 +338,7 @@ class Link:
     async def _use(self, line: Line) -> None:
         """Until the connection is lost, or this link closed."""
         self.connects += 1
+        self.certificate_until_utc_s = line.certificate_until_utc_s
         self._patience.forget()
         try:
             # Not awaited as it is: a task that is cancelled takes along the future it awaits.

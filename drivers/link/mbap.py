@@ -21,6 +21,7 @@ import logging
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator
+from math import inf
 
 from pymodbus.framer import FramerSocket
 from pymodbus.pdu import DecodePDU
@@ -29,7 +30,7 @@ from pymodbus.transport import CommParams, CommType
 
 from drivers.address import Address, TlsAddress
 from drivers.link.question import Answer, Question, Refused, Silent, Unanswered, reason
-from drivers.tls import client_context
+from drivers.tls import client_context, until_utc_s
 from drivers.wire import LONGEST_LENGTH, MBAP, SHORTEST_LENGTH
 
 # What pymodbus has to say reaches the operator as a DeviceError, in words made for him.
@@ -39,6 +40,7 @@ CONNECT_TIMEOUT_S = 1.0
 HANDSHAKE_TIMEOUT_S = 5.0  # small devices compute that long
 WRONG_REPLIES_TO_RECONNECT, WRONG_REPLIES_WINDOW_S = 3, 10.0
 LATE_REPLIES_EXPECTED = 32
+LARGEST_READ_BYTES = 4096  # at once; a frame has 260 at most
 TRANSACTION_STRIDE = 40_503  # odd, so that all numbers come about; 65,536 divided by the golden ratio
 
 
@@ -89,6 +91,7 @@ class MbapConnection(TransactionManager):
         self.gone: asyncio.Future[None] = self.loop.create_future()
         self.discarded = 0
         self.overloaded = False
+        self.certificate_until_utc_s = inf
         self._address = address
         self._transactions = transactions
         self._on_lost = on_lost
@@ -120,6 +123,12 @@ class MbapConnection(TransactionManager):
                 self.init_setup_connect_listen(self._address.host, self._address.port)
             async with asyncio.timeout(timeout_s):
                 self.transport, _ = await self.call_create()
+            context = self.comm_params.sslctx
+            if context is not None:
+                secured = self.transport.get_extra_info("ssl_object")
+                self.certificate_until_utc_s = until_utc_s(secured, context)
+            # asyncio sets aside 256 KiB for each read, which a host short of memory has not got.
+            self.transport.max_size = LARGEST_READ_BYTES  # type: ignore[attr-defined]  # of asyncio's own
         except OSError as error:
             self._why_lost = reason(error)
             raise

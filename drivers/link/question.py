@@ -99,6 +99,8 @@ class Line(Protocol):
     """Silence that must lie between a reply and the next request."""
     overloaded: bool
     """It was dropped because answers to other requests came, one after the other: the device is behind."""
+    certificate_until_utc_s: float
+    """When a certificate of the connection ends; inf without any."""
     hold_off_s: float
     """How long a unit that did not answer is let alone, so that its late answer is nobody's."""
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable
+from math import inf
 
 from drivers import rtu
 from drivers.address import RtuTcpAddress, SerialAddress
@@ -53,6 +54,7 @@ class RtuConnection(asyncio.Protocol):
         self._loop = loop
         self.gone: asyncio.Future[None] = loop.create_future()
         self.discarded = 0
+        self.certificate_until_utc_s = inf
         self.hold_off_s = hold_off_s
         self.gap_s = turnaround_s
         if isinstance(address, SerialAddress):

@@ -11,7 +11,7 @@ from simulators.faults.catalogue import IDS, INJECTORS
 from simulators.faults.frames import LinkFault
 from simulators.faults.model import Active, Fault, parameters
 
-WIRES = {"tcp": "a TCP or TLS connection", "serial": "a serial line"}
+WIRES = {"tcp": "a TCP or TLS connection", "tls": "a TLS connection", "serial": "a serial line"}
 
 
 class FaultError(ValueError):
@@ -31,12 +31,16 @@ def make_fault(name: str, values: Mapping[str, Any]) -> Fault:
         raise FaultError(f"there is no fault {name!r}; {hint}")
     hints = get_type_hints(kind)
     known = {one.name: hints[one.name] for one in parameters(kind)}
+    bounds = {one.name: one.metadata.get("above") for one in parameters(kind)}
     checked = {}
     for key, value in values.items():
         if key not in known:
             some = ", ".join(known) or "no parameters"
             raise FaultError(f"{kind.name} has no parameter {key!r}; it has {some}")
         checked[key] = _checked(kind.name, key, value, known[key])
+        above = bounds[key]
+        if above is not None and not checked[key] > above:
+            raise FaultError(f"{kind.name}: {key} is {checked[key]:g}; give more than {above:g}")
     return kind(**checked)
 
 
@@ -65,10 +69,15 @@ def _checked(name: str, key: str, value: Any, kind: Any) -> Any:
     return str(value)
 
 
+def happens_on(wire: str, fault: LinkFault) -> bool:
+    """Whether a wire of this kind can have it."""
+    return wire in fault.wires or (wire == "tls" and "tcp" in fault.wires)
+
+
 class Board:
     """The faults of one site; `roles` says for each device, and for site and host, what it is.
 
-    `wires` says of each device that has one whether it is "tcp" or "serial".
+    `wires` says of each device that has one whether it is "tcp", "tls" or "serial".
     """
 
     def __init__(self, roles: Mapping[str, str], wires: Mapping[str, str] | None = None) -> None:
@@ -96,10 +105,10 @@ class Board:
         if role not in fault.roles:
             raise FaultError(f"{device} is a {role}; {fault.name} is a fault of {', '.join(fault.roles)}")
         wire = self._wires.get(device)
-        if isinstance(fault, LinkFault) and wire is not None and wire not in fault.wires:
+        if isinstance(fault, LinkFault) and wire is not None and not happens_on(wire, fault):
             raise FaultError(
                 f"{fault.name} is a fault of {' or '.join(WIRES[one] for one in fault.wires)}; "
-                f"{device} is on {WIRES[wire]}"
+                f"{device} is on {'a TCP connection' if wire == 'tcp' else WIRES[wire]}"
             )
 
     def clear(self, device: str | None = None) -> None:

@@ -54,8 +54,8 @@ class BrokerFlaps(BrokerFault):
 
     name: ClassVar[str] = "broker_flaps"
     ids: ClassVar[tuple[str, ...]] = ("D03",)
-    off_s: float = param(0.5, "s gone")
-    on_s: float = param(0.5, "s there")
+    off_s: float = param(0.5, "s gone", above=0.0)
+    on_s: float = param(0.5, "s there", above=0.0)
 
     def shut(self, now_s: float) -> bool:
         return not coming_and_going(now_s, self._begun_s, self.off_s, self.on_s)[0]

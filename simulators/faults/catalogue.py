@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simulators.faults.behaviour import BEHAVIOUR
 from simulators.faults.broker import BROKERS
+from simulators.faults.disk import DISKS
 from simulators.faults.frames import LINKS
 from simulators.faults.host import PLACES
 from simulators.faults.lines import LINES
@@ -12,7 +13,7 @@ from simulators.faults.readings import READINGS
 from simulators.faults.registers import UNITS
 
 INJECTORS: dict[str, type[Fault]] = {
-    kind.name: kind for kind in (*LINKS, *LINES, *UNITS, *READINGS, *BEHAVIOUR, *BROKERS, *PLACES)
+    kind.name: kind for kind in (*LINKS, *LINES, *UNITS, *READINGS, *BEHAVIOUR, *BROKERS, *PLACES, *DISKS)
 }
 
 IDS: dict[str, tuple[str, ...]] = {
@@ -21,19 +22,10 @@ IDS: dict[str, tuple[str, ...]] = {
 }
 
 ELSEWHERE: dict[str, str] = {
-    "A33": "certificates are files, read anew for each connection: `tests/unit/test_link_tls.py`",
     "A34": "a property of a profile (writes_per_day), not a fault: `tests/unit/test_guard.py`",
     "B10": "no driver reads a device's clock; the time of receipt rules",
     "D06": "a backlog is what clients have published: `tests/unit/test_reception.py`",
-    "E03": "a scenario begins where it likes, also on such a night: `tests/unit/planning/test_bills.py`",
-    "E04": "the disk is the store's, and a scenario has none: `tests/unit/test_store.py`",
-    "E05": "as E04: `tests/unit/test_journal.py`",
-    "E06": "as E04: `tests/unit/test_store.py`",
-    "E08": "as E04: `tests/unit/test_store.py`",
-    "E09": "as E04: `tests/unit/test_store.py`",
-    "E12": "nothing here uses up the memory of its host",
-    "E13": "nothing here uses up the files of its host",
-    "E14": "`killed` again and again; when to stop is for the service manager that starts the program again",
+    "E03": "no fault: a scenario begins on such a night, `tests/scenarios/dst_night.toml`",
     "E16": "a host that hangs is for its hardware watchdog",
     "E17": "no fault from outside: `tests/unit/test_loop.py`",
     "E18": "no fault from outside: `tests/unit/test_link.py`",

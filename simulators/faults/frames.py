@@ -20,7 +20,10 @@ from simulators.faults.model import DEVICES, AnyReading, Chance, Fault, no_answe
 
 READS = (3, 4)
 END = Literal["", "close", "abort"]
-Refusal = Literal["", "refuse", "blackhole", "unplugged"]
+Refusal = Literal[
+    "", "refuse", "blackhole", "unplugged", "expired", "stranger", "other_host", "stalled", "plain"
+]
+Certificate = Literal["expired", "stranger", "other_host", "stalled", "plain"]
 
 
 @fact
@@ -62,7 +65,7 @@ class LinkFault(Fault):
     roles: ClassVar[tuple[str, ...]] = (*DEVICES, "switch")
     unheard: ClassVar[bool] = True
     wires: ClassVar[tuple[str, ...]] = ("tcp", "serial")
-    """Where it can happen: "tcp" is any connection with an MBAP header, TLS too."""
+    """Where it can happen: "tcp" is any connection with an MBAP header, also one of "tls"."""
     shared: ClassVar[bool] = False
     """Whether every unit behind the same wire has it, and not the device alone."""
     share: float = field(
@@ -180,6 +183,22 @@ class Blackhole(LinkFault):
 
     def refuses(self) -> Refusal:
         return "blackhole"
+
+
+@dataclass
+class WrongCertificate(LinkFault):
+    """A device on TLS shows a certificate that nobody must trust, or no handshake is had from it."""
+
+    name: ClassVar[str] = "certificate"
+    ids: ClassVar[tuple[str, ...]] = ("A33",)
+    wires: ClassVar[tuple[str, ...]] = ("tls",)
+    what: Literal["expired", "stranger", "other_host", "stalled", "plain"] = param(
+        "expired",
+        "expired, a stranger's, for another host; stalled: no answer; plain: no TLS",
+    )
+
+    def refuses(self) -> Refusal:
+        return self.what
 
 
 @dataclass
@@ -353,6 +372,7 @@ LINKS: tuple[type[LinkFault], ...] = (
     HangUp,
     Refuse,
     Blackhole,
+    WrongCertificate,
     Drip,
     Late,
     Retag,

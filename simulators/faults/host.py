@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
 from typing import ClassVar
@@ -37,8 +38,8 @@ class Flapping(Outage):
 
     name: ClassVar[str] = "flapping"
     ids: ClassVar[tuple[str, ...]] = ("C13",)
-    off_s: float = param(10.0, "s without grid")
-    on_s: float = param(20.0, "s with it")
+    off_s: float = param(10.0, "s without grid", above=0.0)
+    on_s: float = param(20.0, "s with it", above=0.0)
 
     def present(self, now_s: float) -> bool:
         return coming_and_going(now_s, self._begun_s, self.off_s, self.on_s)[0]
@@ -98,6 +99,47 @@ class Stalled(Fault):
     seam: ClassVar[str] = "host"
 
 
+@dataclass
+class CrashLoop(Fault):
+    """The controller dies without a word again and again: it lives `lives_s`, and starts after `down_s`."""
+
+    name: ClassVar[str] = "crash_loop"
+    ids: ClassVar[tuple[str, ...]] = ("E14",)
+    roles: ClassVar[tuple[str, ...]] = ("host",)
+    seam: ClassVar[str] = "host"
+    lives_s: float = param(8.0, "s from a start to the next death, above 0", above=0.0)
+    down_s: float = param(5.0, "s from a death to the next start, above 0", above=0.0)
+
+    def deaths(self, begin_s: float, end_s: float) -> Iterator[tuple[float, float]]:
+        """When it dies, and when it is started again."""
+        at_s = begin_s
+        while at_s < end_s:
+            yield at_s, at_s + self.down_s
+            at_s += self.down_s + self.lives_s
+
+
+@dataclass
+class MemoryGone(Fault):
+    """A MemoryError where the controller decides: it releases its devices and ends; started at the end."""
+
+    name: ClassVar[str] = "memory_gone"
+    ids: ClassVar[tuple[str, ...]] = ("E12",)
+    roles: ClassVar[tuple[str, ...]] = ("host",)
+    seam: ClassVar[str] = "host"
+    pid: int = param(0, "live: the process of the controller; 0 in a scenario, which has its own")
+
+
+@dataclass
+class FilesGone(Fault):
+    """The process may open no file more, so no connection either; what is open stays open."""
+
+    name: ClassVar[str] = "files_gone"
+    ids: ClassVar[tuple[str, ...]] = ("E13",)
+    roles: ClassVar[tuple[str, ...]] = ("host",)
+    seam: ClassVar[str] = "host"
+    pid: int = param(0, "live: the process of the controller; 0 in a scenario, which has its own")
+
+
 PLACES: tuple[type[Fault], ...] = (
     Outage,
     Flapping,
@@ -106,4 +148,7 @@ PLACES: tuple[type[Fault], ...] = (
     Killed,
     Restarted,
     Stalled,
+    CrashLoop,
+    MemoryGone,
+    FilesGone,
 )

@@ -31,6 +31,11 @@ from simulators.faults.frames import Frame, LinkFault, Sent
 from simulators.faults.model import Active
 
 Turn = Callable[[], Awaitable[object]]
+Opens = Callable[[str], Awaitable[object]]
+"""Listens, with what a fault makes of it: "" or one of `LISTENS`."""
+Wrong = Callable[[str], ssl.SSLContext | None]
+"""The context of an end that shows such a certificate; None where there is none to be had."""
+LISTENS = ("", "expired", "stranger", "other_host", "stalled", "plain")
 
 
 class NoFrameError(Exception):
@@ -135,17 +140,22 @@ class FaultyServer:
         self._link = link
         self._server = ModbusTcpServer(units, manners, partial(_serial if serial else _mbap, link))
         self._gate: Gate | None = None
+        self._deaf: asyncio.Server | None = None
 
-    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Listen; OSError when it cannot."""
+    async def start(
+        self, host: str, port: int, tls: ssl.SSLContext | None = None, wrong: Wrong | None = None
+    ) -> int:
+        """Listen; OSError when it cannot. `wrong` makes the contexts of faulty certificates."""
         bound_port = await self._server.start(host, port, tls)
 
-        self._gate = Gate(
-            self._link,
-            (host, bound_port),
-            lambda: self._server.start(host, bound_port, tls),
-            self._server.stop,
-        )
+        async def opens(how: str) -> None:
+            if how == "stalled":
+                self._deaf = await asyncio.start_server(_hear_nothing, host, bound_port)
+                return
+            shown = wrong(how) if how and how != "plain" and wrong is not None else None
+            await self._server.start(host, bound_port, None if how == "plain" else shown or tls)
+
+        self._gate = Gate(self._link, (host, bound_port), opens, self._close)
         self._gate.start()
         return bound_port
 
@@ -153,7 +163,21 @@ class FaultyServer:
         """Close listener and connections."""
         if self._gate is not None:
             await self._gate.stop()
+        await self._close()
+
+    async def _close(self) -> None:
+        deaf, self._deaf = self._deaf, None
+        if deaf is not None:
+            deaf.close()
         await self._server.stop()
+
+
+async def _hear_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Until the other end gives up."""
+    with suppress(OSError):
+        while await reader.read(LONGEST_LENGTH):
+            pass
+    writer.close()
 
 
 class FaultyLine:
@@ -181,7 +205,7 @@ class FaultyLine:
         await self._gate.stop()
         await self._close()
 
-    async def _open(self) -> None:
+    async def _open(self, how: str = "") -> None:
         address = parse_connection(self._port.enter_context(self._plugged()))
         assert isinstance(address, SerialAddress)
         await self._server.start(address)
@@ -250,9 +274,9 @@ async def _serial(
 
 
 class Gate:
-    """Closes a listener while a fault refuses connections, and opens it again."""
+    """Closes a listener while a fault refuses connections, or opens it otherwise, and then as it was."""
 
-    def __init__(self, link: FaultyLink, address: tuple[str, int], opens: Turn, closes: Turn) -> None:
+    def __init__(self, link: FaultyLink, address: tuple[str, int], opens: Opens, closes: Turn) -> None:
         self._link = link
         self._address = address
         self._opens, self._closes = opens, closes
@@ -285,12 +309,12 @@ class Gate:
 
     async def _turn(self, how: str) -> None:
         self._fill_hole()
-        if not self._how:
+        if self._how in LISTENS:
             await self._closes()
         if how == "blackhole":
             self._dig_hole()
-        elif not how:
-            await self._opens()
+        elif how in LISTENS:
+            await self._opens(how)
         self._how = how
 
     def _dig_hole(self) -> None:

@@ -20,9 +20,9 @@ DEVICES = ("meter", "battery", "pv")
 T = TypeVar("T")
 
 
-def param(default: T, says: str) -> T:
-    """A parameter of a fault, with what it means."""
-    found: T = field(default=default, metadata={"says": says})
+def param(default: T, says: str, above: float | None = None) -> T:
+    """A parameter of a fault, with what it means, and what a number has to be above."""
+    found: T = field(default=default, metadata={"says": says, "above": above})
     return found
 
 

@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "scenarios.md"
 LIBRARY = sorted((ROOT / "tests" / "scenarios").glob("*.toml"))
 COMMAND = "python -m tests.contract.scenario_docs"
 WHERE = {"link": "frames", "unit": "registers", "port": "device"}
-WIRES = {("tcp",): "TCP", ("serial",): "serial"}
+WIRES = {("tcp",): "TCP", ("tls",): "TLS", ("serial",): "serial"}
 
 
 def _shown(value: Any) -> str:

@@ -139,7 +139,7 @@ def test_a_fault_is_refused_on_a_wire_that_cannot_have_it() -> None:
         FaultError, match="reset is a fault of a TCP or TLS connection; grid is on a serial line"
     ):
         board.add("grid", make_fault("reset", {}), 0.0)
-    with pytest.raises(FaultError, match="flipped is a fault of a serial line; bat1 is on a TCP or TLS"):
+    with pytest.raises(FaultError, match="flipped is a fault of a serial line; bat1 is on a TCP connection"):
         board.add("bat1", make_fault("flipped", {}), 0.0)
     board.add("grid", make_fault("flipped", {}), 0.0)
     board.add("bat1", make_fault("reset", {}), 0.0)

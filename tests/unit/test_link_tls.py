@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from math import inf
 from pathlib import Path
+from time import time
 
 import pytest
 
+from controller.certificates import Certificates
+from controller.lab.lines import laid, wrong_context
 from drivers.address import TlsAddress, parse_connection
 from drivers.link import LinkTiming, open_link
 from drivers.tls import TlsFilesError, client_context, server_context
 from drivers.wire import ModbusTcpServer
+from simulators.faults import Active, make_fault
+from simulators.faults.link import FaultyLink, FaultyServer
+from simulators.virtual_time import run
 from tests.certificates import Authority
 from tests.unit.raw_modbus import PlainUnit, failure, now_s, read
 
@@ -148,3 +156,65 @@ async def test_a_missing_file_is_what_the_reader_of_a_device_is_told(files: str,
     said = await said_of(f"tls://127.0.0.1:1?{files.replace('authority.pem', 'lost.pem')}")
     assert "not connected: ca: " in said
     assert "lost.pem: no such file or directory" in said
+
+
+WRONG = {
+    "expired": "the certificate of the device has expired",
+    "stranger": "the certificate of the device is not signed by the authority in ca",
+    "other_host": "the certificate of the device is for another host",
+    "plain": "not connected",
+    "stalled": "not connected",
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_an_emulated_device_can_show_each_wrong_certificate_and_is_then_not_spoken_to(
+    what: str, tmp_path: Path
+) -> None:
+    options = "&".join(f"{name}={tmp_path}/{name}.pem" for name in ("ca", "cert", "key"))
+    heard: list[str] = []
+
+    async def work() -> None:
+        active = Active()
+        server = FaultyServer({1: PlainUnit()}, FaultyLink([(None, active)]))
+        at = address(options, "127.0.0.1")
+        with laid(f"tls://127.0.0.1?{options}"):
+            port = await server.start("127.0.0.1", 0, server_context(at), partial(wrong_context, at))
+        link = open_link(f"tls://127.0.0.1:{port}?{options}", LinkTiming(timeout_s=5.0))
+        assert await read(link, within_s=10.0) == [10, 11]
+        active.add(make_fault("certificate", {"what": what}), now_s(), now_s() + 30.0)
+        while now_s() < 29.0:
+            heard.append(await failure(link, within_s=1.0))
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(10.0)
+        assert await read(link, within_s=10.0) == [10, 11]
+        await link.close()
+        await server.stop()
+
+    run(work(), quiesce_s=0.001)
+    assert any(WRONG[what] in said for said in heard), heard
+
+
+async def test_a_certificate_that_ends_within_thirty_days_rings_and_is_named(
+    authority: Authority, files: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(files) as port:
+        link = open_link(f"tls://127.0.0.1:{port}?{files}", LinkTiming(timeout_s=5.0))
+        assert link.certificate_until_utc_s == inf
+        await read(link, within_s=10.0)
+        await link.close()
+    # Made for two days by `tests/certificates.py`.
+    until_s = link.certificate_until_utc_s
+    assert 1.9 < (until_s - time()) / 86_400.0 < 2.1
+
+    def rings(days_before: float) -> tuple[str, ...]:
+        return Certificates([link], lambda: (until_s - days_before * 86_400.0, None)).alarms()
+
+    assert rings(30.1) == ()
+    assert rings(29.9) == ("certificate",)
+    assert (
+        f"tls://127.0.0.1:{port}: a certificate of the device or its authority ends in 29 days" in caplog.text
+    )
+    assert str(authority.ca) not in caplog.text, "where files are is nobody's business"
+    assert rings(-1.0) == ("certificate",)
+    assert Certificates([link], lambda: (None, None)).alarms() == (), "no clock, no days"

@@ -217,3 +217,15 @@ def test_a_small_part_of_the_rating_is_one_of_the_nameplate_of_all_batteries_tog
     assert (load_w(1300.0, mostly_charging), load_w(1500.0, mostly_charging)) == (1300.0, 0.0)
     mostly_giving = a_config(replace(FIVE_KW, max_charge_w=10.0), replace(TWO_KW, max_charge_w=None))
     assert (load_w(1300.0, mostly_giving), load_w(1500.0, mostly_giving)) == (1300.0, 0.0)
+
+
+def test_pv_heard_again_in_a_cycle_without_a_new_meter_reading_changes_nothing_yet() -> None:
+    config = a_config(pvs=PV)
+    _, first, _ = observe(config, NOTHING_HEARD, NO_DOUBT, a_snapshot(300.0, 500.0, pvs=(None,)))
+    again = a_snapshot(300.0, 900.0, pv_generation_w=700.0, now_s=10.4)
+    again = replace(again, meter=MeterReading(10.0, 300.0))
+    site, after, doubt = observe(config, first, NO_DOUBT, again)
+    assert isinstance(site, Site)
+    # 300 W and 500 W, and the 700 W that are known now.
+    assert (site.load_w, doubt) == (1500.0, NO_DOUBT)
+    assert after.samples == ()
