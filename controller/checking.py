@@ -27,6 +27,8 @@ def describe(config: Config) -> list[str]:
         )
     lines.append(f"  policy   {dispatch.policy.name}, reserve {dispatch.policy.reserve_pct:g} %")
     lines += _tariff(config)
+    if config.planning.forecast is not None:
+        lines.append(f"  forecast from outside: {config.planning.forecast.words}")
     lines.append(f"  mqtt     {_broker(config)}")
     state = config.state
     kept_mib = state.keep_bytes // (1024 * 1024)

@@ -52,6 +52,11 @@ class ForecastSource:
     csv: Path | None = None
     topic: str | None = None
 
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"topic {self.topic}" if self.csv is None else f"file {self.csv}"
+
 
 @dataclass(frozen=True, slots=True)
 class PlanningConfig:

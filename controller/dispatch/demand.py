@@ -5,15 +5,11 @@ from __future__ import annotations
 from datetime import date
 
 from controller.dispatch.limits import INFINITE_W, Range
-from controller.dispatch.orders import LocalTime
+from controller.dispatch.orders import SPENT_SHARE, LocalTime
 from controller.dispatch.settings import DemandSettings, DispatchConfig
 from controller.dispatch.site import Site
 from drivers.fact import fact
 
-SPENT_SHARE = 0.99
-"""Of what a window may have, this much is spent. The rest is for load steps that the battery follows late
-and for the difference between two meters: without it every window would end a little above the peak
-so far, and so move that peak up all month."""
 FASTEST_SHARE = 2.0
 """What a window has left is spent no faster than at this share of its limit. The biller's clock and ours
 may differ: at 9 s in 15 min, 1 %, what falls into the neighbour window is then 1 % of its limit."""

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SPENT_SHARE = 0.99
+"""Of what a billing window may have, this much is spent. The rest is for load steps that the battery
+follows late and for the difference between two meters: without it every window would end a little above
+the peak so far, and so move that peak up all month."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:

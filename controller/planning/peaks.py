@@ -11,7 +11,9 @@ from controller.planning.calendars import LocalSteps, OffsetAt, local_steps
 from controller.planning.request import Peak
 from controller.planning.tariff import DemandCharge, rate_at
 
-MOST_MONTHS = 12
+FEWEST_MONTHS, MOST_MONTHS = 3, 12
+"""The lowest peak of so many months before will be had this month too. Of one or two it says too little: a
+month of holidays after months of work has no need of the peak they had."""
 SEEN_QUARTERS = 96
 """With less of a past than a day nobody knows what peak a site has anyhow; then none is defended."""
 
@@ -55,7 +57,7 @@ def _peak(charge: DemandCharge, applies: np.ndarray, number: int, before_kw: dic
     rate = rate_at(charge.tiers[number % 12], billed_kw)
     if charge.ratchet_share >= 1.0:
         rate *= 1.0 + charge.ratchet_months
-    expected_kw = min(earlier) if earlier else 0.0
+    expected_kw = min(earlier) if len(earlier) >= FEWEST_MONTHS else 0.0
     return Peak(rate, tuple(applies.tolist()), 1000.0 * billed_kw, 1000.0 * expected_kw)
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.checking import describe
 from controller.config import ConfigError
 from controller.forecast_feed import ForecastFeed
 from controller.forecast_files import MOST_BYTES, ForecastFileError, forecast_in, read_forecast
@@ -121,6 +122,16 @@ def test_it_comes_from_the_site_file_and_reaches_the_request_for_a_plan(tmp_path
     keeper._quarter_done(Quarter(NOON, 350.0, 0.0, 350.0))
     before = keeper._past(NOON + 900.0)
     assert (before.load_w, before.said_load_w) == ((350.0,), (400.0,))
+
+
+def test_check_says_where_the_forecast_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "forecast.csv").write_text(f"timestamp,load_w\n{HOUR.format(12)},400\n")
+    file = describe(load(tmp_path, f'{IMPORT}per_kwh = 0.3\n[planning.forecast]\ncsv = "forecast.csv"\n'))
+    assert f"  forecast from outside: file {tmp_path / 'forecast.csv'}" in file
+    broker = '[mqtt]\nurl = "embedded"\n[planning.forecast]\nmqtt = "sun/tomorrow"\n'
+    topic = describe(load(tmp_path, f"{IMPORT}per_kwh = 0.3\n{broker}"))
+    assert "  forecast from outside: topic sun/tomorrow" in topic
+    assert "forecast from" not in "".join(describe(load(tmp_path, f"{IMPORT}per_kwh = 0.3\n")))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.dispatch.demand import SPENT_SHARE
-from controller.dispatch.orders import LocalTime, Plan, Prices
+from controller.dispatch.orders import SPENT_SHARE, LocalTime, Plan, Prices
 from controller.dispatch.policies import wish
 from controller.dispatch.settings import BatterySettings, DispatchConfig, PolicySettings
 from controller.dispatch.site import BatterySite, Site

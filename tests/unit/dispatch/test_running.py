@@ -8,11 +8,11 @@ import pytest
 
 from controller.dispatch.care import CareState
 from controller.dispatch.decision import Decision, Memory
-from controller.dispatch.demand import SPENT_SHARE, DemandState
+from controller.dispatch.demand import DemandState
 from controller.dispatch.islanding import IslandState
 from controller.dispatch.limits import NO_LATCHES, UNKNOWN_SOC, Latches
 from controller.dispatch.modes import Mode
-from controller.dispatch.orders import LocalTime, Order, Orders
+from controller.dispatch.orders import SPENT_SHARE, LocalTime, Order, Orders
 from controller.dispatch.response import Response
 from controller.dispatch.settings import CareSettings, DemandSettings, DispatchConfig, LoadSettings
 from controller.dispatch.site import Snapshot

@@ -10,7 +10,7 @@ import pytest
 from controller.planning.demand import HIGHER, peak_targets
 from controller.planning.inputs import DemandTerm, Leave, PlanInputs, Storage
 from controller.planning.plan import make_plan
-from tests.unit.planning.sites import LOSSLESS, inputs, known
+from tests.unit.planning.sites import LOSSLESS, inputs, known, scenarios
 
 # 5 kWh and 8 kW: targets are tried every 8 kW x 1.5 / 24 = 0.5 kW below the highest load.
 BATTERY = Storage(5000.0, 8000.0, 8000.0, LOSSLESS, LOSSLESS, min_soc_pct=0.0)
@@ -68,3 +68,22 @@ def test_what_is_held_for_the_peak_is_worth_more_than_any_price() -> None:
 
 def test_a_demand_charge_of_nothing_is_none() -> None:
     assert np.isinf(peak_targets(site(DemandTerm(0.0, ALL))).import_w).all()
+
+
+def test_a_target_is_raised_when_the_day_turns_out_bad_and_not_for_the_fear_of_it() -> None:
+    # Now 14 kW, three hours of 5 kW to charge in, then 14 kW on nine days of ten and 20 kW on one.
+    usual, bad = (14e3, 5e3, 5e3, 5e3, 14e3), (14e3, 5e3, 5e3, 5e3, 20e3)
+    days = scenarios(*[usual] * 9, bad)
+    term, leave = DemandTerm(10.0, np.ones(5, dtype=bool)), Leave(grid_charging=True)
+    ahead = inputs(days, [0.20] * 5, storage=BATTERY, soc_pct=100.0, demand=(term,), leave=leave)
+    # Dispatch holds 99 %: 5 kWh take 14 kW down to 9 kW, so to 99 % of the candidate 9.5 kW. The bad day
+    # will need 15.5 kW, and is known by then: the battery is full again after three hours of 4.4 kW of room.
+    assert peak_targets(ahead).import_w == pytest.approx(np.full(5, 9500.0))
+
+
+def test_a_peak_that_counts_only_after_tomorrow_morning_has_its_target_too() -> None:
+    load_w = [10_000.0] * 28 + [20_000.0, 10_000.0]
+    term = DemandTerm(10.0, np.arange(30) == 28)
+    ahead = inputs(known(*load_w), [0.20] * 30, storage=BATTERY, soc_pct=100.0, demand=(term,))
+    # 5 kWh below 20 kW are 15 kW, which is 99 % of 15.15 kW: the next candidate is 15.5 kW.
+    assert peak_targets(ahead).import_w[28] == pytest.approx(15_500.0)

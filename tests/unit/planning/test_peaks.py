@@ -1,0 +1,42 @@
+"""Billed peaks as a plan sees them: what was had this month, and what earlier months say of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.planning.peaks import peaks_ahead
+from controller.planning.request import Peak
+from controller.planning.tariff import DemandCharge, Tier
+from tests.unit.planning.clocks import BRUSSELS, local_s, offset_in
+
+CHARGE = DemandCharge("peak", ((Tier(10.0),),) * 12)
+NOW = local_s(BRUSSELS, 2026, 8, 2)
+
+
+def past(*peaks_kw: float) -> list[tuple[float, float]]:
+    """Months up to August that import nothing but for their first quarter hour; yesterday is the last day."""
+    first_month = 9 - len(peaks_kw)
+    quarters = {
+        local_s(BRUSSELS, 2026, first_month + place, 1): 1000.0 * peak_kw
+        for place, peak_kw in enumerate(peaks_kw)
+    }
+    whole = {NOW - 900.0 * back: 0.0 for back in range(1, 97)}
+    return sorted({**whole, **quarters}.items())
+
+
+def peak(*peaks_kw: float) -> Peak:
+    """Of the day to come."""
+    (found,) = peaks_ahead([CHARGE], past(*peaks_kw), NOW, 900.0, 96, offset_in(BRUSSELS))
+    return found
+
+
+def test_what_this_month_has_had_is_paid_for() -> None:
+    assert peak(4.0).peak_so_far_w == pytest.approx(4000.0)
+
+
+def test_the_lowest_of_three_months_is_expected_of_this_one_too() -> None:
+    assert peak(8.0, 6.0, 7.0, 1.0).expected_peak_w == pytest.approx(6000.0)
+
+
+def test_two_months_say_nothing_of_a_third() -> None:
+    assert peak(8.0, 6.0, 1.0).expected_peak_w == 0.0
