@@ -41,7 +41,7 @@ class LimitJudge:
     def watch(self, house: House, snapshot: Snapshot, until_s: float) -> None:
         """Judge from the last decision, at `snapshot`, to the next at `until_s`.
 
-        While a limit is exceeded it is looked at second by second, until it has been for longer than the grace.
+        While a limit is exceeded, each second is looked at, until it has been for longer than the grace.
         """
         if not self._watches:
             house.advance(until_s)
