@@ -13,6 +13,8 @@ from drivers.fact import fact
 FASTEST_SHARE = 2.0
 """What a window has left is spent no faster than at this share of its limit. The biller's clock and ours
 may differ: at 9 s in 15 min, 1 %, what falls into the neighbour window is then 1 % of its limit."""
+CHARGED_SHARE = 0.5
+"""Of a limit that a plan sets above the month's peak so far, batteries charge up to this much."""
 WATCHED_GAP_S = 60.0
 """After a longer gap the window's energy is a guess, and a guess never raises the month's peak."""
 
@@ -86,12 +88,33 @@ def demand_range(config: DispatchConfig, state: DemandState | None, site: Site) 
         return None
     limit_w = _planned_w(site)
     if limit_w is None:
-        limit_w = _limit_w(settings, state.month_peak_w)
+        limit_w = charge_w = _limit_w(settings, state.month_peak_w)
+    else:
+        charge_w = charged_at_most_w(limit_w, SPENT_SHARE * state.month_peak_w)
+    lower_w = site.net_load_w - _allowed_w(config, settings, state, site, limit_w)
+    if lower_w < 0.0 and charge_w < limit_w:
+        lower_w = min(site.net_load_w - _allowed_w(config, settings, state, site, charge_w), 0.0)
+    return Range(lower_w, INFINITE_W)
+
+
+def charged_at_most_w(planned_w: float, peak_w: float) -> float:
+    """The import up to which batteries may charge under a planned limit, `peak_w` being the month's so far.
+
+    The plan expects a load that will reach its limit, and may be wrong. Charging up to there would make it
+    true.
+    """
+    return min(planned_w, max(peak_w, CHARGED_SHARE * planned_w))
+
+
+def _allowed_w(
+    config: DispatchConfig, settings: DemandSettings, state: DemandState, site: Site, limit_w: float
+) -> float:
+    """The import that is left for now of a window that ends at this limit."""
     left_wh = limit_w * settings.window_s / 3600.0 - state.energy_wh
     # What is decided now stands for a cycle, also when the window ends before.
     allowed_w = left_wh * 3600.0 / max(_remaining_s(settings, state, site), config.cycle_s)
     fastest_w = limit_w if _clock(state, site) is None else limit_w * FASTEST_SHARE
-    return Range(site.net_load_w - min(max(allowed_w, 0.0), fastest_w), INFINITE_W)
+    return min(max(allowed_w, 0.0), fastest_w)
 
 
 def peak_forecast_w(config: DispatchConfig, state: DemandState | None, site: Site) -> float | None:

@@ -29,16 +29,25 @@ SURE = 0.95
 """In so many of the days gone through what is stored is enough."""
 HIGHER = 1.1
 """So much higher than on those days the load may be: a kWh stored in vain costs its losses only."""
+WORSE = 1.3
+"""A day that needs so much more at any hour than all that were seen comes once in one more than those."""
+PEAK_LASTS_H = 2.0
+"""A kWh that is missing raises a peak by a kW over so many hours."""
 UNHURRIED = 0.5
 """What has to be stored is charged with so much of what could be, so that a surprise finds it done."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PeakTargets:
-    """For each slot: the mean import not to exceed (inf: none), and the kWh to hold at its end."""
+    """For each slot: the mean import not to exceed (inf: none), and what must be stored at its end for that.
+
+    `stored_kwh` is what in all likelihood holds the limit. `worth[slot, level]` per kWh is what one more may
+    be good for: the chance that it is needed, times what the peak costs without it.
+    """
 
     import_w: Floats
     stored_kwh: Floats
+    worth: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,9 +92,16 @@ def peak_targets(inputs: PlanInputs) -> PeakTargets:
     """The cheapest targets for the peaks that are billed."""
     terms = [term for term in inputs.demand if term.applies.any() and term.per_kw > 0.0]
     if not terms:
-        return PeakTargets(np.full(inputs.slots, np.inf), np.zeros(inputs.slots))
+        none = np.zeros((inputs.slots, inputs.levels))
+        return PeakTargets(np.full(inputs.slots, np.inf), none[:, 0], none)
     limits_w = _limits(inputs, terms)
-    return PeakTargets(limits_w, _stored(inputs, HIGHER * inputs.ensemble.courses_w, limits_w))
+    paths_w = inputs.ensemble.courses_w
+    worse_w = WORSE * np.maximum(paths_w, 0.0).max(axis=0)
+    needed_wh = _needed_wh(inputs, np.vstack([HIGHER * paths_w, worse_w]), limits_w)
+    level_wh = np.linspace(0.0, _Battery.of(inputs).usable_wh, inputs.levels)
+    chance = (needed_wh[:, :, None] > level_wh).mean(axis=1)
+    per_kwh = max(term.per_kw for term in terms) / PEAK_LASTS_H
+    return PeakTargets(limits_w, np.quantile(needed_wh[:, :-1], SURE, axis=1) / 1000.0, chance * per_kwh)
 
 
 def _limits(inputs: PlanInputs, terms: list[DemandTerm]) -> Floats:
@@ -158,8 +174,8 @@ def _tops(paths_w: Floats, applies: NDArray[np.bool_]) -> Floats:
     return np.asarray(np.maximum(counted, 0.0).max(axis=-1))
 
 
-def _stored(inputs: PlanInputs, paths_w: Floats, limit_w: Floats) -> Floats:
-    """The kWh to hold at the end of each slot so that what follows stays below its limit."""
+def _needed_wh(inputs: PlanInputs, paths_w: Floats, limit_w: Floats) -> Floats:
+    """Slots x paths: what to hold at the end of each slot so that what follows stays below its limit."""
     storage, hours = inputs.storage, inputs.slot_s / 3600.0
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
     usable_wh = storage.capacity_wh * (storage.max_soc_pct - storage.floor_pct) / 100.0
@@ -170,5 +186,4 @@ def _stored(inputs: PlanInputs, paths_w: Floats, limit_w: Floats) -> Floats:
         gained_w = np.clip(np.minimum(room_w, storage.max_charge_w), 0.0, None) * into * UNHURRIED
         spent_w = np.clip(over_w, 0.0, storage.max_discharge_w) / out
         found_wh[slot - 1] = np.clip(found_wh[slot] + (spent_w - gained_w) * hours, 0.0, usable_wh)
-    needed: Floats = np.quantile(found_wh, SURE, axis=1) / 1000.0
-    return needed
+    return found_wh

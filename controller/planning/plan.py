@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.dispatch.orders import Plan
-from controller.planning.demand import peak_targets
+from controller.planning.demand import PeakTargets, peak_targets
 from controller.planning.inputs import Floats, PlanInputs, Storage, check
 from controller.planning.skill import Skill
 from controller.planning.water_values import Values, water_values
@@ -77,7 +77,7 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
         inputs.begin_utc_s + inputs.valid_for_s,
         storage.floor_pct,
         storage.max_soc_pct,
-        _kept_for_peaks(inputs, targets.stored_kwh, np.einsum("ts,tsl->tl", likely, values.after)),
+        _kept_for_peaks(inputs, targets, np.einsum("ts,tsl->tl", likely, values.after)),
         _mean(inputs.import_per_kwh, likely),
         _mean(inputs.export_per_kwh, likely),
         _mean(ensemble.net_load_w, likely),
@@ -88,13 +88,14 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
     )
 
 
-def _kept_for_peaks(inputs: PlanInputs, stored_kwh: Floats, worth: Floats) -> Floats:
-    """What must be stored to hold the peak is worth more than any price."""
+def _kept_for_peaks(inputs: PlanInputs, targets: PeakTargets, worth: Floats) -> Floats:
+    """What must be stored to hold the peak is worth more than any price, what may be needed its chance."""
     storage = inputs.storage
     usable_kwh = storage.capacity_wh * (storage.max_soc_pct - storage.floor_pct) / 1e5
     level_kwh = np.linspace(0.0, usable_kwh, inputs.levels)
     dearest = 2.0 * max(float(np.abs(inputs.import_per_kwh).max()), 0.01) / storage.charge_efficiency[-1][1]
-    kept = level_kwh[None, :] < stored_kwh[:, None]
+    kept = level_kwh[None, :] < targets.stored_kwh[:, None]
+    worth = np.maximum(worth, targets.worth)
     return np.where(kept, np.maximum(worth, dearest), worth)
 
 

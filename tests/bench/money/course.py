@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from controller.dispatch.demand import charged_at_most_w
 from controller.dispatch.orders import SPENT_SHARE, LocalTime, Plan, Prices
 from controller.dispatch.policies import wish
 from controller.dispatch.settings import BatterySettings, DispatchConfig, PolicySettings
@@ -83,6 +84,7 @@ def run(
         discharge_w[step], level_pct = plant.advance(step, level_pct, plan)
         soc_pct[step] = level_pct
         import_w[step] = max(case.net_load_w[step] - discharge_w[step], 0.0)
+        plant.billed(step, import_w[step])
         progress(step)
     return Course(discharge_w, soc_pct)
 
@@ -98,6 +100,13 @@ class _Plant:
         )
         battery = BatterySettings("battery", storage.capacity_wh, storage.min_soc_pct, storage.max_soc_pct)
         self._config = DispatchConfig((battery,), policy=settings)
+        local = (case.utc_s + case.offset_s).astype("datetime64[s]")
+        self._month, self._peak_w = local.astype("datetime64[M]").astype(int).tolist(), 0.0
+
+    def billed(self, step: int, import_w: float) -> None:
+        """The month's peak so far, with this step's."""
+        last = step + 1 == self._case.steps or self._month[step + 1] != self._month[step]
+        self._peak_w = 0.0 if last else max(self._peak_w, import_w)
 
     def advance(self, step: int, soc_pct: float, plan: Plan | None) -> tuple[float, float]:
         """Mean discharge over the step, and the SoC at its end."""
@@ -167,7 +176,9 @@ class _Plant:
         wanted_w, _ = wish(self._config, site)
         target_w = None if plan is None else plan.import_target_w(local.utc_s)
         if target_w is not None:
-            wanted_w = max(wanted_w, net_w - SPENT_SHARE * target_w)
+            limit_w = SPENT_SHARE * target_w
+            charged_w = charged_at_most_w(limit_w, SPENT_SHARE * self._peak_w)
+            wanted_w = max(wanted_w, net_w - limit_w, min(net_w - charged_w, 0.0))
         if case.leave.export_limit_w is not None:
             wanted_w = min(wanted_w, net_w + case.leave.export_limit_w)
         if case.leave.import_limit_w is not None:

@@ -358,6 +358,28 @@ def test_a_plan_in_force_sets_the_limit_of_each_slot_itself() -> None:
     assert allowed_w(state, site) == pytest.approx(5940.0)
 
 
+@pytest.mark.parametrize(
+    ("load_w", "peak_w", "lower_w"),
+    [
+        # Half of 99 % of 6 kW, or 99 % of the peak so far if that is more, but at most 99 % of 6 kW.
+        (1000.0, 0.0, -1970.0),
+        (1000.0, 2000.0, -1970.0),
+        (1000.0, 4000.0, -2960.0),
+        (1000.0, 9000.0, -4940.0),
+        # A load between the two: nothing is charged and nothing has to be given.
+        (4000.0, 0.0, 0.0),
+        (7000.0, 0.0, 1060.0),
+    ],
+)
+def test_charging_does_not_make_the_peak_that_a_plan_expects(
+    load_w: float, peak_w: float, lower_w: float
+) -> None:
+    site = replace(at(0.0, load_w), plan=planned(6000.0))
+    found = demand_range(CONFIG, begun(month_peak_w=peak_w), site)
+    assert found is not None
+    assert (found.lower_w, found.upper_w) == (pytest.approx(lower_w), INFINITE_W)
+
+
 def test_a_plan_without_a_target_for_this_slot_leaves_the_import_alone() -> None:
     found = demand_range(CONFIG, begun(), replace(at(0.0, 3000.0), plan=planned(INFINITE_W)))
     assert found is not None

@@ -35,6 +35,17 @@ def test_what_it_takes_is_held_until_the_peak_with_a_margin_and_no_longer() -> N
     assert stored_kwh == pytest.approx([5.0, 5.0, 0.0, 0.0])
 
 
+def test_what_only_a_worse_day_would_need_is_worth_its_chance() -> None:
+    # 18 kW had been already: a tenth more than expected needs 4 kWh; the worst day, 26 kW, needs all 5.
+    targets = peak_targets(site(DemandTerm(10.0, ALL, peak_so_far_w=18_000.0)))
+    level_kwh = np.linspace(0.0, 5.0, targets.worth.shape[1])
+    # A kWh less raises the peak by half a kW of 10 each, on one of two days above 4 kWh and on both below.
+    assert targets.worth[1] == pytest.approx(
+        np.where(level_kwh < 4.0, 5.0, np.where(level_kwh < 5.0, 2.5, 0.0))
+    )
+    assert not targets.worth[2:].any()
+
+
 def test_what_can_still_be_bought_before_the_peak_need_not_be_held_earlier() -> None:
     term, leave = DemandTerm(10.0, ALL, peak_so_far_w=18_000.0), Leave(grid_charging=True)
     # 22 kW less 18 kW are 4 kWh; the hour before buys half of the 7 kWh that fit below a load of 11 kW.
