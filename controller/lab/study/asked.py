@@ -59,7 +59,9 @@ def read_tariff(path: Path) -> TariffConfig:
         lines = []
         for where, what in conflicts:
             line = line_of(text, where)
-            lines.append(f"{path}{f':{line}' if line else ''}: {dotted(where)}: {what}")
+            # Of a rate in JSON each sentence names the file already.
+            place = "" if not text else f"{path}{f':{line}' if line else ''}: {dotted(where)}: "
+            lines.append(place + what)
         raise DoorError("\n".join(lines))
     return found
 

@@ -363,7 +363,6 @@ def test_a_plan_in_force_sets_the_limit_of_each_slot_itself() -> None:
     [
         # Half of 99 % of 6 kW, or 99 % of the peak so far if that is more, but at most 99 % of 6 kW.
         (1000.0, 0.0, -1970.0),
-        (1000.0, 2000.0, -1970.0),
         (1000.0, 4000.0, -2960.0),
         (1000.0, 9000.0, -4940.0),
         # A load between the two: nothing is charged and nothing has to be given.
