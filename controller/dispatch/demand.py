@@ -79,7 +79,8 @@ def demand_range(config: DispatchConfig, state: DemandState | None, site: Site) 
 
     The import still allowed is what the window has left, spread evenly over its remaining time: an import
     held there ends exactly at the limit, one held below leaves more for later. Charging is import too, so
-    that recharging is bounded alike. A plan in force sets the limit itself. Without a trusted clock no
+    that recharging is bounded alike. A plan in force sets the limit itself; up to there batteries charge only
+    once the month's peak is as high (`charged_at_most_w`). Without a trusted clock no
     window is known to be the biller's, and nothing saved in one may be spent in the next: then the import
     never exceeds the limit at all.
     """

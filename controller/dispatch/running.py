@@ -57,7 +57,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     soft = _ramped(config, memory, site, limited, rated_w, soft)
     power_w = _economical(config, memory, limited)
     setpoints_w = _shared(config, memory, site, power_w, limited.reach, preferred, rooms)
-    setpoint_w = setpoints_w[0] if len(setpoints_w) == 1 else total(setpoints_w)
+    setpoint_w = total(setpoints_w)
     doubted = doubts(config.batteries, heard.charges)
     if doubted:
         note = f"{note}; {doubted}" if note else doubted

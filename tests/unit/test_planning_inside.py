@@ -14,27 +14,11 @@ from controller.lab.simulate import Result, Wall, simulate
 from controller.planning.market import Market
 from simulators.traces import StepTrace
 from tests.unit.planning.clocks import BRUSSELS, local_s
-from tests.unit.test_site_tariff import load
+from tests.unit.test_site_tariff import SITE, load
 
 DAY_S = 86_400.0
 FLAT = "[tariff]\nimport = {per_kwh = 0.30}\nexport = {per_kwh = 0.05}\n"
-SITE = """site = "house-7"
-[grid]
-import_limit_w = 3000
-[[meter]]
-id = "grid"
-profile = "eastron-sdm630"
-connection = "tcp://127.0.0.1:5020"
-[[battery]]
-id = "bat1"
-profile = "sunspec-hybrid"
-connection = "tcp://127.0.0.1:5021"
-capacity_wh = 10_000
-max_charge_w = 2_000
-[policy]
-name = "economic"
-grid_charging = true
-"""
+LIMITED = SITE + "grid_charging = true\n[grid]\nimport_limit_w = 3000\n"
 
 
 def four_days(config: Config) -> tuple[Inside, Result]:
@@ -58,7 +42,7 @@ def four_days(config: Config) -> tuple[Inside, Result]:
 
 
 def test_what_the_connection_cannot_carry_is_charged_before_at_a_flat_price(tmp_path: Path) -> None:
-    inside, result = four_days(load(tmp_path, FLAT, SITE))
+    inside, result = four_days(load(tmp_path, FLAT, LIMITED))
     # The first evening nobody knows of; on the others 3 kWh are there when they are asked for.
     assert inside.plans > 90
     assert result.verdict.violations == 0
@@ -67,7 +51,7 @@ def test_what_the_connection_cannot_carry_is_charged_before_at_a_flat_price(tmp_
 
 @pytest.mark.parametrize("cares", [False, True])
 def test_a_plan_is_made_only_where_something_acts_on_it(cares: bool, tmp_path: Path) -> None:
-    config = load(tmp_path, FLAT, SITE.replace('"economic"', '"self_consumption"'))
+    config = load(tmp_path, FLAT, LIMITED.replace('"economic"', '"self_consumption"'))
     if cares:
         care = CareSettings(full_every_days=30.0)
         batteries = tuple(replace(one, care=care) for one in config.dispatch.batteries)
