@@ -16,6 +16,8 @@ from math import copysign
 from operator import attrgetter
 from typing import Any, get_args, get_type_hints
 
+from drivers.fact import kind_of
+
 
 class RecordError(ValueError):
     """The bytes are no record of this vocabulary; the text says what is wrong."""
@@ -96,7 +98,7 @@ class Writer:
     """Puts values behind each other; each call names the value that stood at the same place before."""
 
     def __init__(self, classes: Sequence[type], enums: Sequence[type[Enum]]) -> None:
-        self._classes = {one: (index, _getter(_names(one))) for index, one in enumerate(classes)}
+        self._classes = {kind_of(one): (index, _getter(_names(one))) for index, one in enumerate(classes)}
         self._enums = {
             member: bytes((_ENUM, index, place))
             for index, one in enumerate(enums)
@@ -386,7 +388,7 @@ def _constructor(facts: type, names: list[str]) -> tuple[type, Callable[..., Any
         def make(*values: Any) -> Any:
             return facts(**dict(zip(names, values, strict=True)))
 
-    return facts, make, _getter(names), len(names)
+    return kind_of(facts), make, _getter(names), len(names)
 
 
 def _members(enum: Any, names: list[str]) -> list[Enum]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from controller.dispatch.orders import Order, in_force
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import BatterySite, Site
+from drivers.fact import fact
 
 HYSTERESIS_PCT = 1.0
 """How far the SoC must come back before a battery that was empty, full or at its reserve is used again."""
@@ -49,7 +50,7 @@ def total(values: Iterable[float]) -> float:
     return whole
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Range:
     """Allowed discharge from `lower_w` to `upper_w`; negative is charging."""
 
@@ -71,7 +72,7 @@ class Range:
         return self.upper_w if power_w > self.upper_w else power_w
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Latches:
     """What one battery's SoC has run into, each held until the SoC came back by `HYSTERESIS_PCT`."""
 

@@ -9,7 +9,7 @@ from inspect import signature
 
 import pytest
 
-from drivers.fact import fact
+from drivers.fact import fact, kind_of
 
 
 @fact
@@ -69,7 +69,8 @@ def test_a_fact_is_replaced_copied_and_sent_to_other_processes() -> None:
     one = Reading(1.0, 2.0, (3.0,))
     assert replace(one, power_w=5.0) == Reading(1.0, 5.0, (3.0,))
     for other in (copy.copy(one), copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
-        assert (other, type(other)) == (one, Reading)
+        assert (other, type(other)) == (one, kind_of(Reading))
+        assert isinstance(other, Reading)
 
 
 def test_a_class_that_checks_itself_is_refused() -> None:

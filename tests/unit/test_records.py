@@ -18,6 +18,7 @@ from controller.dispatch.settings import BatterySettings, DispatchConfig, Policy
 from controller.dispatch.site import Snapshot
 from controller.records import RecordError, Vocabulary
 from drivers.device import BatteryReading, MeterReading
+from drivers.fact import kind_of
 
 WORDS = Vocabulary(Snapshot, Decision, Memory, DispatchConfig)
 FIRST = Snapshot(10.0, MeterReading(9.9, 459.3, (1.0, 2.0, 3.0)), (BatteryReading(9.8, -200.0, 50.0),))
@@ -87,8 +88,8 @@ def without(described: Any, name: str, field: str) -> Any:
 def test_what_an_earlier_program_recorded_is_read_with_the_defaults_of_later_fields() -> None:
     out = bytearray()
     old = WORDS.writer()
-    index, getter = old._classes[MeterReading]
-    old._classes[MeterReading] = index, lambda one: getter(one)[:1] + getter(one)[1:3] + getter(one)[4:]
+    index, getter = old._classes[kind_of(MeterReading)]
+    old._classes[kind_of(MeterReading)] = index, lambda one: getter(one)[:1] + getter(one)[1:3] + getter(one)[4:]
     later = replace(FIRST, meter=MeterReading(11.0, 5.0, (4.0, 5.0, 6.0), frequency_hz=50.0))
     old.put(out, FIRST, None)
     old.put(out, later, FIRST)
