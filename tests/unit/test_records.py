@@ -88,8 +88,9 @@ def without(described: Any, name: str, field: str) -> Any:
 def test_what_an_earlier_program_recorded_is_read_with_the_defaults_of_later_fields() -> None:
     out = bytearray()
     old = WORDS.writer()
-    index, getter = old._classes[kind_of(MeterReading)]
-    old._classes[kind_of(MeterReading)] = index, lambda one: getter(one)[:1] + getter(one)[1:3] + getter(one)[4:]
+    kind = kind_of(MeterReading)
+    index, getter = old._classes[kind]
+    old._classes[kind] = index, lambda one: getter(one)[:1] + getter(one)[1:3] + getter(one)[4:]
     later = replace(FIRST, meter=MeterReading(11.0, 5.0, (4.0, 5.0, 6.0), frequency_hz=50.0))
     old.put(out, FIRST, None)
     old.put(out, later, FIRST)
