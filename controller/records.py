@@ -273,10 +273,19 @@ class Reader:
         return tuple(values), at
 
     def _changed(self, data: bytes, at: int, values: list[Any]) -> tuple[list[Any], int]:
-        changed, at = _take_number(data, at)
+        changed, at = (data[at], at + 1) if data[at] < 128 else _take_number(data, at)
         takers = self._takers
         for index in _set_bits(changed):
-            values[index], at = takers[data[at]](data, at + 1, values[index])
+            kind = data[at]
+            # Most of what changes is numbers: these two without a call.
+            if kind == _F64:
+                values[index] = _DOUBLE.unpack_from(data, at + 1)[0]
+                at += 9
+            elif kind == _F32:
+                values[index] = _SINGLE.unpack_from(data, at + 1)[0]
+                at += 5
+            else:
+                values[index], at = takers[kind](data, at + 1, values[index])
         return values, at
 
 

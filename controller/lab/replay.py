@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.settings import DispatchConfig
@@ -60,6 +61,12 @@ def replayed(
     """Decide every cycle of a segment again, with other settings than the recorded ones if given."""
     with without_collector():
         return _replayed(segment, what_if, watcher, progress)
+
+
+def replayed_file(path: Path) -> tuple[Replay, str]:
+    """The same for a file, in a process of its own; and why its cycles ended early, if they did."""
+    segment = Segment(path)
+    return replayed(segment), segment.torn
 
 
 def _replayed(

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -16,10 +17,12 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from controller.config import load_config
 from controller.dispatch.settings import DispatchConfig
 from controller.journal import SUFFIX, JournalError, Segment, segments
-from controller.lab.replay import Replay, WhatIf, replayed
-from controller.lab.replay_report import Page
+from controller.lab.replay import Replay, WhatIf, replayed, replayed_file
 from controller.lab.replay_words import heading, settings_changed, verdict
 from drivers.doors import DoorError
+
+if TYPE_CHECKING:
+    from controller.lab.replay_report import Page
 
 LARGEST_RECORDING = 256 * 1024 * 1024
 WORTH_PROCESSES = 256 * 1024
@@ -33,7 +36,7 @@ def replay_files(sources: list[Path], site: Path | None, report: Path | None) ->
     """
     config = None if site is None else load_config(site).dispatch
     out = Console(highlight=False, soft_wrap=True)
-    page = None if report is None else Page(config)
+    page = None if report is None else _page(config)
     same, cycles, differing, site_name = True, 0, 0, ""
     with _recordings(sources) as paths, _progress() as bar:
         task = bar.add_task("", total=None)
@@ -60,6 +63,12 @@ def replay_files(sources: list[Path], site: Path | None, report: Path | None) ->
         _written(report, page.html(f"Replay of {site_name}"))
         out.print(f"report: {report}")
     return same or config is not None
+
+
+def _page(config: DispatchConfig | None) -> Page:
+    from controller.lab.replay_report import Page  # its plots take half a second to load, seldom needed
+
+    return Page(config)
 
 
 def _segments(paths: list[Path], out: Console) -> list[Segment]:
@@ -93,14 +102,10 @@ def _side_by_side(found: list[Segment]) -> Iterator[tuple[Segment, Replay]]:
         yield from _in_turn(found, None, None, lambda done: None)
         return
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for segment, (result, torn) in zip(found, pool.map(_alone, [one.path for one in found]), strict=True):
+        results = pool.map(replayed_file, [one.path for one in found])
+        for segment, (result, torn) in zip(found, results, strict=True):
             segment.torn = torn
             yield segment, result
-
-
-def _alone(path: Path) -> tuple[Replay, str]:
-    segment = Segment(path)
-    return replayed(segment), segment.torn
 
 
 def _print(out: Console, segment: Segment, result: Replay, other: DispatchConfig | None) -> None:
