@@ -7,12 +7,12 @@ while nobody looked. A counter that goes back, jumps or stands still is left asi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf, isfinite
 
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from drivers.device import MeterReading
+from drivers.fact import fact
 
 GAP_S = 60.0
 """Between two readings further apart than this nobody knows the power; only a meter's counter does."""
@@ -28,7 +28,7 @@ ASIDE_S = 3600.0
 """For so long a counter that jumped or stuck is left aside."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Counter:
     """What was counted: whole mWh, and the part of the next one (0 to 1), so that nothing is rounded away."""
 
@@ -49,7 +49,7 @@ class Counter:
         return self.milliwh // 1000
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Totals:
     """The counters as they are told to the world, Wh since the first start at this site."""
 
@@ -61,7 +61,7 @@ class Totals:
     load_wh: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class MeterCounters:
     """The meter's own counters when they last moved, and what the power came to since then, Wh.
 
@@ -81,7 +81,7 @@ Sample = tuple[float, float]
 Samples = tuple[Sample | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Books:
     """The counters, and the newest sample of each power that is counted.
 

@@ -17,6 +17,7 @@ from controller.dispatch.step import step
 from controller.energy import NOTHING_COUNTED, Books, Totals, count
 from controller.station import BatteryStation, MeterStation, PvStation, SwitchStation
 from drivers.device import Battery, Meter, Pv, Switch
+from drivers.fact import fact
 
 log = logging.getLogger("penstock")
 
@@ -43,7 +44,7 @@ class Timing:
     decide_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Cycle:
     """One beat as it was: what was heard, decided and remembered after it, and the stations as they stood."""
 
@@ -69,7 +70,7 @@ class Cycle:
 STOP = Orders(stop=True)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Told:
     """What was told to the site from outside and is in force at one beat; what has expired is absent."""
 
@@ -196,9 +197,9 @@ class ControlLoop:
         snapshot = Snapshot(
             now_s,
             self._meter.reading,
-            tuple(one.reading for one in self._batteries),
-            tuple(one.reading for one in self._pvs),
-            tuple(one.reading for one in self._switches),
+            tuple([one.reading for one in self._batteries]),
+            tuple([one.reading for one in self._pvs]),
+            tuple([one.reading for one in self._switches]),
             utc_s=utc_s,
             local=local,
             orders=STOP if stop else told.orders,

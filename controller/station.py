@@ -48,8 +48,7 @@ class Station(Generic[Reading]):
         self._write_by_s = 0.0
         self._wake = asyncio.Event()
         self.answered = asyncio.Event()
-        self.idle = asyncio.Event()
-        self.idle.set()
+        self._busy = False
 
     @property
     def id(self) -> str:
@@ -62,7 +61,7 @@ class Station(Generic[Reading]):
 
     def beat(self, read_by_s: float) -> None:
         """Ask for a reading by `read_by_s`; a device still busy with the last one misses this beat."""
-        if self.idle.is_set():
+        if not self._busy:
             self._read_by_s = read_by_s
             self.answered.clear()
             self._wake.set()
@@ -77,7 +76,7 @@ class Station(Generic[Reading]):
         while True:
             await self._wake.wait()
             self._wake.clear()
-            self.idle.clear()
+            self._busy = True
             if self._read_by_s is not None:
                 deadline_s, self._read_by_s = self._read_by_s, None
                 await self._read(deadline_s)
@@ -85,7 +84,7 @@ class Station(Generic[Reading]):
             if self._has_order:
                 self._has_order = False
                 await self._write(self._order, self._write_by_s)
-            self.idle.set()
+            self._busy = False
 
     async def _read(self, deadline_s: float) -> None:
         try:

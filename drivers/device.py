@@ -58,7 +58,7 @@ class PvReading:
     cap_w: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SwitchReading:
     """How a relay in the supply of a load stands: `closed` means that the load has its power."""
 
