@@ -10,9 +10,12 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import isfinite
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 log = logging.getLogger("penstock.planner")
 
@@ -23,6 +26,7 @@ FILE = "history.csv"
 _HEAD = "begin_utc_s,load_w,pv_w,import_w,said_load_w,said_pv_w"
 _OLD_HEAD, _OLD_COLUMNS = "begin_utc_s,load_w,pv_w,import_w", 4
 _MOST_W = 1e9
+_FEWEST_ROWS = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,9 @@ class Quarter:
     import_w: float
     said_load_w: float | None = None
     said_pv_w: float | None = None
+
+
+_COLUMNS = tuple(one.name for one in fields(Quarter))
 
 
 class Collector:
@@ -92,13 +99,26 @@ class Past:
     def __init__(self, keep_s: float, quarters: Iterable[Quarter] = ()) -> None:
         self._keep_s = keep_s
         self.quarters: deque[Quarter] = deque()
+        self._rows = np.empty((_FEWEST_ROWS, len(_COLUMNS)))
+        self._end = 0
         for one in quarters:
             self.add(one)
+
+    @property
+    def table(self) -> NDArray[np.float64]:
+        """The same as rows of numbers, in the order of `Quarter`; NaN where nothing was said."""
+        return self._rows[self._end - len(self.quarters) : self._end]
 
     def add(self, quarter: Quarter) -> bool:
         """Whether it was taken: one that is not later than the newest is no news."""
         if self.quarters and quarter.begin_utc_s <= self.quarters[-1].begin_utc_s:
             return False
+        if self._end == len(self._rows):
+            kept = self.table
+            self._rows = np.empty((max(2 * len(kept), _FEWEST_ROWS), len(_COLUMNS)))
+            self._rows[: len(kept)], self._end = kept, len(kept)
+        self._rows[self._end] = [getattr(quarter, column) for column in _COLUMNS]
+        self._end += 1
         self.quarters.append(quarter)
         while quarter.begin_utc_s - self.quarters[0].begin_utc_s >= self._keep_s:
             self.quarters.popleft()

@@ -36,6 +36,8 @@ SURPRISE_SHARE = 0.5
 SURPRISE_AFTER_S = 300.0
 """A slot is judged once so much of it has passed, and no sooner after a plan."""
 FRESH_S = 10.0
+PRICES_AT_ONCE = 96
+"""So many slots are looked up at once for the loop."""
 C_RATE = 0.5
 """Power of a battery of which neither the owner nor the device says any: its capacity in two hours."""
 
@@ -84,12 +86,12 @@ class PlanKeeper:
         self._skill_day: int | None = None
         self.skill: Skill | None = None
         """How good forecasts were lately, as of the last plan that looked."""
-        self._price: tuple[int, Prices | None] | None = None
+        self._price_of: dict[int, Prices | None] = {}
         self._slot_sums: tuple[int, float, float] = (0, 0.0, 0.0)
 
     def learn(self, market: Market) -> None:
         """New market prices."""
-        self.market, self._price, self._prices_are_new = market, None, True
+        self.market, self._price_of, self._prices_are_new = market, {}, True
 
     def hear_forecast(self, said: dict[int, Said], utc_s: float) -> None:
         """A new outside forecast."""
@@ -166,7 +168,7 @@ class PlanKeeper:
             ),
             peaks_ahead(
                 self.tariff.demand,
-                [(one.begin_utc_s, one.import_w) for one in self.history.quarters],
+                self.history.table[:, [0, 3]],
                 begin_utc_s,
                 SLOT_S,
                 len(ahead.offset_s),
@@ -210,19 +212,14 @@ class PlanKeeper:
         A site without any past has one slot of which nothing is known.
         """
         slots = int(min(self._planning.history_s, LOOK_BACK_S) // SLOT_S)
-        quarters = self.history.quarters
-        first_utc_s = quarters[0].begin_utc_s if quarters else end_utc_s
+        known = self.history.table
+        first_utc_s = float(known[0, 0]) if len(known) else end_utc_s
         slots = max(min(slots, int((end_utc_s - first_utc_s) // SLOT_S)), 1)
         begin_utc_s = end_utc_s - slots * SLOT_S
         measured = np.full((4, slots), np.nan)
-        if quarters:
-            columns = [
-                (one.begin_utc_s, one.load_w, one.pv_w, one.said_load_w, one.said_pv_w) for one in quarters
-            ]
-            known = np.array(columns, dtype=np.float64).T
-            place = ((known[0] - begin_utc_s) // SLOT_S).astype(np.intp)
-            inside = (place >= 0) & (place < slots)
-            measured[:, place[inside]] = known[1:, inside]
+        place = ((known[:, 0] - begin_utc_s) // SLOT_S).astype(np.intp)
+        inside = (place >= 0) & (place < slots)
+        measured[:, place[inside]] = known[inside][:, [1, 2, 4, 5]].T
         load_w, pv_w, *said = (_values(one) for one in measured)
         said_load_w, said_pv_w = said if self._forecast_told else ((), ())
         course = self._course(begin_utc_s, slots)
@@ -230,13 +227,16 @@ class PlanKeeper:
 
     def _prices(self, utc_s: float) -> Prices | None:
         slot = int(utc_s // SLOT_S)
-        if self._price is None or self._price[0] != slot:
-            one = price_slots(self.tariff, self.market, slot * SLOT_S, SLOT_S, 1, self._offset_at)
-            found = None
-            if one.known:
-                found = Prices(float(one.import_per_kwh[0]), float(one.export_per_kwh[0]))
-            self._price = (slot, found)
-        return self._price[1]
+        if slot not in self._price_of:
+            found = price_slots(
+                self.tariff, self.market, slot * SLOT_S, SLOT_S, PRICES_AT_ONCE, self._offset_at
+            )
+            pairs = zip(_values(found.import_per_kwh), _values(found.export_per_kwh), strict=True)
+            self._price_of = {
+                slot + place: None if buy is None or sell is None else Prices(buy, sell)
+                for place, (buy, sell) in enumerate(pairs)
+            }
+        return self._price_of[slot]
 
     def _surprise(self, table: PlanTable, utc_s: float) -> str:
         slot = int((utc_s - table.begin_utc_s) // table.slot_s)
@@ -318,4 +318,5 @@ def _first(owner_w: float | None, device_w: float | None, usual_w: float) -> flo
 
 
 def _values(values: Floats) -> Values:
-    return tuple([None if one != one else one for one in values.tolist()])
+    found = values.tolist()
+    return tuple([None if one != one else one for one in found] if np.isnan(values).any() else found)

@@ -8,6 +8,7 @@ import numpy as np
 
 from controller.planning.bills import monthly_peaks_kw
 from controller.planning.calendars import LocalSteps, OffsetAt, local_steps
+from controller.planning.inputs import Floats
 from controller.planning.request import Peak
 from controller.planning.tariff import DemandCharge, rate_at
 
@@ -20,13 +21,14 @@ SEEN_QUARTERS = 96
 
 def peaks_ahead(
     charges: Sequence[DemandCharge],
-    past: Sequence[tuple[float, float]],
+    past: Floats,
     begin_utc_s: float,
     slot_s: float,
     slots: int,
     offset_at: OffsetAt,
 ) -> tuple[Peak, ...]:
-    """A peak for each charge and each billing month within the slots; `past` is mean import by quarter hour.
+    """A peak for each charge and each billing month within the slots; `past` has rows of a
+    quarter hour's UTC begin and its mean import.
 
     A kW more costs its rate. With a mean over months it costs a part in each of so many bills, which adds up
     to the same; with a ratchet of the whole it stays for all the months that the ratchet looks back.
@@ -61,14 +63,12 @@ def _peak(charge: DemandCharge, applies: np.ndarray, number: int, before_kw: dic
     return Peak(rate, tuple(applies.tolist()), 1000.0 * billed_kw, 1000.0 * expected_kw)
 
 
-def _months(
-    charge: DemandCharge, past: Sequence[tuple[float, float]], offset_at: OffsetAt
-) -> dict[int, float]:
+def _months(charge: DemandCharge, past: Floats, offset_at: OffsetAt) -> dict[int, float]:
     """The peak of each month seen, kW; the past may have gaps, which count as no import."""
-    begin_utc_s, step_s = past[0][0], 900.0
-    count = int((past[-1][0] - begin_utc_s) // step_s) + 1
+    begin_utc_s, step_s = float(past[0, 0]), 900.0
+    count = int((past[-1, 0] - begin_utc_s) // step_s) + 1
     import_w = np.zeros(count)
-    places = ((np.array([at for at, _ in past]) - begin_utc_s) // step_s).astype(np.int64)
-    import_w[places] = [power_w for _, power_w in past]
+    places = ((past[:, 0] - begin_utc_s) // step_s).astype(np.int64)
+    import_w[places] = past[:, 1]
     steps: LocalSteps = local_steps(begin_utc_s, step_s, count, offset_at)
     return monthly_peaks_kw(charge, import_w, steps)

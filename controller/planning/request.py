@@ -98,7 +98,7 @@ def plan_for(request: PlanRequest) -> PlanTable:
 
 
 def _array(values: Values) -> Floats:
-    return np.array([np.nan if one is None else one for one in values], dtype=np.float64)
+    return np.array(values, dtype=np.float64)  # None becomes NaN
 
 
 def _history(request: PlanRequest) -> History:

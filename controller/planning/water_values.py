@@ -102,6 +102,9 @@ def ladder(inputs: PlanInputs, target_w: Floats, level_kwh: float) -> Ladder:
     for rung in range(len(price)):
         dearer = price[rung - 1] if rung else OUT_OF_REACH
         price[rung] = np.where(shift[rung] > shift[rung + 1], price[rung], dearer)
+    # One that has no length anywhere, as where the grid may not charge, changes nothing and only takes time.
+    lasting = (shift[:-1] > shift[1:]).any(axis=(1, 2))
+    shift, price = shift[np.append(True, lasting)], price[lasting]
     falling = np.diff(price, axis=0) <= 1e-9
     return Ladder(shift, price, np.asarray(falling.all(axis=(0, 2))), np.arange(inputs.slots))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import nan
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from controller.past import FILE, Collector, Past, Quarter, append_past, read_past, rewrite_past
@@ -94,3 +96,17 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         append_past(tmp_path / "file", Quarter(BEGIN, 1.0, 0.0, 1.0))
+
+
+def test_as_a_table_it_says_the_same_however_long_it_has_run() -> None:
+    past = Past(3600.0 * 24 * 2)
+    for place in range(1000):
+        past.add(Quarter(BEGIN + 900.0 * place, 100.0 + place, 1.0, 2.0, None, 3.0 if place % 2 else None))
+    rows = [
+        (one.begin_utc_s, one.load_w, one.pv_w, one.import_w, nan, nan if one.said_pv_w is None else 3.0)
+        for one in past.quarters
+    ]
+    assert len(rows) == 192
+    assert np.array_equal(past.table, np.array(rows), equal_nan=True)
+    assert past.table.shape == (192, 6)
+    assert Past(1.0).table.shape == (0, 6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from controller.planning.peaks import peaks_ahead
@@ -13,7 +14,7 @@ CHARGE = DemandCharge("peak", ((Tier(10.0),),) * 12)
 NOW = local_s(BRUSSELS, 2026, 8, 2)
 
 
-def past(*peaks_kw: float) -> list[tuple[float, float]]:
+def past(*peaks_kw: float) -> np.ndarray:
     """Months up to August that import nothing but for their first quarter hour; yesterday is the last day."""
     first_month = 9 - len(peaks_kw)
     quarters = {
@@ -21,7 +22,7 @@ def past(*peaks_kw: float) -> list[tuple[float, float]]:
         for place, peak_kw in enumerate(peaks_kw)
     }
     whole = {NOW - 900.0 * back: 0.0 for back in range(1, 97)}
-    return sorted({**whole, **quarters}.items())
+    return np.array(sorted({**whole, **quarters}.items()))
 
 
 def peak(*peaks_kw: float) -> Peak:
