@@ -44,6 +44,11 @@ class HouseMeter:
         factor = (1.0 if on_phase == ct else -0.5) * (-1.0 if reverse else 1.0)
         self._wiring = (*self._wiring[: ct - 1], (on_phase - 1, factor), *self._wiring[ct:])
 
+    @property
+    def lag_s(self) -> float:
+        """A change has been seen twice no later than this after it happened, s."""
+        return 0.0
+
     def reading(self, now_s: float) -> MeterReading:
         house = self._house
         house.advance(now_s)
@@ -142,6 +147,11 @@ class SlowMeter(HouseMeter):
         self._coming.append(self._coarse(self.shown(phase_import_w, pcc_import_w)))
         self._samples += 1
         self.next_s = self._began_s + self._samples * self._params.period_s
+
+    @property
+    def lag_s(self) -> float:
+        """The same of one that measures now and again, and shows it later."""
+        return 2.0 * self._params.period_s + self._params.delay_s
 
     def reading(self, now_s: float) -> MeterReading:
         """The newest value that can be seen at `now_s`; it looks as if it were measured then."""

@@ -18,7 +18,8 @@ class Memory:
     """All that the controller remembers from one cycle to the next.
 
     `fresh_since_s` is since when readings have been good without a gap, `fresh_at_s` when they last were.
-    `heard` is for each battery the order it had when it was last heard, W, and when that was.
+    `heard` is for each battery the order it had when it was last heard, W, and when that was. `ramped_w` is
+    how far the ramp has come: what was to be ordered before inverters that cannot hold so little rested.
     """
 
     mode: Mode = Mode.STARTING
@@ -39,6 +40,7 @@ class Memory:
     care: tuple[CareState, ...] = ()
     island: IslandState | None = None
     charges: Charges = ()
+    ramped_w: float = 0.0
 
 
 @fact

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import replace
+from itertools import pairwise
 from math import inf
 
 from controller.dispatch.settings import MeterSettings
@@ -36,6 +37,8 @@ EARLIER_BY = (0.3, 0.6, 1.0)
 """So the recent past is read again as if the meter were later by so much, or earlier by a part of it."""
 CLEARER = 0.6
 """A load that then moves only this part as much was our own battery: the delay is in doubt by that time."""
+SAMPLES_JITTER_S = 0.5
+"""An error of the delay is looked for where samples are closer than it, give or take this."""
 LOOK_AGAIN_S = 5.0
 CALM_S = 120.0
 """The doubt wanes by half after so long without a turn."""
@@ -91,11 +94,9 @@ def follow(
     """
     samples = _with(before.samples, battery, _span_s(settings, before))
     if before.value is not None and _same(before.value, meter):
-        return _unchanged(before, samples, meter, pv_w), False
+        return _unchanged(settings, before, samples, meter, pv_w), False
     cadence_s = _cadence_s(before, meter, battery[1], rated_w)
-    first_s, last_s = _measured_between(settings, before, meter, cadence_s)
-    low_w, high_w = _envelope(samples, first_s, last_s)
-    low_w, high_w = meter.pcc_import_w + low_w, meter.pcc_import_w + high_w
+    low_w, high_w = _between_w(settings, before, samples, meter, cadence_s)
     load_w, unconfirmed = before.net_load_w, 0
     if before.value is None:
         load_w = 0.5 * (low_w + high_w)
@@ -148,9 +149,17 @@ def _doubted(
 
 
 def _off_by_s(delay_s: float, samples: Samples, values: Samples) -> float:
-    """By how much the meter's delay seems wrong: 0 unless another one explains the past much better."""
+    """By how much the meter's delay seems wrong: 0 unless another one explains the past much better.
+
+    An error shorter than the time between two samples is not looked for: nobody knows what happened then.
+    """
+    widest_s = 0.0
+    for (earlier_s, _), (later_s, _) in pairwise(samples):
+        widest_s = later_s - earlier_s if later_s - earlier_s > widest_s else widest_s
     best_s, best_w = 0.0, CLEARER * _travel_w(delay_s, samples, values)
     for wrong_s in (*LATER_BY_S, *[-part * delay_s for part in EARLIER_BY]):
+        if abs(wrong_s) < widest_s - SAMPLES_JITTER_S:
+            continue
         travel_w = _travel_w(delay_s + wrong_s, samples, values)
         if travel_w < best_w:
             best_s, best_w = wrong_s, travel_w
@@ -195,11 +204,18 @@ def _same(one: MeterReading, other: MeterReading) -> bool:
     )
 
 
-def _unchanged(before: Response, samples: Samples, meter: MeterReading, pv_w: float) -> Response:
+def _unchanged(
+    settings: MeterSettings, before: Response, samples: Samples, meter: MeterReading, pv_w: float
+) -> Response:
+    """The same value again: one that waits to be confirmed is, once the meter must have measured anew."""
+    load_w, unconfirmed = before.net_load_w, before.unconfirmed
+    if unconfirmed and meter.taken_at_s - before.seen_at_s >= _period_s(settings, before.cadence_s):
+        low_w, high_w = _between_w(settings, before, samples, meter, before.cadence_s)
+        load_w, unconfirmed = low_w if load_w < low_w else high_w if load_w > high_w else load_w, 0
     return Response(
         samples,
-        before.net_load_w,
-        before.unconfirmed,
+        load_w,
+        unconfirmed,
         before.value,
         before.seen_at_s,
         meter.taken_at_s,
@@ -251,11 +267,25 @@ def _cadence_s(before: Response, meter: MeterReading, battery_w: float, rated_w:
     return lasted_s if before.cadence_s == 0.0 else 0.5 * (before.cadence_s + lasted_s)
 
 
+def _between_w(
+    settings: MeterSettings, before: Response, samples: Samples, meter: MeterReading, cadence_s: float
+) -> tuple[float, float]:
+    """The least and the most that the load can be by this value."""
+    first_s, last_s = _measured_between(settings, before, meter, cadence_s)
+    low_w, high_w = _envelope(samples, first_s, last_s)
+    return meter.pcc_import_w + low_w, meter.pcc_import_w + high_w
+
+
+def _period_s(settings: MeterSettings, cadence_s: float) -> float:
+    """How long a value of this meter lasts, as it was seen or said."""
+    return cadence_s if cadence_s > settings.period_s else settings.period_s or USUAL_PERIOD_S
+
+
 def _measured_between(
     settings: MeterSettings, before: Response, meter: MeterReading, cadence_s: float
 ) -> tuple[float, float]:
     """The earliest and latest instant at which this value can have been measured."""
-    period_s = cadence_s if cadence_s > settings.period_s else settings.period_s or USUAL_PERIOD_S
+    period_s = _period_s(settings, cadence_s)
     gap_s = meter.taken_at_s - before.polled_at_s
     age_s = gap_s if gap_s < period_s else period_s
     slack_s = DELAY_TOLERANCE_SHARE * settings.delay_s + before.slack_s

@@ -83,6 +83,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         care_states,
         island,
         heard.charges,
+        power_w,
     )
     return after, Decision(
         Mode.RUNNING,
@@ -251,7 +252,7 @@ def _ramped(
     if ramp_w_per_s is None:
         return soft
     elapsed_s = config.cycle_s if memory.decided_at_s is None else site.now_s - memory.decided_at_s
-    moved = limited.narrow("ramp", ramp(ramp_w_per_s, memory.setpoint_w, elapsed_s))
+    moved = limited.narrow("ramp", ramp(ramp_w_per_s, memory.ramped_w, elapsed_s))
     return soft and moved
 
 

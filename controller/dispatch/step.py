@@ -96,6 +96,7 @@ def _hold(
         memory.care,
         heard.island,
         heard.charges,
+        memory.ramped_w,
     )
     return after, decision
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controller.dispatch.derating import derated
 from controller.dispatch.limits import HYSTERESIS_PCT
-from controller.dispatch.settings import DispatchConfig
-from controller.dispatch.site import Snapshot
+from controller.dispatch.settings import BatterySettings, DispatchConfig
+from controller.dispatch.site import BatterySite, Snapshot
+from simulators.inverter import BatteryInverter
 from simulators.site import House
 
 GRACE_S = 5.0
@@ -30,12 +32,16 @@ class Verdict:
 
 
 class LimitJudge:
-    """Moves the house on and watches the power at the PCC, as mean over what is left after `GRACE_S`."""
+    """Moves the house on and watches the power at the PCC, as mean over what is left after the grace.
 
-    def __init__(self, config: DispatchConfig, verdict: Verdict) -> None:
+    That is `GRACE_S` and the time until the meter must have shown a change twice, `meter_lag_s`.
+    """
+
+    def __init__(self, config: DispatchConfig, verdict: Verdict, meter_lag_s: float = 0.0) -> None:
         self._config = config
         self._verdict = verdict
         self._over_s = 0.0
+        self._grace_s = GRACE_S + meter_lag_s
         self._watches = config.import_limit_w is not None or config.export_limit_w is not None
 
     def watch(self, house: House, snapshot: Snapshot, until_s: float) -> None:
@@ -49,11 +55,11 @@ class LimitJudge:
         at_s = snapshot.now_s
         while at_s < until_s:
             end_s = until_s
-            if self._over_s <= GRACE_S and self._over_w(house.pcc_import_w) > 0.0:
+            if self._over_s <= self._grace_s and self._over_w(house.pcc_import_w) > 0.0:
                 end_s = min(at_s + LOOK_S, until_s)
-            elif until_s - at_s > GRACE_S and self._over_s == 0.0:
+            elif until_s - at_s > self._grace_s and self._over_s == 0.0:
                 # What was ordered at its begin needs its time: the mean is of what comes after.
-                house.advance(at_s + GRACE_S)
+                house.advance(at_s + self._grace_s)
             self._judge(house, end_s, end_s - at_s)
             at_s = end_s
 
@@ -67,7 +73,7 @@ class LimitJudge:
             self._over_s = 0.0
             return
         self._over_s += seconds
-        if self._over_s <= GRACE_S:
+        if self._over_s <= self._grace_s:
             return
         if self._room_w(house, importing=pcc_w > 0.0) <= TOLERANCE_W:
             self._verdict.beyond_control_s += measured_s
@@ -90,10 +96,23 @@ class LimitJudge:
         """
         room_w = 0.0
         for settings, unit in zip(self._config.batteries, house.batteries, strict=True):
+            charge_w, discharge_w = _allowed_w(settings, unit)
             if importing and unit.cells.soc_pct >= settings.min_soc_pct + HYSTERESIS_PCT:
-                room_w += unit.max_discharge_w - unit.power_w
+                room_w += discharge_w - unit.power_w
             elif not importing and unit.cells.soc_pct <= settings.max_soc_pct - HYSTERESIS_PCT:
-                room_w += unit.max_charge_w + unit.power_w
+                room_w += charge_w + unit.power_w
         if not importing:
-            room_w += sum(unit.power_w for unit in house.pvs)
+            # Sun without an inverter in the site file is nobody's to curtail.
+            room_w += sum(unit.power_w for unit, _ in zip(house.pvs, self._config.pvs, strict=False))
         return room_w
+
+
+def _allowed_w(settings: BatterySettings, unit: BatteryInverter) -> tuple[float, float]:
+    """What device and site file let the battery charge and discharge at most, at its temperature and SoC."""
+    charge_w, discharge_w, cells = unit.max_charge_w, unit.max_discharge_w, unit.cells
+    if settings.max_charge_w is not None:
+        charge_w = min(charge_w, settings.max_charge_w)
+    if settings.max_discharge_w is not None:
+        discharge_w = min(discharge_w, settings.max_discharge_w)
+    site = BatterySite(0, unit.power_w, cells.soc_pct, charge_w, discharge_w, cells.temperature_c)
+    return derated(settings, site)

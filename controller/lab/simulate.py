@@ -2,7 +2,7 @@
 
 Decisions fall on an even step, and in between wherever the site's next beat could decide otherwise, however
 coarse the step is here: a battery is full, empty, slowed down by its BMS or at its reserve; at the start, on
-a ramp, and after a PV cap that changes what there is to see.
+a ramp, after a PV cap that changes what there is to see, and until a late meter has seen the last step.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _simulated(
     house = build_house(config, load, sun, sun_peak_w, trace_begin_s=trace_begin_s)
     site = _Site(config, house, world)
     result = Result(duration_s, stored_before_wh=house.energies.stored_wh)
-    judge = LimitJudge(config.dispatch, result.verdict)
+    judge = LimitJudge(config.dispatch, result.verdict, site.meter_lag_s)
     now_s, grid_step, priced = 0.0, 0, config.dispatch.policy.name == "economic"
     while now_s < duration_s:
         snapshot, decision = site.decide(now_s)
@@ -215,7 +215,9 @@ def _simulated(
         if priced:
             next_s = min(next_s, (now_s // PRICED_S + 1.0) * PRICED_S)
         if next_s - now_s > config.cycle_s:
-            next_s = min(next_s, now_s + max(site.unchanged_for_s(now_s, decision), config.cycle_s))
+            unseen = now_s - grid_step * step_s < site.meter_lag_s
+            unchanged_s = 0.0 if unseen else site.unchanged_for_s(now_s, decision)
+            next_s = min(next_s, now_s + max(unchanged_s, config.cycle_s))
         _count_without(result, house, next_s - now_s)
         judge.watch(house, snapshot, next_s)
         now_s = next_s
@@ -247,6 +249,7 @@ class _Site:
         self._capacity_wh = sum(one.capacity_wh for one in self._config.batteries)
         self._caps_before_w: tuple[float | None, ...] = ()
         self._meter = site_meter(config, house)
+        self.meter_lag_s = self._meter.lag_s
         self._batteries = [house.battery(index) for index in range(len(config.batteries))]
         self._pvs = [house.pv(index) for index in range(len(config.pvs))]
 

@@ -56,6 +56,7 @@ def test_a_cycle_remembers_all_that_it_decided() -> None:
         (2500.0,),
         (Latches(full=True), NO_LATCHES),
         charges=(Charge(10.0, 100.0, 100.0), Charge(10.0, 50.0, 50.0)),
+        ramped_w=-2000.0,
     )
     assert after.response.net_load_w == 500.0, "with PV that says what it gives, all of the load"
 

@@ -99,7 +99,7 @@ def test_reserve_and_nothing_binding_is_said_in_one_sentence() -> None:
 
 def test_the_ramp_bounds_a_step_but_never_the_way_to_zero() -> None:
     config = a_config(ramp_w_per_s=100.0)
-    before = replace(RUNNING, setpoint_w=3000.0, battery_setpoints_w=(3000.0,))
+    before = replace(RUNNING, setpoint_w=3000.0, battery_setpoints_w=(3000.0,), ramped_w=3000.0)
     up = decide(config, a_snapshot(pcc_import_w=1000.0, battery_discharge_w=3000.0), before)
     assert (up.setpoint_w, up.limited_by) == (3100.0, "ramp")
     assert up.reason == "covering the house; 900 W still to come, ramping"
