@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.dispatch import islanding
-from controller.dispatch.curtailment import open_loop, uncapped
+from controller.dispatch.curtailment import closed_loop, open_loop, uncapped
 from controller.dispatch.decision import Decision, Heard, Memory
 from controller.dispatch.limits import export_at_most_w
 from controller.dispatch.modes import NEXT_MODE, PROOF_S, Mode, Signal
@@ -114,6 +114,8 @@ def _rest(
     island, pv_caps_w, autonomy_h = heard.island, uncapped(len(config.pvs)), None
     if mode is Mode.ISLANDED:
         island, loads_closed, pv_caps_w, autonomy_h = islanding.carry_on(config, heard.island, snapshot)
+        if island.grid_back_since_s is not None:
+            pv_caps_w = _caps_of_return(config, memory, snapshot, observed)
     elif mode in _RESTRICTED:
         loads_closed = islanding.loads_closed(config, heard.island)
         pv_caps_w = _safe_caps(config, memory, snapshot)
@@ -149,6 +151,17 @@ def _rest(
         charges=heard.charges,
     )
     return after, decision
+
+
+def _caps_of_return(
+    config: DispatchConfig, memory: Memory, snapshot: Snapshot, observed: Site | Missing
+) -> tuple[float | None, ...]:
+    """PV caps while the grid is back but not trusted: PV may feed it already, so the export limit holds."""
+    if not isinstance(observed, Site):
+        return _safe_caps(config, memory, snapshot)
+    orders = snapshot.orders
+    export_w = export_at_most_w(config, (orders.operator_export_w, orders.export_limit_w), snapshot.now_s)
+    return closed_loop(observed, export_w, 0.0, memory.pv_caps_w)
 
 
 def _safe_caps(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[float | None, ...]:

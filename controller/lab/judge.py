@@ -41,6 +41,7 @@ class LimitJudge:
         self._config = config
         self._verdict = verdict
         self._over_s = 0.0
+        self._importing = False  # which limit it is that `_over_s` counts for
         self._grace_s = GRACE_S + meter_lag_s
         self._watches = config.import_limit_w is not None or config.export_limit_w is not None
 
@@ -68,14 +69,16 @@ class LimitJudge:
         before_wh, measured_s = house.import_wh - house.export_wh, end_s - house.now_s
         house.advance(end_s)
         pcc_w = (house.import_wh - house.export_wh - before_wh) * 3600.0 / measured_s
-        over_w = self._over_w(pcc_w)
+        over_w, importing = self._over_w(pcc_w), pcc_w > 0.0
         if over_w <= 0.0:
             self._over_s = 0.0
             return
+        if importing is not self._importing:
+            self._over_s, self._importing = 0.0, importing
         self._over_s += seconds
         if self._over_s <= self._grace_s:
             return
-        if self._room_w(house, importing=pcc_w > 0.0) <= TOLERANCE_W:
+        if self._room_w(house, importing) <= TOLERANCE_W:
             self._verdict.beyond_control_s += measured_s
             return
         self._verdict.violations += 1

@@ -45,3 +45,42 @@ def test_seven_seconds_above_a_limit_are_one() -> None:
 def test_what_an_empty_battery_cannot_help_is_beyond_control() -> None:
     verdict = judged([9000.0] * 40, [0.0, 1.0, 40.0], soc_pct=5.0)
     assert (verdict.violations, verdict.beyond_control_s) == (0, pytest.approx(34.0, abs=2.0))
+
+
+def test_a_limit_that_is_broken_the_other_way_round_begins_anew() -> None:
+    # Beyond the import limit for 20 s with an empty battery, then beyond the export limit for 4 s.
+    config = replace(LIMITED, export_limit_w=0.0)
+    house = a_house(
+        StepTrace(1.0, [9000.0] * 20 + [0.0] * 20), StepTrace(1.0, [0.0] * 20 + [4000.0] * 4 + [0.0] * 16), 5.0
+    )
+    verdict = Verdict()
+    judge = LimitJudge(config, verdict)
+    for begin_s, until_s in pairwise(float(at) for at in range(41)):
+        judge.watch(house, Snapshot(begin_s, None, ()), until_s)
+    assert verdict.violations == 0
+
+
+def test_what_a_late_meter_has_not_shown_yet_breaks_no_limit() -> None:
+    house = a_house(StepTrace(1.0, [9000.0] * 9 + [500.0] * 30), constant(0.0), 50.0)
+    strict, patient = Verdict(), Verdict()
+    for verdict, lag_s in ((strict, 0.0), (patient, 4.0)):
+        house = a_house(StepTrace(1.0, [9000.0] * 9 + [500.0] * 30), constant(0.0), 50.0)
+        judge = LimitJudge(LIMITED, verdict, lag_s)
+        for begin_s, until_s in pairwise(float(at) for at in range(40)):
+            judge.watch(house, Snapshot(begin_s, None, ()), until_s)
+    assert (strict.violations, patient.violations) == (4, 0)
+
+
+def test_sun_that_nobody_can_curtail_and_power_that_the_site_file_forbids_are_no_room() -> None:
+    exporting = replace(CONFIG, export_limit_w=0.0, pvs=())
+    derated = replace(CONFIG.batteries[0], discharge_by_soc=((0.0, 0.0), (60.0, 0.0), (100.0, 1.0)))
+    for config, load_w, sun, soc_pct in (
+        (exporting, 0.0, 4000.0, 100.0),
+        (replace(LIMITED, batteries=(derated,)), 9000.0, 0.0, 50.0),
+    ):
+        verdict = Verdict()
+        house = a_house(constant(load_w), constant(sun), soc_pct)
+        judge = LimitJudge(config, verdict)
+        for begin_s, until_s in pairwise(float(at) for at in range(20)):
+            judge.watch(house, Snapshot(begin_s, None, ()), until_s)
+        assert (verdict.violations, verdict.beyond_control_s > 10.0) == (0, True)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.dispatch.decision import Memory
 from controller.dispatch.islanding import (
     ON_GRID,
     IslandState,
@@ -16,10 +17,14 @@ from controller.dispatch.islanding import (
     grid_lost,
     service_ready,
 )
+from controller.dispatch.modes import Mode
 from controller.dispatch.settings import DispatchConfig
-from drivers.device import BatteryReading, MeterReading
+from controller.dispatch.site import Snapshot
+from controller.dispatch.step import step
+from drivers.device import BatteryReading, MeterReading, PvReading
 from tests.unit.dispatch.islands import (
     ONE,
+    ROOF,
     TWO,
     a_snapshot,
 )
@@ -189,3 +194,23 @@ def test_no_grid_changes_the_mode_more_than_once_a_minute_for_long(
     assert all(later - earlier >= 120.0 for earlier, later in pairwise(onto))
     left = changes[1::2]
     assert all(out - since >= 120.0 for since, out in zip(onto, left, strict=False))
+
+
+def test_pv_that_is_back_on_the_grid_keeps_the_export_limit_while_the_site_waits_for_its_proof() -> None:
+    config = replace(ROOF, export_limit_w=0.0)
+    back = IslandState(0.0, 90.0)
+    before = Memory(mode=Mode.ISLANDED, fresh_since_s=None, fresh_at_s=99.0, decided_at_s=99.0, island=back)
+    meter = MeterReading(100.0, -2000.0, phase_voltage_v=(230.0,))
+    battery = BatteryReading(100.0, 0.0, 50.0, grid_present=True)
+    snapshot = Snapshot(100.0, meter, (battery,), (PvReading(100.0, 2100.0, rated_w=5000.0),))
+    _, decision = step(config, before, snapshot)
+    assert (decision.mode, decision.battery_setpoints_w) == (Mode.ISLANDED, (None,))
+    assert decision.pv_caps_w == (100.0,), "the house takes 100 W"
+    _, unseen = step(config, before, replace(snapshot, meter=None))
+    assert unseen.pv_caps_w == (0.0,), "nobody knows what the house takes"
+    _, free = step(replace(config, export_limit_w=None), before, snapshot)
+    assert free.pv_caps_w == (None,)
+    dark = replace(before, island=IslandState(0.0, None))
+    gone = replace(snapshot, meter=replace(meter, pcc_import_w=0.0, phase_voltage_v=(0.0,)))
+    _, island = step(config, dark, gone)
+    assert island.pv_caps_w != (0.0,), "on the island the battery takes what is left over"

@@ -201,3 +201,39 @@ def test_delay_and_doubt_widen_the_time_a_value_may_be_from() -> None:
 def test_a_swing_of_the_house_does_not_keep_an_old_doubt_alive() -> None:
     swinging = a_response(500.0, moved_w=400.0, moved_at_s=5.0, slack_s=4.0)
     assert after(swinging, 100.0).slack_s == 2.0
+
+
+def test_a_jump_that_stays_to_the_watt_is_believed_once_the_meter_must_have_measured_again() -> None:
+    jumped = after(a_response(500.0, 500.0), 3000.0, 500.0)
+    assert (jumped.net_load_w, jumped.unconfirmed) == (500.0, 1)
+    again = after(jumped, 3000.0, 500.0, 12.0)
+    assert (again.net_load_w, again.unconfirmed) == (3500.0, 0)
+    slow = MeterSettings(period_s=4.0)
+    waits = after(jumped, 3000.0, 500.0, 14.9, slow)
+    assert (waits.net_load_w, waits.unconfirmed) == (500.0, 1)
+    assert after(waits, 3000.0, 500.0, 15.0, slow).net_load_w == 3500.0
+    down = after(after(a_response(500.0, 500.0), -3000.0, 500.0), -3000.0, 500.0, 12.0)
+    assert (down.net_load_w, down.unconfirmed) == (-2500.0, 0)
+
+
+def test_a_delay_is_not_doubted_by_less_than_the_time_between_two_looks() -> None:
+    # A load that switches every half minute beside a PV cap that follows it, looked at when it has.
+    looks = (
+        (0, 66, 272),
+        (1, 66, 56),
+        (30, 330, 56),
+        (31, 330, 539),
+        (32, 330, 373),
+        (60, 66, 320),
+        (61, 66, 66),
+        (90, 306, 66),
+        (91, 306, 488),
+        (92, 306, 343),
+        (120, 66, 296),
+        (121, 66, 65),
+        (150, 318, 65),
+    )
+    response = NOTHING_HEARD
+    for now_s, load_w, given_w in looks:
+        response = after(response, float(load_w - given_w), float(given_w), float(now_s))
+        assert response.slack_s == 0.0

@@ -329,3 +329,16 @@ def test_a_soc_that_jumped_away_from_the_ceiling_still_ends_the_charge_and_keeps
     memory = replace(RUNNING, charges=(Charge(9.0, 100.0, 100.0),))
     after, _ = step(config, memory, a_snapshot(300.0, soc_pct=25.0))
     assert after.latches == (Latches(empty=True, full=True, at_reserve=True),)
+
+
+def test_a_ramp_slower_than_the_least_power_an_inverter_holds_still_gets_there() -> None:
+    # 50 W a second towards 1000 W, and nothing below 200 W can be held: it is there after four seconds.
+    config = a_config(replace(FIVE_KW, min_power_w=200.0), ramp_w_per_s=50.0)
+    memory, given_w, orders_w = replace(RUNNING, soft_start=False), 0.0, []
+    for second in range(10, 32):
+        now_s = float(second)
+        memory, decision = step(config, memory, a_snapshot(1000.0 - given_w, given_w, now_s=now_s))
+        given_w = decision.setpoint_w
+        orders_w.append(given_w)
+    assert orders_w[:6] == [0.0, 0.0, 0.0, 200.0, 250.0, 300.0]
+    assert orders_w[-1] == 1000.0
