@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import ClassVar
 
-from simulators.faults.model import Fault, coming_and_going, param
+from simulators.faults.model import LONGEST_S, Fault, coming_and_going, param
 
 
 @dataclass
@@ -54,8 +54,8 @@ class BrokerFlaps(BrokerFault):
 
     name: ClassVar[str] = "broker_flaps"
     ids: ClassVar[tuple[str, ...]] = ("D03",)
-    off_s: float = param(0.5, "s gone", above=0.0)
-    on_s: float = param(0.5, "s there", above=0.0)
+    off_s: float = param(0.5, "s gone", least=0.01, most=LONGEST_S)
+    on_s: float = param(0.5, "s there", least=0.01, most=LONGEST_S)
 
     def shut(self, now_s: float) -> bool:
         return not coming_and_going(now_s, self._begun_s, self.off_s, self.on_s)[0]

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import ClassVar
 
-from simulators.faults.model import Fault, coming_and_going, param
+from simulators.faults.model import LONGEST_S, Fault, coming_and_going, param
+
+PID = "live: the process of the controller; 0 in a scenario, which has its own"
 
 
 @dataclass
@@ -38,8 +40,8 @@ class Flapping(Outage):
 
     name: ClassVar[str] = "flapping"
     ids: ClassVar[tuple[str, ...]] = ("C13",)
-    off_s: float = param(10.0, "s without grid", above=0.0)
-    on_s: float = param(20.0, "s with it", above=0.0)
+    off_s: float = param(10.0, "s without grid", least=0.01, most=LONGEST_S)
+    on_s: float = param(20.0, "s with it", least=0.01, most=LONGEST_S)
 
     def present(self, now_s: float) -> bool:
         return coming_and_going(now_s, self._begun_s, self.off_s, self.on_s)[0]
@@ -56,7 +58,7 @@ class ClockStep(Fault):
     ids: ClassVar[tuple[str, ...]] = ("E01",)
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "host"
-    by_s: float = param(3600.0, "s ahead of the truth")
+    by_s: float = param(3600.0, "s ahead of the truth", most=1e9)
 
 
 @dataclass
@@ -107,8 +109,8 @@ class CrashLoop(Fault):
     ids: ClassVar[tuple[str, ...]] = ("E14",)
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "host"
-    lives_s: float = param(8.0, "s from a start to the next death, above 0", above=0.0)
-    down_s: float = param(5.0, "s from a death to the next start, above 0", above=0.0)
+    lives_s: float = param(8.0, "s from a start to the next death", least=0.1, most=LONGEST_S)
+    down_s: float = param(5.0, "s from a death to the next start", least=0.1, most=LONGEST_S)
 
     def deaths(self, begin_s: float, end_s: float) -> Iterator[tuple[float, float]]:
         """When it dies, and when it is started again."""
@@ -126,7 +128,7 @@ class MemoryGone(Fault):
     ids: ClassVar[tuple[str, ...]] = ("E12",)
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "host"
-    pid: int = param(0, "live: the process of the controller; 0 in a scenario, which has its own")
+    pid: int = param(0, PID, least=0, most=2**31 - 1)
 
 
 @dataclass
@@ -137,7 +139,7 @@ class FilesGone(Fault):
     ids: ClassVar[tuple[str, ...]] = ("E13",)
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "host"
-    pid: int = param(0, "live: the process of the controller; 0 in a scenario, which has its own")
+    pid: int = param(0, PID, least=0, most=2**31 - 1)
 
 
 PLACES: tuple[type[Fault], ...] = (

@@ -17,7 +17,7 @@ from drivers.profile.model import DeviceProfile
 from drivers.registers import encode
 from drivers.wire import Space, Unit
 from simulators.emulator import EmulatedUnit
-from simulators.faults.model import Active, AnyReading, Fault, no_answer, param
+from simulators.faults.model import LARGEST_W, LONGEST_S, Active, AnyReading, Fault, no_answer, param
 
 ORDERED = ("battery", "pv")
 
@@ -51,7 +51,7 @@ class Sentinel(UnitFault):
 
     name: ClassVar[str] = "sentinel"
     ids: ClassVar[tuple[str, ...]] = ("B01",)
-    word: int = param(0xFFFF, "what each register holds: 0xFFFF, 0x8000, 0x7FFF ...")
+    word: int = param(0xFFFF, "what each register holds: 0xFFFF, 0x8000, 0x7FFF ...", least=0, most=0xFFFF)
 
     def words(self, words: Sequence[int]) -> Sequence[int]:
         return [self.word] * len(words)
@@ -68,7 +68,7 @@ class Shifted(UnitFault):
 
     name: ClassVar[str] = "shifted"
     ids: ClassVar[tuple[str, ...]] = ("B06", "C16")
-    by: int = param(1, "registers")
+    by: int = param(1, "registers", most=65_535)
 
     def address(self, address: int) -> int:
         return max(address + self.by, 0)
@@ -104,7 +104,7 @@ class LateAnswers(UnitFault):
 
     name: ClassVar[str] = "thinks"
     ids: ClassVar[tuple[str, ...]] = ("A22",)
-    by_s: float = param(0.3, "s before each answer")
+    by_s: float = param(0.3, "s before each answer", least=0.0, most=LONGEST_S)
 
     def wait_s(self) -> float:
         return self.by_s
@@ -145,7 +145,7 @@ class Stranger(UnitFault):
 
     name: ClassVar[str] = "stranger"
     ids: ClassVar[tuple[str, ...]] = ("A26",)
-    serial: str = param("STRANGER", "the serial number it shows")
+    serial: str = param("STRANGER", "the serial number it shows", least=1, most=8)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         if not wired:
@@ -160,8 +160,8 @@ class Foreign(UnitFault):
     name: ClassVar[str] = "foreign"
     ids: ClassVar[tuple[str, ...]] = ("A29",)
     roles: ClassVar[tuple[str, ...]] = ("battery",)
-    power_w: float = param(-2000.0, "what it orders, W; negative charges")
-    every_s: float = param(5.0, "s from one of its orders to the next")
+    power_w: float = param(-2000.0, "what it orders, W; negative charges", most=LARGEST_W)
+    every_s: float = param(5.0, "s from one of its orders to the next", least=0.1, most=LONGEST_S)
     _next_s: float = field(init=False, repr=False, compare=False, default=-inf)
 
     def foreign_w(self, now_s: float) -> float | None:
