@@ -30,7 +30,7 @@ from controller.lab.record import Record
 from controller.lab.scenario import Scenario
 from controller.lab.stage import PLACES, Stage
 from controller.lab.timing import timing_of
-from controller.loop import ControlLoop, Cycle, Listener, Told
+from controller.loop import ControlLoop, Cycle, Listener, Teller, Told
 from drivers.address import Address, parse_connection
 from drivers.device import Battery, Meter, Pv, Switch
 from drivers.doors import DoorError
@@ -155,6 +155,7 @@ class _Shell:
         self._writes: dict[str, int] = {}
         self._real_devices: RealDevices | None = None
         self._listeners: tuple[Listener, ...] = ()
+        self._told: Teller = self._told_by_steps
         self._disk: DiskSide | None = None
         self._no_memory = False
 
@@ -175,8 +176,8 @@ class _Shell:
             else:
                 keeping = asyncio.create_task(self._stage.keep(), name="plant")
                 stack.callback(keeping.cancel)
-            self._listeners = await stack.enter_async_context(
-                broker_side(scenario, self._config, self._stage, self._clock)
+            self._listeners, self._told = await stack.enter_async_context(
+                broker_side(scenario, self._config, self._stage, self._clock, self._told_by_steps)
             )
             self._disk = stack.enter_context(disk_side(scenario, self._config, self._stage, self._clock))
             if self._disk is not None:
@@ -282,7 +283,7 @@ class _Shell:
                 self._real_devices.heard(cycle, at_s)
             self._record.beat(at_s, cycle.decision, timing_of(cycle))
 
-    def _told(self, now_s: float, local: LocalTime | None) -> Told:
+    def _told_by_steps(self, now_s: float, local: LocalTime | None) -> Told:
         return self._scenario.told(now_s - self._begin_s, self._begin_s)
 
     def _clock(self) -> tuple[float | None, LocalTime | None]:

@@ -1,12 +1,13 @@
-"""Faults of the MQTT broker and the way to it (catalogue D01 to D05); `broker_gate.py` carries them out."""
+"""Faults of the MQTT broker and the way to it (catalogue D01 to D06); `broker_gate.py` carries them out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import ClassVar
 
-from simulators.faults.model import LONGEST_S, Fault, coming_and_going, param
+from simulators.faults.model import LARGEST_W, LONGEST_S, Fault, coming_and_going, param
 
 
 @dataclass
@@ -35,6 +36,10 @@ class BrokerFault(Fault):
     def deaf(self) -> bool:
         """Whether nothing is read from its clients."""
         return False
+
+    def backlog(self) -> Sequence[tuple[str, bytes]]:
+        """What another client publishes all at once, the oldest first; asked again and again, given once."""
+        return ()
 
 
 @dataclass
@@ -86,4 +91,29 @@ class BrokerStuck(BrokerFault):
         return True
 
 
-BROKERS: tuple[type[Fault], ...] = (BrokerDown, BrokerFlaps, BrokerHalfOpen, BrokerStuck)
+@dataclass
+class BrokerBacklog(BrokerFault):
+    """A client that was away sends all setpoints that it queued at once: the newest orders `power_w`."""
+
+    name: ClassVar[str] = "broker_backlog"
+    ids: ClassVar[tuple[str, ...]] = ("D06",)
+    messages: int = param(10_000, "how many", least=1, most=100_000)
+    power_w: float = param(1000.0, "what the newest orders, W; the older ones the reverse", most=LARGEST_W)
+    site: str = param("home", "whose commands they are", least=1, most=64)
+    _sent: bool = field(init=False, repr=False, compare=False, default=False)
+
+    def backlog(self) -> Sequence[tuple[str, bytes]]:
+        if self._sent:
+            return ()
+        self._sent = True
+        powers_w = [-self.power_w] * (self.messages - 1) + [self.power_w]
+        return [
+            (
+                f"penstock/{self.site}/command/setpoint",
+                f'{{"id": "backlog-{number}", "battery_discharge_w": {power_w}}}'.encode(),
+            )
+            for number, power_w in enumerate(powers_w, start=1)
+        ]
+
+
+BROKERS: tuple[type[Fault], ...] = (BrokerDown, BrokerFlaps, BrokerHalfOpen, BrokerStuck, BrokerBacklog)
