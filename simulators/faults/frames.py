@@ -1,8 +1,7 @@
 """Faults on a link (catalogue A): what becomes of the frames of Modbus TCP or RTU on their way.
 
-Those of a serial line alone are in `lines.py`. Each fault sees a request before the device does, and a reply
-before the client does. A device without a wire has no frames: there, whatever leaves a client without an
-answer is a reading that failed.
+Those of a serial line alone are in `lines.py`. Each fault sees a request before the device, a reply before
+the client. A device without a wire has no frames: what leaves a client without an answer is a failed reading.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ END = Literal["", "close", "abort"]
 Refusal = Literal[
     "", "refuse", "blackhole", "unplugged", "expired", "stranger", "other_host", "stalled", "plain"
 ]
-Certificate = Literal["expired", "stranger", "other_host", "stalled", "plain"]
 
 
 @fact
@@ -342,16 +340,19 @@ class Duplicate(LinkFault):
 
 @dataclass
 class Exception_(LinkFault):  # noqa: N801 (the word of the trade is one of Python's too)
-    """The device refuses with a Modbus exception, and does nothing."""
+    """The device refuses with a Modbus exception; writes alone with code 1 where our role may not write."""
 
     name: ClassVar[str] = "exception"
-    ids: ClassVar[tuple[str, ...]] = ("A20", "A21", "A22", "A23")
+    ids: ClassVar[tuple[str, ...]] = ("A20", "A21", "A22", "A23", "A33")
     code: int = param(
         4, "1 function, 2 address, 3 value, 4 failure, 5, 6 busy, 10, 11 gateway", least=0, most=255
     )
 
+    requests: Literal["all", "reads", "writes"] = param("all", "which it refuses: all, reads or writes")
+
     def asked(self, request: Frame, opened_s: float) -> Sequence[Sent] | None:
-        if not self._chance.hits():
+        what = "reads" if request.pdu[0] in READS else "writes"
+        if self.requests not in ("all", what) or not self._chance.hits():
             return None
         refusal = bytes((request.pdu[0] | 0x80, self.code))
         return (Sent(replace(request, pdu=refusal, length=None).data),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from simulators.faults.model import LONGEST_S, Fault, coming_and_going, param
 
@@ -93,10 +93,10 @@ class Restarted(Fault):
 
 @dataclass
 class Stalled(Fault):
-    """The process gets no processor when the fault begins, for as long as it lasts; nothing else stops."""
+    """The process gets no processor for as long as the fault lasts, as where the whole host hangs."""
 
     name: ClassVar[str] = "stalled"
-    ids: ClassVar[tuple[str, ...]] = ("E10", "E11")
+    ids: ClassVar[tuple[str, ...]] = ("E10", "E11", "E16")
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "host"
 
@@ -132,6 +132,19 @@ class MemoryGone(Fault):
 
 
 @dataclass
+class Unhandled(Fault):
+    """An error that nobody expects, in the middle of the controller: it has to end, and starts at the end."""
+
+    name: ClassVar[str] = "unhandled"
+    ids: ClassVar[tuple[str, ...]] = ("E17",)
+    roles: ClassVar[tuple[str, ...]] = ("host",)
+    seam: ClassVar[str] = "host"
+    where: Literal["deciding", "telling", "driver"] = param(
+        "deciding", "deciding; telling: what is told from outside; driver: while the meter is read"
+    )
+
+
+@dataclass
 class FilesGone(Fault):
     """The process may open no file more, so no connection either; what is open stays open."""
 
@@ -152,5 +165,6 @@ PLACES: tuple[type[Fault], ...] = (
     Stalled,
     CrashLoop,
     MemoryGone,
+    Unhandled,
     FilesGone,
 )

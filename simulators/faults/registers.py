@@ -6,6 +6,7 @@ In front of any emulated unit; a device without a wire has the nearest thing at 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -15,10 +16,11 @@ from drivers.control import take
 from drivers.profile.codec import register_writes
 from drivers.profile.model import DeviceProfile
 from drivers.registers import encode
-from drivers.wire import Space, Unit
+from drivers.wire import DEVICE_FAILURE, ModbusFault, Space, Unit
 from simulators.emulator import EmulatedUnit
 from simulators.faults.model import LARGEST_W, LONGEST_S, Active, AnyReading, Fault, no_answer, param
 
+DAY_S = 86_400.0
 ORDERED = ("battery", "pv")
 
 
@@ -190,6 +192,29 @@ class NoTimer(UnitFault):
         ]
 
 
+@dataclass
+class WearsOut(UnitFault):
+    """Registers that wear out (`writes_per_day` of the profile) take `writes` in 24 h, and refuse more."""
+
+    name: ClassVar[str] = "wears_out"
+    ids: ClassVar[tuple[str, ...]] = ("A34",)
+    roles: ClassVar[tuple[str, ...]] = ORDERED
+    writes: int = param(24, "how many in any 24 h", least=1, most=100_000)
+    _written_at_s: deque[float] = field(init=False, repr=False, compare=False, default_factory=deque)
+
+    def write(self, profile: DeviceProfile, address: int, words: Sequence[int]) -> Sequence[int] | None:
+        worn = [one for one in profile.points.values() if one.writes_per_day is not None]
+        if not any(address <= one.address < address + len(words) for one in worn):
+            return words
+        now_s = asyncio.get_running_loop().time()
+        while self._written_at_s and now_s - self._written_at_s[0] >= DAY_S:
+            self._written_at_s.popleft()
+        if len(self._written_at_s) >= self.writes:
+            raise ModbusFault(DEVICE_FAILURE)
+        self._written_at_s.append(now_s)
+        return words
+
+
 UNITS: tuple[type[UnitFault], ...] = (
     Sentinel,
     Shifted,
@@ -200,6 +225,7 @@ UNITS: tuple[type[UnitFault], ...] = (
     Stranger,
     Foreign,
     NoTimer,
+    WearsOut,
 )
 
 
