@@ -15,6 +15,7 @@ from drivers.address import Address
 
 CONNECT, PUBLISH = 0x10, 0x30
 CONNACK_BYTES = 4
+IN_A_STEP = 200
 CLEAN_SESSION = 0x02
 Letters = Sequence[tuple[str, bytes]]
 """Topics and payloads, the oldest first."""
@@ -31,7 +32,10 @@ async def send_at_once(to: Address, client_id: str, letters: Letters) -> None:
             header = b"\x00\x04MQTT\x04" + struct.pack(">BH", CLEAN_SESSION, 0)
             writer.write(_packet(CONNECT, header + _text(client_id)))
             await reader.readexactly(CONNACK_BYTES)
-            writer.write(b"".join(_packet(PUBLISH, _text(topic) + payload) for topic, payload in letters))
+            for at in range(0, len(letters), IN_A_STEP):
+                some = letters[at : at + IN_A_STEP]
+                writer.write(b"".join(_packet(PUBLISH, _text(topic) + payload) for topic, payload in some))
+                await asyncio.sleep(0)  # who lives in the same loop shall not wait for us
             await reader.read()
         finally:
             writer.close()

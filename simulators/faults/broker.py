@@ -106,14 +106,11 @@ class BrokerBacklog(BrokerFault):
         if self._sent:
             return ()
         self._sent = True
-        powers_w = [-self.power_w] * (self.messages - 1) + [self.power_w]
-        return [
-            (
-                f"penstock/{self.site}/command/setpoint",
-                f'{{"id": "backlog-{number}", "battery_discharge_w": {power_w}}}'.encode(),
-            )
-            for number, power_w in enumerate(powers_w, start=1)
-        ]
+        topic, head = f"penstock/{self.site}/command/setpoint", '{"id": "backlog-'
+        older = f'", "battery_discharge_w": {-self.power_w}}}'
+        letters = [(topic, f"{head}{number}{older}".encode()) for number in range(1, self.messages)]
+        newest = f'{head}{self.messages}", "battery_discharge_w": {self.power_w}}}'
+        return [*letters, (topic, newest.encode())]
 
 
 BROKERS: tuple[type[Fault], ...] = (BrokerDown, BrokerFlaps, BrokerHalfOpen, BrokerStuck, BrokerBacklog)
