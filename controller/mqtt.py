@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -159,7 +160,7 @@ class MqttLink:
             timeout=ANSWER_WITHIN_S,
             tls_context=client_context(config),
             logger=self._quiet,
-            max_queued_incoming_messages=MOST_INCOMING,
+            queue_type=_Inbox,
             max_queued_outgoing_messages=100,
             max_inflight_messages=20,
         )
@@ -270,6 +271,22 @@ class MqttLink:
         if topic != self._availability and topic not in self._outbox.topics:
             log.info("%s is of an earlier site file; removed from the broker", topic)
             self._outbox.put_at(topic, b"")
+
+
+class _Inbox(asyncio.Queue[aiomqtt.Message]):
+    """What came and was not heard yet: when it is full, the oldest of the same topic gives way to the newest.
+
+    aiomqtt itself would let the newest go, and after a rush an old command would be the last one heard.
+    """
+
+    _queue: deque[aiomqtt.Message]
+
+    def _put(self, item: aiomqtt.Message) -> None:
+        waiting = self._queue
+        if len(waiting) >= MOST_INCOMING:
+            same = (at for at, one in enumerate(waiting) if one.topic.value == item.topic.value)
+            del waiting[next(same, 0)]
+        waiting.append(item)
 
 
 def _write_only_while_open(client: aiomqtt.Client) -> None:

@@ -37,6 +37,7 @@ def server_context(address: TlsAddress) -> ssl.SSLContext:
 
 def _context(context: ssl.SSLContext, address: TlsAddress) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # else a device could halt an open connection in the middle
     for name, path in (("ca", address.ca), ("cert", address.cert), ("key", address.key)):
         _must_be_readable(name, path)
     try:

@@ -1,6 +1,7 @@
 """Between MQTT clients and a broker: passes every byte on, with the faults of the broker on demand.
 
-It knows nothing of MQTT, so it stands before any broker and any kind of session, also an encrypted one.
+What passes it does not look into, so it stands before any broker and any kind of session, also an encrypted
+one; a backlog it brings to the broker itself, as one more client without a password.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from drivers.address import Address
 from simulators.faults.broker import BrokerFault
 from simulators.faults.model import Active
 from simulators.listener import Listener
+from simulators.mqtt_burst import send_at_once
 
 CONNECT_WITHIN_S = 5.0
 LARGEST_READ = 65_536
+BACKLOG_CLIENT = "was-away"
 
 
 class BrokerGate:
@@ -26,6 +29,7 @@ class BrokerGate:
         self._listener = Listener(listen.host, listen.port, self._pass, LARGEST_READ)
         self._changed, self._turned = asyncio.Event(), asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
+        self._sending: list[asyncio.Task[None]] = []
         self.connections = 0
 
     async def start(self) -> int:
@@ -38,9 +42,10 @@ class BrokerGate:
 
     async def stop(self) -> None:
         """Hang up on everybody."""
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
+        ending = [*self._sending, *([] if self._keeping is None else [self._keeping])]
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
         await self._listener.close()
 
     def _faults(self) -> list[BrokerFault]:
@@ -65,6 +70,10 @@ class BrokerGate:
             await self._listener.close()
         elif not self._listener.is_open:
             await self._listener.open()
+        for fault in self._faults():
+            if letters := fault.backlog():
+                sending = send_at_once(self._target, BACKLOG_CLIENT, letters)
+                self._sending.append(asyncio.create_task(sending, name="backlog"))
         turned, self._turned = self._turned, asyncio.Event()
         turned.set()
 

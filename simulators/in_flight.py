@@ -1,7 +1,9 @@
 """Which bytes are on their way between sockets of this process: sent at one end, not yet come to the other.
 
 Linux counts both for each TCP connection (`struct tcp_info` in <linux/tcp.h>). On the loopback bytes arrive
-before `send` returns, unless the host is busy; then the kernel delivers them a little later.
+before `send` returns, unless the host is busy; then the kernel delivers them a little later. A socket that
+gathers small writes (Nagle's algorithm, RFC 896) holds them back until what it sent before is acknowledged,
+which takes up to 40 ms; what waits because the other end takes nothing more is not on its way.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import struct
 from collections.abc import Iterable
 
 _INFO_BYTES = 216
-_COUNTS = struct.Struct("=128xQ64xQQ")  # received, and after some others sent and sent again
+# Packets not acknowledged, bytes received, bytes held back, and bytes sent and sent again.
+_COUNTS = struct.Struct("=24xI100xQ8xI52xQQ")
 
 
 class Connections:
@@ -42,9 +45,9 @@ class Connections:
     def in_flight(self) -> bool:
         """Whether something was sent that has not come yet."""
         for one, other in self._pairs:
-            one_received, one_sent = _counts(one)
-            other_received, other_sent = _counts(other)
-            if one_sent > other_received or other_sent > one_received:
+            one_received, one_sent, one_gathers = _counts(one)
+            other_received, other_sent, other_gathers = _counts(other)
+            if one_sent > other_received or other_sent > one_received or one_gathers or other_gathers:
                 return True
         return False
 
@@ -67,10 +70,13 @@ def _tcp(descriptor: int) -> socket.socket | None:
     return None
 
 
-def _counts(one: socket.socket) -> tuple[int, int]:
-    """Bytes received and sent by this end; older kernels do not count what was sent."""
+def _counts(one: socket.socket) -> tuple[int, int, bool]:
+    """Bytes received and sent by this end, and whether it holds some back until others are acknowledged.
+
+    Older kernels do not count what was sent.
+    """
     info = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
     if len(info) < _INFO_BYTES:
-        return 0, 0
-    received, sent, again = _COUNTS.unpack(info)
-    return received, sent - again
+        return 0, 0, False
+    unacknowledged, received, held_back, sent, again = _COUNTS.unpack(info)
+    return received, sent - again, held_back > 0 and unacknowledged > 0

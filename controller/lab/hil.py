@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal, cast
 
 from controller.config import Config, DeviceEntry
 from controller.devices import open_devices
@@ -30,14 +30,14 @@ from controller.lab.record import Record
 from controller.lab.scenario import Scenario
 from controller.lab.stage import PLACES, Stage
 from controller.lab.timing import timing_of
-from controller.loop import ControlLoop, Cycle, Listener, Told
+from controller.loop import ControlLoop, Cycle, Listener, Teller, Told
 from drivers.address import Address, parse_connection
-from drivers.device import Battery, Meter, Pv, Switch
+from drivers.device import Battery, Meter, MeterReading, Pv, Switch
 from drivers.doors import DoorError
 from drivers.modbus import facts_of
 from drivers.simulated import SimulatedBattery, SimulatedMeter, SimulatedPv, SimulatedSwitch
 from simulators.faults import Board, FaultError
-from simulators.faults.host import CrashLoop, Killed, MemoryGone, Restarted, Stalled
+from simulators.faults.host import CrashLoop, Killed, MemoryGone, Restarted, Stalled, Unhandled
 from simulators.virtual_time import VirtualTimeLoop, run
 
 QUIESCE_S = 0.001
@@ -45,10 +45,23 @@ QUIESCE_S = 0.001
 SELDOM = 200_000
 """How many objects come into being between two searches for rubbish."""
 How = Literal["fast", "virtual", "real"]
-End = Literal["killed", "stopped", "no memory"]
+Place = Literal["deciding", "telling", "driver"]
+ENDS_WITHIN_CYCLES = 3.0
+"""An error that nobody expects ends the controller so soon, or it goes on half alive."""
 BEGIN_S = 0.5
 """In real time, between the emulators' start and the scenario's beginning."""
 Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """An error that nobody expects, and where it comes up."""
+
+    where: Place
+    error: type[Exception]
+
+
+End = Literal["killed", "stopped"] | Bug
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +168,9 @@ class _Shell:
         self._writes: dict[str, int] = {}
         self._real_devices: RealDevices | None = None
         self._listeners: tuple[Listener, ...] = ()
+        self._told: Teller = self._told_by_steps
         self._disk: DiskSide | None = None
-        self._no_memory = False
+        self._bug: Bug | None = None
 
     async def run(self) -> Record:
         """The record of the run."""
@@ -168,15 +182,15 @@ class _Shell:
             self._real_devices = RealDevices(self._config, self._real, self._stage, self._record)
         for one in scenario.faults:
             if isinstance(one.made(), Stalled):
-                loop.call_at(begin_s + one.at_s, _stall, loop, one.end_s - one.at_s)
+                loop.call_at(begin_s + one.at_s, self._stall, one.end_s - one.at_s)
         async with AsyncExitStack() as stack:
             if self._wired:
                 await stack.enter_async_context(emulated(self._stage, self._real))
             else:
                 keeping = asyncio.create_task(self._stage.keep(), name="plant")
                 stack.callback(keeping.cancel)
-            self._listeners = await stack.enter_async_context(
-                broker_side(scenario, self._config, self._stage, self._clock)
+            self._listeners, self._told = await stack.enter_async_context(
+                broker_side(scenario, self._config, self._stage, self._clock, self._told_by_steps)
             )
             self._disk = stack.enter_context(disk_side(scenario, self._config, self._stage, self._clock))
             if self._disk is not None:
@@ -216,7 +230,7 @@ class _Shell:
         opened = self._opened()
         control = ControlLoop(
             self._config.dispatch,
-            opened.meter,
+            cast(Meter, _Fallible(opened.meter, self)),
             opened.batteries,
             opened.pvs,
             opened.switches,
@@ -229,13 +243,16 @@ class _Shell:
         life = asyncio.create_task(control.run(), name="control")
         try:
             await asyncio.wait([life], timeout=until_s - asyncio.get_running_loop().time())
-            self._no_memory = how == "no memory"
             if how == "killed":
                 life.cancel()
             elif how == "stopped":
                 control.stop()
+            else:
+                self._bug = how
+                await asyncio.wait([life], timeout=ENDS_WITHIN_CYCLES * self._config.dispatch.cycle_s)
+                life.cancel()  # for one that goes on as if nothing had happened
             await asyncio.wait([life])
-            if how == "no memory" and isinstance(life.exception(), MemoryError):
+            if isinstance(how, Bug) and not life.cancelled() and isinstance(life.exception(), how.error):
                 await control.release()
             elif not life.cancelled():
                 life.result()
@@ -272,17 +289,34 @@ class _Shell:
             nothing,
         )
 
+    def fails(self, where: Place) -> None:
+        """Asked at each place where an error may come up."""
+        bug = self._bug
+        if bug is not None and bug.where == where:
+            self._bug = None
+            raise bug.error
+
+    def _stall(self, seconds: float) -> None:
+        """Let nothing of this process run for a while; the world outside goes on."""
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, VirtualTimeLoop):
+            threading.Event().wait(seconds)
+            return
+        end_s = min(loop.time() + seconds, self._begin_s + self._scenario.duration_s)
+        while (left_s := end_s - loop.time()) > 0.0:
+            loop.jump(min(left_s, self._scenario.sample_s))
+            self._stage.look(self._record, loop.time())
+
     def _note(self, cycle: Cycle) -> None:
-        if self._no_memory:
-            self._no_memory = False
-            raise MemoryError
+        self.fails("deciding")
         at_s = cycle.snapshot.now_s - self._begin_s
         if at_s < self._scenario.duration_s:
             if self._real_devices is not None:
                 self._real_devices.heard(cycle, at_s)
             self._record.beat(at_s, cycle.decision, timing_of(cycle))
 
-    def _told(self, now_s: float, local: LocalTime | None) -> Told:
+    def _told_by_steps(self, now_s: float, local: LocalTime | None) -> Told:
+        self.fails("telling")
         return self._scenario.told(now_s - self._begin_s, self._begin_s)
 
     def _clock(self) -> tuple[float | None, LocalTime | None]:
@@ -302,8 +336,10 @@ def _ends(scenario: Scenario) -> list[tuple[float, float, End]]:
         elif isinstance(fault, Restarted):
             ends.append((one.at_s, one.end_s, "stopped"))
         elif isinstance(fault, MemoryGone):
-            ends.append((one.at_s, one.end_s, "no memory"))
-    return sorted(ends)
+            ends.append((one.at_s, one.end_s, Bug("deciding", MemoryError)))
+        elif isinstance(fault, Unhandled):
+            ends.append((one.at_s, one.end_s, Bug(fault.where, ZeroDivisionError)))
+    return sorted(ends, key=lambda end: end[:2])
 
 
 async def _sleep_until(when_s: float) -> None:
@@ -319,9 +355,16 @@ async def _sleep_until(when_s: float) -> None:
         handle.cancel()
 
 
-def _stall(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-    """Let nothing of this process run for a while; the world outside goes on."""
-    if isinstance(loop, VirtualTimeLoop):
-        loop.jump(seconds)
-    else:
-        threading.Event().wait(seconds)
+class _Fallible:
+    """A meter as it is, until an error comes up in its driver."""
+
+    def __init__(self, meter: Meter, shell: _Shell) -> None:
+        self._meter = meter
+        self._shell = shell
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._meter, name)
+
+    async def read(self, deadline_s: float) -> MeterReading:
+        self._shell.fails("driver")
+        return await self._meter.read(deadline_s)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from controller.lab.claims import CLAIMS
 from controller.sitefile import Watts
 from simulators.faults import INJECTORS, parameters
+from simulators.faults.model import Bounds, bounds, described
 
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -90,13 +91,28 @@ class FaultBase(Table):
     for_s: Seconds | None = Field(None, description="how long it lasts, s; to the end where left out")
 
 
+def _bounded(kind: Any, allowed: Bounds | None) -> Any:
+    """The type of a parameter with its bounds, which the JSON Schema then has too."""
+    if allowed is None:
+        return kind
+    if kind is str:
+        longest = Field(min_length=int(allowed.least), max_length=int(allowed.most), pattern="^[ -~]*$")
+        return Annotated[str, longest]
+    least, most = kind(allowed.least), kind(allowed.most)
+    if kind is float:
+        return Annotated[float, Field(ge=least, le=most, allow_inf_nan=False)]
+    return Annotated[kind, Field(ge=least, le=most)]
+
+
 def _fault_table(name: str) -> type[BaseModel]:
     kind = INJECTORS[name]
     hints = get_type_hints(kind)
     keys: dict[str, Any] = {"fault": (Literal[name], Field(description="what goes wrong"))}
     for one in parameters(kind):
-        above = one.metadata.get("above")
-        keys[one.name] = (hints[one.name], Field(one.default, gt=above, description=one.metadata["says"]))
+        keys[one.name] = (
+            _bounded(hints[one.name], bounds(one)),
+            Field(one.default, description=described(one)),
+        )
     return create_model(f"Fault_{name}", __base__=FaultBase, __doc__=kind.__doc__, **keys)
 
 

@@ -20,7 +20,7 @@ from drivers.profile.model import DeviceProfile
 from drivers.registers import Value, decode, encode
 from drivers.simulated import BatteryPort, PvPort
 from drivers.wire import DEVICE_BUSY, ILLEGAL_ADDRESS, ILLEGAL_VALUE, ModbusFault, Space, Unit
-from simulators.emulator.registers import Port, Rating, Registers
+from simulators.emulator.registers import MOST_REMEMBERED, Port, Rating, Registers
 
 __all__ = ["Behaviour", "EmulatedUnit", "Port", "Rating", "emulated_unit", "emulated_units"]
 
@@ -89,6 +89,7 @@ class EmulatedUnit:
             for at in range(point.address, point.end)
         }
         self._writable = {p.address: p for p in profile.points.values() if p.writable}
+        self._spans: dict[tuple[int | None, Space, int, int], list[tuple[Space, int]]] = {}
         self._holding = False
         self._expires_s = math.inf
 
@@ -121,11 +122,16 @@ class EmulatedUnit:
             raise ModbusFault(ILLEGAL_VALUE)
         self._move_to(now_s)
         self._registers.show(now_s, space, address, address + count)
-        places = [(space, at) for at in range(address, address + count)]
         words = self._registers.words
-        for place in places:
-            if place not in words or place in self._hidden or self._unit_of.get(place) != unit_id:
-                raise ModbusFault(ILLEGAL_ADDRESS)
+        places = self._spans.get((unit_id, space, address, count))
+        if places is None:
+            places = [(space, at) for at in range(address, address + count)]
+            for place in places:
+                if place not in words or place in self._hidden or self._unit_of.get(place) != unit_id:
+                    raise ModbusFault(ILLEGAL_ADDRESS)
+            if len(self._spans) >= MOST_REMEMBERED:
+                self._spans.clear()
+            self._spans[unit_id, space, address, count] = places
         return [words[place] for place in places]
 
     async def write_at(self, unit_id: int | None, address: int, words: Sequence[int]) -> None:

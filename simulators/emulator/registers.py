@@ -28,6 +28,12 @@ class Rating:
     max_discharge_w: float | None = None
 
 
+Asked = tuple[list[Point], list[tuple[tuple[str, int | None], Sum]], tuple[Point, Point] | None]
+"""Points, sums, and the point that shows the opposite of the battery's power, with that of the battery."""
+MOST_REMEMBERED = 1000
+"""Requests whose points are known by heart; clients ask the same few again and again."""
+
+
 class Registers:
     """One memory for all that a device has, at whatever unit; scale factors are chosen on the first look."""
 
@@ -42,6 +48,8 @@ class Registers:
         self._places = {point.name: _place(point.gives or "") for point in self._shown}
         self._sums = [(_place(field), terms) for field, terms in profile.sums.items()]
         self._counterpart = _counterpart(profile)
+        self._asked: dict[tuple[Space, int, int], Asked] = {}
+        self._encoded: dict[str, tuple[float, float | None, tuple[int, ...]]] = {}
         self._scaled = False
         for point in sorted(profile.points.values(), key=lambda one: one.power_of is not None):
             value = serial if point.gives == "serial" else point.emulated
@@ -55,26 +63,38 @@ class Registers:
 
     def show(self, now_s: float, space: Space, address: int, end: int) -> None:
         """Bring the registers up to date that somebody asks for."""
+        asked = self._asked.get((space, address, end))
+        if asked is None:
+            if len(self._asked) >= MOST_REMEMBERED:
+                self._asked.clear()
+            asked = self._asked[space, address, end] = self._asked_by(space, address, end)
+        points, sums, counterpart = asked
+        if not (points or sums or counterpart):
+            return
+        reading = self._port.reading(now_s)
+        for point in points:
+            self.store(point, self._value(point, reading))
+        for place, terms in sums:
+            self._store_sum(place, terms, reading)
+        if counterpart is not None:
+            grid, battery = counterpart
+            power = self._value(battery, reading)
+            if isinstance(power, float):
+                self.store(grid, _constant(grid) - power)
+
+    def _asked_by(self, space: Space, address: int, end: int) -> Asked:
+        """What of the reading stands among these registers."""
 
         def asked(point: Point) -> bool:
             return point.address < end and point.end > address and point.kind == space
 
-        reading = None
-        for point in self._shown:
-            beside = self.profile.points[point.sign.point] if point.sign is not None else point
-            if asked(point) or asked(beside):
-                reading = reading or self._port.reading(now_s)
-                self.store(point, self._value(point, reading))
-        for place, terms in self._sums:
-            if any(asked(self.profile.points[name]) for _, name in terms):
-                reading = reading or self._port.reading(now_s)
-                self._store_sum(place, terms, reading)
-
-        if self._counterpart is not None and asked(self._counterpart[0]):
-            grid, battery = self._counterpart
-            power = self._value(battery, reading or self._port.reading(now_s))
-            if isinstance(power, float):
-                self.store(grid, _constant(grid) - power)
+        points = self.profile.points
+        found = self._counterpart if self._counterpart is not None and asked(self._counterpart[0]) else None
+        return (
+            [p for p in self._shown if asked(p) or (p.sign is not None and asked(points[p.sign.point]))],
+            [(place, terms) for place, terms in self._sums if any(asked(points[name]) for _, name in terms)],
+            found,
+        )
 
     def _store_sum(self, place: tuple[str, int | None], terms: Sum, reading: Reading) -> None:
         """What the device's loop goes by (`base`) does not move with its battery; other terms do.
@@ -163,14 +183,25 @@ class Registers:
             value = abs(value)
         if value == 0.0 and 0 in point.encoding.absent:
             value = None  # such a device has no word for a counter that has not counted yet
-        try:
-            words = encode(point.encoding, value, self.power(point) if value is not None else 0.0)
-        except ValueError:
-            raise ModbusFault(DEVICE_FAILURE) from None
+        words = self._words_for(point, value)
         keep = 0 if point.encoding.bits is None else ~point.encoding.bits
         for offset, word in enumerate(words):
             place = (point.kind, point.address + offset)
             self.words[place] = self.words.get(place, 0) & keep | word if keep else word
+
+    def _words_for(self, point: Point, value: Value) -> tuple[int, ...]:
+        """The words of a value; those of the last one where it is still the same, as most are."""
+        power = self.power(point) if value is not None else 0.0
+        before = self._encoded.get(point.name)
+        if before is not None and before[0] == value and before[1] == power:
+            return before[2]
+        try:
+            words = encode(point.encoding, value, power)
+        except ValueError:
+            raise ModbusFault(DEVICE_FAILURE) from None
+        if isinstance(value, float) and value != 0.0:  # 0.0 and -0.0 are equal, and have other words
+            self._encoded[point.name] = value, power, words
+        return words
 
 
 def _place(gives: str) -> tuple[str, int | None]:

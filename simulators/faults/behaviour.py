@@ -10,7 +10,7 @@ from typing import ClassVar, TypeVar, cast
 
 from drivers.device import BatteryReading, MeterReading, PvReading
 from drivers.simulated import BatteryPort, MeterPort, PvPort
-from simulators.faults.model import Active, AnyReading, Fault, param
+from simulators.faults.model import LARGEST_W, LONGEST_S, Active, AnyReading, Fault, param
 
 BATTERY = ("battery",)
 
@@ -41,7 +41,7 @@ class Partly(Fault):
     name: ClassVar[str] = "partly"
     ids: ClassVar[tuple[str, ...]] = ("C02",)
     roles: ClassVar[tuple[str, ...]] = BATTERY
-    share: float = param(0.6, "of each order, 0 to 1")
+    share: float = param(0.6, "of each order", least=0.0, most=1.0)
 
     def order(self, order_w: float, now_s: float, wired: bool) -> float | None:
         return order_w * self.share
@@ -54,8 +54,8 @@ class Limits(Fault):
     name: ClassVar[str] = "limits"
     ids: ClassVar[tuple[str, ...]] = ("C03", "C05")
     roles: ClassVar[tuple[str, ...]] = BATTERY
-    charge_w: float = param(0.0, "most charge, W")
-    discharge_w: float = param(0.0, "most discharge, W")
+    charge_w: float = param(0.0, "most charge, W", least=0.0, most=LARGEST_W)
+    discharge_w: float = param(0.0, "most discharge, W", least=0.0, most=LARGEST_W)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         assert isinstance(reading, BatteryReading), "only for batteries"
@@ -107,7 +107,7 @@ class Cold(Fault):
     name: ClassVar[str] = "cold"
     ids: ClassVar[tuple[str, ...]] = ("C09",)
     roles: ClassVar[tuple[str, ...]] = BATTERY
-    temperature_c: float = param(-5.0, "of the cells, C")
+    temperature_c: float = param(-5.0, "of the cells, C", most=200.0)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         assert isinstance(reading, BatteryReading), "only for batteries"
@@ -124,7 +124,7 @@ class OwnWay(Fault):
     name: ClassVar[str] = "own_way"
     ids: ClassVar[tuple[str, ...]] = ("C14",)
     roles: ClassVar[tuple[str, ...]] = BATTERY
-    power_w: float = param(-1000.0, "what it does, W; negative charges")
+    power_w: float = param(-1000.0, "what it does, W; negative charges", most=LARGEST_W)
 
     def own_order_w(self, now_s: float) -> float | None:
         return self.power_w
@@ -137,9 +137,13 @@ class Sluggish(Fault):
     name: ClassVar[str] = "sluggish"
     ids: ClassVar[tuple[str, ...]] = ("C15",)
     roles: ClassVar[tuple[str, ...]] = BATTERY
-    delay_s: float = param(3.0, "from order to effect, beside the inverter's own, s")
-    deadband_w: float = param(100.0, "a smaller change of the order is passed over, W")
-    gain: float = param(1.0, "of each order")
+    delay_s: float = param(
+        3.0, "from order to effect, beside the inverter's own, s", least=0.0, most=LONGEST_S
+    )
+    deadband_w: float = param(
+        100.0, "a smaller change of the order is passed over, W", least=0.0, most=LARGEST_W
+    )
+    gain: float = param(1.0, "of each order", least=0.0, most=100.0)
     _coming: deque[tuple[float, float]] | None = field(init=False, repr=False, compare=False, default=None)
     _taken_w: float | None = field(init=False, repr=False, compare=False, default=None)
     _now_w: float = field(init=False, repr=False, compare=False, default=0.0)

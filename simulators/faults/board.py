@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from simulators.faults.catalogue import IDS, INJECTORS
 from simulators.faults.frames import LinkFault
-from simulators.faults.model import Active, Fault, parameters
+from simulators.faults.model import Active, Bounds, Fault, bounds, parameters
 
+LONGEST_SHOWN = 60
 WIRES = {"tcp": "a TCP or TLS connection", "tls": "a TLS connection", "serial": "a serial line"}
 
 
@@ -31,21 +32,18 @@ def make_fault(name: str, values: Mapping[str, Any]) -> Fault:
         raise FaultError(f"there is no fault {name!r}; {hint}")
     hints = get_type_hints(kind)
     known = {one.name: hints[one.name] for one in parameters(kind)}
-    bounds = {one.name: one.metadata.get("above") for one in parameters(kind)}
+    allowed = {one.name: bounds(one) for one in parameters(kind)}
     checked = {}
     for key, value in values.items():
         if key not in known:
             some = ", ".join(known) or "no parameters"
             raise FaultError(f"{kind.name} has no parameter {key!r}; it has {some}")
-        checked[key] = _checked(kind.name, key, value, known[key])
-        above = bounds[key]
-        if above is not None and not checked[key] > above:
-            raise FaultError(f"{kind.name}: {key} is {checked[key]:g}; give more than {above:g}")
+        checked[key] = _checked(kind.name, key, value, known[key], allowed[key])
     return kind(**checked)
 
 
-def _checked(name: str, key: str, value: Any, kind: Any) -> Any:
-    """The value as its parameter's type; text becomes numbers, so that a command line can say them."""
+def _checked(name: str, key: str, value: Any, kind: Any, allowed: Bounds | None) -> Any:
+    """The value as its parameter's type, within its bounds; text becomes numbers, for a command line."""
     if get_origin(kind) is Literal:
         if value in get_args(kind):
             return value
@@ -54,19 +52,40 @@ def _checked(name: str, key: str, value: Any, kind: Any) -> Any:
         if str(value).lower() in ("true", "false"):
             return str(value).lower() == "true"
         raise FaultError(f"{name}: {key} is {value!r}; give true or false")
-    if kind in (int, float):
+    assert allowed is not None, "every number and every text has bounds"
+    if kind is str:
+        text = str(value)
+        if not (text.isascii() and text.isprintable() and allowed.least <= len(text) <= allowed.most):
+            raise FaultError(f"{name}: {key} is {_shown(text)}; give {allowed} characters of ASCII")
+        return text
+    number = _number(value)
+    if number is None or (kind is int and not number.is_integer()):
+        wanted = "a whole number" if kind is int else "a number"
+        raise FaultError(f"{name}: {key} is {_shown(value)}; give {wanted}, {allowed}")
+    if not allowed.least <= number <= allowed.most:
+        raise FaultError(f"{name}: {key} is {number:.10g}; give {allowed}")
+    return int(number) if kind is int else number
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, also one written as text, such as "0x10"; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(int(value, 0)) if isinstance(value, str) else float(value)
+    except OverflowError:
+        return None
+    except ValueError:
         try:
-            number = float(value) if not isinstance(value, str) else float(int(value, 0))
+            number = float(value)
         except ValueError:
-            try:
-                number = float(value)
-            except ValueError:
-                number = inf if value == "inf" else float("nan")
-        if isinstance(value, bool) or not isfinite(number) or (kind is int and number != int(number)):
-            wanted = "a whole number" if kind is int else "a number"
-            raise FaultError(f"{name}: {key} is {value!r}; give {wanted}")
-        return int(number) if kind is int else number
-    return str(value)
+            return None
+    return number if isfinite(number) else None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, int | float | str) else type(value).__name__
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def happens_on(wire: str, fault: LinkFault) -> bool:
@@ -104,6 +123,8 @@ class Board:
         role = self.roles[device]
         if role not in fault.roles:
             raise FaultError(f"{device} is a {role}; {fault.name} is a fault of {', '.join(fault.roles)}")
+        if why := fault.why_not(role):
+            raise FaultError(f"{device}: {fault.name}: {why}")
         wire = self._wires.get(device)
         if isinstance(fault, LinkFault) and wire is not None and not happens_on(wire, fault):
             raise FaultError(

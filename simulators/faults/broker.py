@@ -1,12 +1,13 @@
-"""Faults of the MQTT broker and the way to it (catalogue D01 to D05); `broker_gate.py` carries them out."""
+"""Faults of the MQTT broker and the way to it (catalogue D01 to D06); `broker_gate.py` carries them out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import ClassVar
 
-from simulators.faults.model import Fault, coming_and_going, param
+from simulators.faults.model import LARGEST_W, LONGEST_S, Fault, coming_and_going, param
 
 
 @dataclass
@@ -36,6 +37,10 @@ class BrokerFault(Fault):
         """Whether nothing is read from its clients."""
         return False
 
+    def backlog(self) -> Sequence[tuple[str, bytes]]:
+        """What another client publishes all at once, the oldest first; asked again and again, given once."""
+        return ()
+
 
 @dataclass
 class BrokerDown(BrokerFault):
@@ -54,8 +59,8 @@ class BrokerFlaps(BrokerFault):
 
     name: ClassVar[str] = "broker_flaps"
     ids: ClassVar[tuple[str, ...]] = ("D03",)
-    off_s: float = param(0.5, "s gone", above=0.0)
-    on_s: float = param(0.5, "s there", above=0.0)
+    off_s: float = param(0.5, "s gone", least=0.01, most=LONGEST_S)
+    on_s: float = param(0.5, "s there", least=0.01, most=LONGEST_S)
 
     def shut(self, now_s: float) -> bool:
         return not coming_and_going(now_s, self._begun_s, self.off_s, self.on_s)[0]
@@ -86,4 +91,26 @@ class BrokerStuck(BrokerFault):
         return True
 
 
-BROKERS: tuple[type[Fault], ...] = (BrokerDown, BrokerFlaps, BrokerHalfOpen, BrokerStuck)
+@dataclass
+class BrokerBacklog(BrokerFault):
+    """A client that was away sends all setpoints that it queued at once: the newest orders `power_w`."""
+
+    name: ClassVar[str] = "broker_backlog"
+    ids: ClassVar[tuple[str, ...]] = ("D06",)
+    messages: int = param(10_000, "how many", least=1, most=100_000)
+    power_w: float = param(1000.0, "what the newest orders, W; the older ones the reverse", most=LARGEST_W)
+    site: str = param("home", "whose commands they are", least=1, most=64)
+    _sent: bool = field(init=False, repr=False, compare=False, default=False)
+
+    def backlog(self) -> Sequence[tuple[str, bytes]]:
+        if self._sent:
+            return ()
+        self._sent = True
+        topic, head = f"penstock/{self.site}/command/setpoint", '{"id": "backlog-'
+        older = f'", "battery_discharge_w": {-self.power_w}}}'
+        letters = [(topic, f"{head}{number}{older}".encode()) for number in range(1, self.messages)]
+        newest = f'{head}{self.messages}", "battery_discharge_w": {self.power_w}}}'
+        return [*letters, (topic, newest.encode())]
+
+
+BROKERS: tuple[type[Fault], ...] = (BrokerDown, BrokerFlaps, BrokerHalfOpen, BrokerStuck, BrokerBacklog)

@@ -22,12 +22,8 @@ IDS: dict[str, tuple[str, ...]] = {
 }
 
 ELSEWHERE: dict[str, str] = {
-    "A34": "a property of a profile (writes_per_day), not a fault: `tests/unit/test_guard.py`",
-    "B10": "no driver reads a device's clock; the time of receipt rules",
-    "D06": "a backlog is what clients have published: `tests/unit/test_reception.py`",
+    "B10": "no profile has a register for a device's clock: every reading is as old as its receipt",
     "E03": "no fault: a scenario begins on such a night, `tests/scenarios/dst_night.toml`",
-    "E16": "a host that hangs is for its hardware watchdog",
-    "E17": "no fault from outside: `tests/unit/test_loop.py`",
-    "E18": "no fault from outside: `tests/unit/test_link.py`",
+    "E18": "no fault from outside: `tests/unit/test_cancelled.py` does it at every await of an order",
 }
 """IDs that no fault stands for: why, and the tests that see them where there are any."""

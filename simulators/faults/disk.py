@@ -49,7 +49,7 @@ class FsyncFails(DiskFault):
 
     name: ClassVar[str] = "fsync_fails"
     ids: ClassVar[tuple[str, ...]] = ("E06",)
-    count: int = param(1, "how often, above 0", above=0)
+    count: int = param(1, "how often", least=1, most=1_000_000)
     _failed: int = field(init=False, repr=False, compare=False, default=0)
 
     def loses(self) -> bool:
@@ -66,7 +66,7 @@ class StateDamaged(DiskFault):
     how: Literal["flipped", "torn", "empty", "newer"] = param(
         "flipped", "a page of other bytes, cut in the middle, no bytes, or of a later version"
     )
-    copies: int = param(0, "0, or 1: the copy of the last start is damaged too")
+    copies: int = param(0, "1: the copy of the last start is damaged too", least=0, most=1)
 
 
 DISKS: tuple[type[Fault], ...] = (DiskFull, DiskReadOnly, FsyncFails, StateDamaged)

@@ -1,8 +1,7 @@
 """Faults on a link (catalogue A): what becomes of the frames of Modbus TCP or RTU on their way.
 
-Those of a serial line alone are in `lines.py`. Each fault sees a request before the device does, and a reply
-before the client does. A device without a wire has no frames: there, whatever leaves a client without an
-answer is a reading that failed.
+Those of a serial line alone are in `lines.py`. Each fault sees a request before the device, a reply before
+the client. A device without a wire has no frames: what leaves a client without an answer is a failed reading.
 """
 
 from __future__ import annotations
@@ -16,14 +15,22 @@ from typing import ClassVar, Literal
 from drivers import rtu
 from drivers.fact import fact
 from drivers.wire import MBAP
-from simulators.faults.model import DEVICES, AnyReading, Chance, Fault, no_answer, param
+from simulators.faults.model import (
+    DEVICES,
+    LONGEST_S,
+    AnyReading,
+    Chance,
+    Fault,
+    no_answer,
+    param,
+    shared_param,
+)
 
 READS = (3, 4)
 END = Literal["", "close", "abort"]
 Refusal = Literal[
     "", "refuse", "blackhole", "unplugged", "expired", "stranger", "other_host", "stalled", "plain"
 ]
-Certificate = Literal["expired", "stranger", "other_host", "stalled", "plain"]
 
 
 @fact
@@ -68,11 +75,9 @@ class LinkFault(Fault):
     """Where it can happen: "tcp" is any connection with an MBAP header, also one of "tls"."""
     shared: ClassVar[bool] = False
     """Whether every unit behind the same wire has it, and not the device alone."""
-    share: float = field(
-        default=1.0, kw_only=True, metadata={"says": "of the happenings that are hit, 0 to 1"}
-    )
-    count: int = field(default=0, kw_only=True, metadata={"says": "how many are hit in all; 0: no end"})
-    seed: int = field(default=1, kw_only=True, metadata={"says": "which ones, where not all are hit"})
+    share: float = shared_param(1.0, "of the happenings that are hit", least=0.0, most=1.0)
+    count: int = shared_param(0, "how many are hit in all; 0: no end", least=0, most=1_000_000_000)
+    seed: int = shared_param(1, "which ones, where not all are hit", least=0, most=2**32 - 1)
     _chance: Chance = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -207,7 +212,7 @@ class Drip(LinkFault):
 
     name: ClassVar[str] = "drip"
     ids: ClassVar[tuple[str, ...]] = ("A09",)
-    byte_s: float = param(0.1, "s from one byte to the next")
+    byte_s: float = param(0.1, "s from one byte to the next", least=0.0, most=60.0)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         return [Sent(bytes((one,)), at * self.byte_s) for at, one in enumerate(reply.data)]
@@ -219,8 +224,8 @@ class Late(LinkFault):
 
     name: ClassVar[str] = "late"
     ids: ClassVar[tuple[str, ...]] = ("A10", "A11")
-    by_s: float = param(0.7, "how late, s")
-    transaction: int = param(-1, "the number it then has; -1: its own")
+    by_s: float = param(0.7, "how late, s", least=0.0, most=LONGEST_S)
+    transaction: int = param(-1, "the number it then has; -1: its own", least=-1, most=65_535)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         late = reply if self.transaction < 0 else replace(reply, transaction=self.transaction)
@@ -234,7 +239,7 @@ class Retag(LinkFault):
     name: ClassVar[str] = "retag"
     ids: ClassVar[tuple[str, ...]] = ("A12",)
     wires: ClassVar[tuple[str, ...]] = ("tcp",)
-    by: int = param(1, "added to the number")
+    by: int = param(1, "added to the number", most=65_535)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         return (Sent(replace(reply, transaction=reply.transaction + self.by).data),)
@@ -246,7 +251,7 @@ class WrongUnit(LinkFault):
 
     name: ClassVar[str] = "wrong_unit"
     ids: ClassVar[tuple[str, ...]] = ("A13",)
-    by: int = param(1, "added to the unit id")
+    by: int = param(1, "added to the unit id", most=255)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         return (Sent(replace(reply, unit=reply.unit + self.by).data),)
@@ -271,7 +276,7 @@ class WrongProtocol(LinkFault):
     name: ClassVar[str] = "wrong_protocol"
     ids: ClassVar[tuple[str, ...]] = ("A15",)
     wires: ClassVar[tuple[str, ...]] = ("tcp",)
-    protocol: int = param(1, "the number it has")
+    protocol: int = param(1, "the number it has", least=0, most=65_535)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         return (Sent(replace(reply, protocol=self.protocol).data),)
@@ -283,14 +288,14 @@ class WrongCount(LinkFault):
 
     name: ClassVar[str] = "wrong_count"
     ids: ClassVar[tuple[str, ...]] = ("A16",)
-    by: int = param(-1, "registers too many, or too few where negative")
+    by: int = param(-1, "registers too many, or too few where negative", most=125)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         if reply.pdu[0] not in READS:
             return out
         words = reply.pdu[2:]
         words = words[: max(len(words) + 2 * self.by, 0)] if self.by < 0 else words + bytes(2 * self.by)
-        return (Sent(replace(reply, pdu=bytes((reply.pdu[0], len(words))) + words).data),)
+        return (Sent(replace(reply, pdu=bytes((reply.pdu[0], len(words) & 0xFF)) + words).data),)
 
 
 @dataclass
@@ -299,8 +304,10 @@ class Truncated(LinkFault):
 
     name: ClassVar[str] = "truncated"
     ids: ClassVar[tuple[str, ...]] = ("A17",)
-    bytes: int = param(2, "missing at the end")
-    length: int = param(-1, "what the header says, such as 0, 1 or 65535; -1: the truth")
+    bytes: int = param(2, "missing at the end", least=0, most=260)
+    length: int = param(
+        -1, "what the header says, such as 0, 1 or 65535; -1: the truth", least=-1, most=65_535
+    )
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         shown = reply if self.length < 0 else replace(reply, length=self.length)
@@ -313,7 +320,7 @@ class Garbage(LinkFault):
 
     name: ClassVar[str] = "garbage"
     ids: ClassVar[tuple[str, ...]] = ("A18",)
-    bytes: int = param(300, "how many")
+    bytes: int = param(300, "how many", least=1, most=65_536)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         return (Sent(self._chance.bytes(self.bytes)),)
@@ -333,14 +340,19 @@ class Duplicate(LinkFault):
 
 @dataclass
 class Exception_(LinkFault):  # noqa: N801 (the word of the trade is one of Python's too)
-    """The device refuses with a Modbus exception, and does nothing."""
+    """The device refuses with a Modbus exception; writes alone with code 1 where our role may not write."""
 
     name: ClassVar[str] = "exception"
-    ids: ClassVar[tuple[str, ...]] = ("A20", "A21", "A22", "A23")
-    code: int = param(4, "1 function, 2 address, 3 value, 4 failure, 5, 6 busy, 10, 11 gateway")
+    ids: ClassVar[tuple[str, ...]] = ("A20", "A21", "A22", "A23", "A33")
+    code: int = param(
+        4, "1 function, 2 address, 3 value, 4 failure, 5, 6 busy, 10, 11 gateway", least=0, most=255
+    )
+
+    requests: Literal["all", "reads", "writes"] = param("all", "which it refuses: all, reads or writes")
 
     def asked(self, request: Frame, opened_s: float) -> Sequence[Sent] | None:
-        if not self._chance.hits():
+        what = "reads" if request.pdu[0] in READS else "writes"
+        if self.requests not in ("all", what) or not self._chance.hits():
             return None
         refusal = bytes((request.pdu[0] | 0x80, self.code))
         return (Sent(replace(request, pdu=refusal, length=None).data),)
@@ -355,7 +367,7 @@ class Backlog(LinkFault):
 
     name: ClassVar[str] = "backlog"
     ids: ClassVar[tuple[str, ...]] = ("A31",)
-    behind: int = param(3, "requests late")
+    behind: int = param(3, "requests late", least=1, most=10_000)
     _waiting: deque[Frame] | None = field(init=False, repr=False, compare=False, default=None)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:

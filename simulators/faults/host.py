@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from simulators.faults.model import Fault, coming_and_going, param
+from simulators.faults.model import LONGEST_S, Fault, coming_and_going, param
+
+PID = "live: the process of the controller; 0 in a scenario, which has its own"
 
 
 @dataclass
@@ -38,8 +40,8 @@ class Flapping(Outage):
 
     name: ClassVar[str] = "flapping"
     ids: ClassVar[tuple[str, ...]] = ("C13",)
-    off_s: float = param(10.0, "s without grid", above=0.0)
-    on_s: float = param(20.0, "s with it", above=0.0)
+    off_s: float = param(10.0, "s without grid", least=0.01, most=LONGEST_S)
+    on_s: float = param(20.0, "s with it", least=0.01, most=LONGEST_S)
 
     def present(self, now_s: float) -> bool:
         return coming_and_going(now_s, self._begun_s, self.off_s, self.on_s)[0]
@@ -56,7 +58,7 @@ class ClockStep(Fault):
     ids: ClassVar[tuple[str, ...]] = ("E01",)
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "host"
-    by_s: float = param(3600.0, "s ahead of the truth")
+    by_s: float = param(3600.0, "s ahead of the truth", most=1e9)
 
 
 @dataclass
@@ -91,10 +93,10 @@ class Restarted(Fault):
 
 @dataclass
 class Stalled(Fault):
-    """The process gets no processor when the fault begins, for as long as it lasts; nothing else stops."""
+    """The process gets no processor for as long as the fault lasts, as where the whole host hangs."""
 
     name: ClassVar[str] = "stalled"
-    ids: ClassVar[tuple[str, ...]] = ("E10", "E11")
+    ids: ClassVar[tuple[str, ...]] = ("E10", "E11", "E16")
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "host"
 
@@ -107,8 +109,8 @@ class CrashLoop(Fault):
     ids: ClassVar[tuple[str, ...]] = ("E14",)
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "host"
-    lives_s: float = param(8.0, "s from a start to the next death, above 0", above=0.0)
-    down_s: float = param(5.0, "s from a death to the next start, above 0", above=0.0)
+    lives_s: float = param(8.0, "s from a start to the next death", least=0.1, most=LONGEST_S)
+    down_s: float = param(5.0, "s from a death to the next start", least=0.1, most=LONGEST_S)
 
     def deaths(self, begin_s: float, end_s: float) -> Iterator[tuple[float, float]]:
         """When it dies, and when it is started again."""
@@ -126,7 +128,20 @@ class MemoryGone(Fault):
     ids: ClassVar[tuple[str, ...]] = ("E12",)
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "host"
-    pid: int = param(0, "live: the process of the controller; 0 in a scenario, which has its own")
+    pid: int = param(0, PID, least=0, most=2**31 - 1)
+
+
+@dataclass
+class Unhandled(Fault):
+    """An error that nobody expects, in the middle of the controller: it has to end, and starts at the end."""
+
+    name: ClassVar[str] = "unhandled"
+    ids: ClassVar[tuple[str, ...]] = ("E17",)
+    roles: ClassVar[tuple[str, ...]] = ("host",)
+    seam: ClassVar[str] = "host"
+    where: Literal["deciding", "telling", "driver"] = param(
+        "deciding", "deciding; telling: what is told from outside; driver: while the meter is read"
+    )
 
 
 @dataclass
@@ -137,7 +152,7 @@ class FilesGone(Fault):
     ids: ClassVar[tuple[str, ...]] = ("E13",)
     roles: ClassVar[tuple[str, ...]] = ("host",)
     seam: ClassVar[str] = "host"
-    pid: int = param(0, "live: the process of the controller; 0 in a scenario, which has its own")
+    pid: int = param(0, PID, least=0, most=2**31 - 1)
 
 
 PLACES: tuple[type[Fault], ...] = (
@@ -150,5 +165,6 @@ PLACES: tuple[type[Fault], ...] = (
     Stalled,
     CrashLoop,
     MemoryGone,
+    Unhandled,
     FilesGone,
 )

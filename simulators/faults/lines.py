@@ -38,7 +38,7 @@ class Noise(SerialFault):
     name: ClassVar[str] = "noise"
     ids: ClassVar[tuple[str, ...]] = ("A28",)
     unheard: ClassVar[bool] = False
-    bytes: int = param(3, "how many")
+    bytes: int = param(3, "how many", least=0, most=65_536)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         return (Sent(self._chance.bytes(self.bytes)), *out)
@@ -69,7 +69,7 @@ class Split(SerialFault):
     name: ClassVar[str] = "split"
     ids: ClassVar[tuple[str, ...]] = ("A28",)
     unheard: ClassVar[bool] = False
-    pause_s: float = param(0.016, "s between the parts")
+    pause_s: float = param(0.016, "s between the parts", least=0.0, most=60.0)
 
     def hit(self, reply: Frame, out: Sequence[Sent]) -> Sequence[Sent]:
         half = len(reply.data) // 2

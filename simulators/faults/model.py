@@ -20,9 +20,37 @@ DEVICES = ("meter", "battery", "pv")
 T = TypeVar("T")
 
 
-def param(default: T, says: str, above: float | None = None) -> T:
-    """A parameter of a fault, with what it means, and what a number has to be above."""
-    found: T = field(default=default, metadata={"says": says, "above": above})
+LONGEST_S = 86_400.0
+LARGEST_W = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """From what to what a number may be, both included; of a text, how many characters of ASCII it has."""
+
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.least:.10g} to {self.most:.10g}"
+
+
+def param(default: T, says: str, least: float | None = None, most: float | None = None) -> T:
+    """A parameter of a fault, with what it means, and from what to what it may be.
+
+    With `most` alone it may be so much either way of 0. Of a text it is how many characters it may have.
+    """
+    return _param(default, says, least, most, kw_only=False)
+
+
+def shared_param(default: T, says: str, least: float | None = None, most: float | None = None) -> T:
+    """A parameter that many faults share."""
+    return _param(default, says, least, most, kw_only=True)
+
+
+def _param(default: T, says: str, least: float | None, most: float | None, kw_only: bool) -> T:
+    bounds = None if most is None else Bounds(-most if least is None else least, most)
+    found: T = field(default=default, kw_only=kw_only, metadata={"says": says, "bounds": bounds})
     return found
 
 
@@ -58,6 +86,10 @@ class Fault:
         """What another master orders at this moment."""
         return None
 
+    def why_not(self, role: str) -> str:
+        """Why a device of this role, which can have the fault, cannot have it with these parameters."""
+        return ""
+
     def restarts(self) -> bool:
         """Whether the device has just restarted and forgotten its orders; asked before each request."""
         return False
@@ -66,6 +98,24 @@ class Fault:
 def parameters(kind: type[Fault]) -> list[Field[Any]]:
     """The parameters of a fault, those that many share last."""
     return sorted((one for one in fields(kind) if one.init), key=lambda one: bool(one.kw_only))
+
+
+def bounds(one: Field[Any]) -> Bounds | None:
+    """From what to what a parameter may be; None where it is one of a few words."""
+    found: Bounds | None = one.metadata["bounds"]
+    return found
+
+
+def described(one: Field[Any]) -> str:
+    """What a parameter means, and from what to what it may be."""
+    allowed, says = bounds(one), one.metadata["says"]
+    if allowed is None:
+        return str(says)
+    if one.type == "str":
+        return f"{says}, {allowed} characters"
+    if allowed.least == -allowed.most:
+        return f"{says}; at most {allowed.most:.10g} either way"
+    return f"{says}; {allowed}"
 
 
 def says(kind: type[Fault]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from math import inf, isfinite
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args, get_type_hints
 
 from drivers.device import BatteryReading, MeterReading, PvReading
-from simulators.faults.model import AnyReading, Fault, no_answer, param
+from simulators.faults.model import LARGEST_W, LONGEST_S, AnyReading, Fault, no_answer, param
 
+READING: dict[str, type[AnyReading]] = {"meter": MeterReading, "battery": BatteryReading, "pv": PvReading}
 POWER_FIELD = {
     MeterReading: "pcc_import_w",
     BatteryReading: "battery_discharge_w",
@@ -83,7 +84,7 @@ class Scaled(Fault):
 
     name: ClassVar[str] = "scaled"
     ids: ClassVar[tuple[str, ...]] = ("B05",)
-    factor: float = param(10.0, "times the truth")
+    factor: float = param(10.0, "times the truth", most=1e6)
     phases: bool = param(True, "whether a meter's phases show it too")
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
@@ -96,8 +97,8 @@ class Spike(Fault):
 
     name: ClassVar[str] = "spike"
     ids: ClassVar[tuple[str, ...]] = ("B07",)
-    add_w: float = param(8000.0, "W on top of the truth")
-    every_s: float = param(10.0, "s from one to the next")
+    add_w: float = param(8000.0, "W on top of the truth", most=LARGEST_W)
+    every_s: float = param(10.0, "s from one to the next", least=0.1, most=LONGEST_S)
     _next_s: float = field(init=False, repr=False, compare=False, default=-inf)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
@@ -113,15 +114,36 @@ class Shows(Fault):
 
     name: ClassVar[str] = "shows"
     ids: ClassVar[tuple[str, ...]] = ("B08", "B13")
-    field: str = param("power_w", "power_w, soc_pct, temperature_c, frequency_hz, phase_voltage_v, ...")
-    value: float = param(0.0, "what it shows")
+    field: Literal[
+        "power_w",
+        "phase_import_w",
+        "phase_voltage_v",
+        "phase_current_a",
+        "frequency_hz",
+        "import_wh",
+        "export_wh",
+        "soc_pct",
+        "max_charge_w",
+        "max_discharge_w",
+        "capacity_wh",
+        "temperature_c",
+        "rated_w",
+    ] = param("power_w", "power_w, soc_pct, temperature_c, frequency_hz, phase_voltage_v, ...")
+    value: float = param(0.0, "what it shows", most=1e12)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         if self.field == "power_w":
             return with_power(reading, self.value)
-        before = getattr(reading, self.field, None)
+        before = getattr(reading, self.field)
         value = (self.value,) * len(before) if isinstance(before, tuple) else self.value
         return replace(reading, **{self.field: value})  # type: ignore[arg-type]  # checked when it was added
+
+    def why_not(self, role: str) -> str:
+        shown = {one.name for one in fields(READING[role])}
+        if self.field == "power_w" or self.field in shown:
+            return ""
+        known = [one for one in get_args(get_type_hints(Shows)["field"]) if one in {"power_w", *shown}]
+        return f"the reading of a {role} has no {self.field}; give {', '.join(known)}"
 
 
 @dataclass
@@ -147,8 +169,8 @@ class Slow(Fault):
 
     name: ClassVar[str] = "slow"
     ids: ClassVar[tuple[str, ...]] = ("B11",)
-    period_s: float = param(10.0, "s between two new values")
-    delay_s: float = param(0.0, "how old a value is when it is first shown, s")
+    period_s: float = param(10.0, "s between two new values", least=0.0, most=LONGEST_S)
+    delay_s: float = param(0.0, "how old a value is when it is first shown, s", least=0.0, most=LONGEST_S)
     _shown: AnyReading | None = field(init=False, repr=False, compare=False, default=None)
     _coming: deque[AnyReading] | None = field(init=False, repr=False, compare=False, default=None)
     _next_s: float = field(init=False, repr=False, compare=False, default=-inf)
@@ -173,7 +195,7 @@ class PhaseMissing(Fault):
     name: ClassVar[str] = "phase_missing"
     ids: ClassVar[tuple[str, ...]] = ("B12",)
     roles: ClassVar[tuple[str, ...]] = ("meter",)
-    phase: int = param(2, "1 to 3")
+    phase: int = param(2, "which", least=1, most=3)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         assert isinstance(reading, MeterReading), "only for meters"
@@ -198,7 +220,7 @@ class SocOff(Fault):
     name: ClassVar[str] = "soc_off"
     ids: ClassVar[tuple[str, ...]] = ("B14",)
     roles: ClassVar[tuple[str, ...]] = ("battery",)
-    by_pct: float = param(20.0, "% more than the truth")
+    by_pct: float = param(20.0, "% more than the truth", most=100.0)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         assert isinstance(reading, BatteryReading), "only for batteries"
@@ -229,7 +251,7 @@ class Offset(Fault):
 
     name: ClassVar[str] = "offset"
     ids: ClassVar[tuple[str, ...]] = ("B15",)
-    add_w: float = param(300.0, "W more than the truth")
+    add_w: float = param(300.0, "W more than the truth", most=LARGEST_W)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         return with_power(reading, power_w(reading) + self.add_w)

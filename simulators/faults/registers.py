@@ -6,6 +6,7 @@ In front of any emulated unit; a device without a wire has the nearest thing at 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -15,10 +16,11 @@ from drivers.control import take
 from drivers.profile.codec import register_writes
 from drivers.profile.model import DeviceProfile
 from drivers.registers import encode
-from drivers.wire import Space, Unit
+from drivers.wire import DEVICE_FAILURE, ModbusFault, Space, Unit
 from simulators.emulator import EmulatedUnit
-from simulators.faults.model import Active, AnyReading, Fault, no_answer, param
+from simulators.faults.model import LARGEST_W, LONGEST_S, Active, AnyReading, Fault, no_answer, param
 
+DAY_S = 86_400.0
 ORDERED = ("battery", "pv")
 
 
@@ -51,7 +53,7 @@ class Sentinel(UnitFault):
 
     name: ClassVar[str] = "sentinel"
     ids: ClassVar[tuple[str, ...]] = ("B01",)
-    word: int = param(0xFFFF, "what each register holds: 0xFFFF, 0x8000, 0x7FFF ...")
+    word: int = param(0xFFFF, "what each register holds: 0xFFFF, 0x8000, 0x7FFF ...", least=0, most=0xFFFF)
 
     def words(self, words: Sequence[int]) -> Sequence[int]:
         return [self.word] * len(words)
@@ -68,7 +70,7 @@ class Shifted(UnitFault):
 
     name: ClassVar[str] = "shifted"
     ids: ClassVar[tuple[str, ...]] = ("B06", "C16")
-    by: int = param(1, "registers")
+    by: int = param(1, "registers", most=65_535)
 
     def address(self, address: int) -> int:
         return max(address + self.by, 0)
@@ -104,7 +106,7 @@ class LateAnswers(UnitFault):
 
     name: ClassVar[str] = "thinks"
     ids: ClassVar[tuple[str, ...]] = ("A22",)
-    by_s: float = param(0.3, "s before each answer")
+    by_s: float = param(0.3, "s before each answer", least=0.0, most=LONGEST_S)
 
     def wait_s(self) -> float:
         return self.by_s
@@ -145,7 +147,7 @@ class Stranger(UnitFault):
 
     name: ClassVar[str] = "stranger"
     ids: ClassVar[tuple[str, ...]] = ("A26",)
-    serial: str = param("STRANGER", "the serial number it shows")
+    serial: str = param("STRANGER", "the serial number it shows", least=1, most=8)
 
     def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
         if not wired:
@@ -160,8 +162,8 @@ class Foreign(UnitFault):
     name: ClassVar[str] = "foreign"
     ids: ClassVar[tuple[str, ...]] = ("A29",)
     roles: ClassVar[tuple[str, ...]] = ("battery",)
-    power_w: float = param(-2000.0, "what it orders, W; negative charges")
-    every_s: float = param(5.0, "s from one of its orders to the next")
+    power_w: float = param(-2000.0, "what it orders, W; negative charges", most=LARGEST_W)
+    every_s: float = param(5.0, "s from one of its orders to the next", least=0.1, most=LONGEST_S)
     _next_s: float = field(init=False, repr=False, compare=False, default=-inf)
 
     def foreign_w(self, now_s: float) -> float | None:
@@ -190,6 +192,29 @@ class NoTimer(UnitFault):
         ]
 
 
+@dataclass
+class WearsOut(UnitFault):
+    """Registers that wear out (`writes_per_day` of the profile) take `writes` in 24 h, and refuse more."""
+
+    name: ClassVar[str] = "wears_out"
+    ids: ClassVar[tuple[str, ...]] = ("A34",)
+    roles: ClassVar[tuple[str, ...]] = ORDERED
+    writes: int = param(24, "how many in any 24 h", least=1, most=100_000)
+    _written_at_s: deque[float] = field(init=False, repr=False, compare=False, default_factory=deque)
+
+    def write(self, profile: DeviceProfile, address: int, words: Sequence[int]) -> Sequence[int] | None:
+        worn = [one for one in profile.points.values() if one.writes_per_day is not None]
+        if not any(address <= one.address < address + len(words) for one in worn):
+            return words
+        now_s = asyncio.get_running_loop().time()
+        while self._written_at_s and now_s - self._written_at_s[0] >= DAY_S:
+            self._written_at_s.popleft()
+        if len(self._written_at_s) >= self.writes:
+            raise ModbusFault(DEVICE_FAILURE)
+        self._written_at_s.append(now_s)
+        return words
+
+
 UNITS: tuple[type[UnitFault], ...] = (
     Sentinel,
     Shifted,
@@ -200,6 +225,7 @@ UNITS: tuple[type[UnitFault], ...] = (
     Stranger,
     Foreign,
     NoTimer,
+    WearsOut,
 )
 
 

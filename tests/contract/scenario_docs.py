@@ -10,6 +10,7 @@ from typing import Any
 
 from controller.lab.claims import CLAIMS
 from simulators.faults import ELSEWHERE, INJECTORS, parameters, says
+from simulators.faults.model import described
 from tests.contract.tables import with_tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,7 @@ def faults_table() -> str:
     rows = []
     for name, kind in INJECTORS.items():
         own = [one for one in parameters(kind) if not one.kw_only]
-        keys = "<br>".join(f"`{one.name}`: {one.metadata['says']}" for one in own)
+        keys = "<br>".join(f"`{one.name}`: {described(one)}" for one in own)
         device = {"meter": "grid", "battery": "bat1", "pv": "roof"}.get(kind.roles[0], kind.roles[0])
         example = _inline(
             {"device": device, "at_s": 60, "for_s": 30, "fault": name} | {p.name: p.default for p in own}

@@ -119,7 +119,7 @@ def test_faults_are_injected_into_a_running_emulator_and_cleared(
         wait_for_port(ports[2])
         assert asked() == "answered"
         result = result_of("inject", "grid", "exception", "code=2", "--for", "600")
-        assert (result.returncode, result.stdout) == (0, "grid: exception code=2 for 600 s\n")
+        assert (result.returncode, result.stdout) == (0, "grid: exception code=2 requests=all for 600 s\n")
         assert "exception 2" in asked()
         assert result_of("inject", "all", "clear").stdout == "all: no faults\n"
         assert asked() == "answered"

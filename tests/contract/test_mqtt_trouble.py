@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from time import thread_time
@@ -19,6 +20,9 @@ from controller.backfill import MinuteFile
 from controller.mqtt import MqttLink
 from controller.outbox import MOST_ANSWERS, MOST_EVENTS, Outbox
 from controller.site_mqtt import MqttConfig
+from drivers.address import Address
+from simulators.broker_gate import BrokerGate
+from simulators.faults import Active, make_fault
 from tests.contract.running_site import BROKERS, RunningSite, a_broker, a_running_site, asking
 from tests.mosquitto import Mosquitto
 
@@ -103,6 +107,38 @@ async def test_a_broker_in_trouble_does_not_hold_the_beat_and_is_found_again(
             await asker.until("penstock/house-7/availability", within_s=20.0, _is="online")
         await asyncio.sleep(1.5)  # until what an earlier run has left was looked for
         assert _in_use() <= before
+    _bounded(site)
+
+
+@pytest.mark.parametrize("kind", BROKERS[:2])
+async def test_of_ten_thousand_setpoints_at_once_the_newest_counts_and_the_beat_goes_on(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "ANSWER_WITHIN_S", 60.0)  # an answer comes behind all that came before it
+    steps, active = Steps(), Active()
+    async with a_broker(kind, tmp_path) as (config, protocol):
+        gate = BrokerGate(Address("127.0.0.1", 0), Address("127.0.0.1", config.port), active)
+        port = await gate.start()
+        async with (
+            a_running_site(replace(config, port=port)) as site,
+            asking(config.port, protocol) as asker,
+        ):
+            await asker.until(STATE, within_s=60.0, mode="RUNNING")
+            cycles = site.control.timing.cycles
+            gc.collect()
+            gc.freeze()  # what other tests have left is not looked through in the middle of a step
+            async with steps.watched():
+                values = {"messages": 10_000, "power_w": 1500.0, "site": "house-7"}
+                active.add(make_fault("broker_backlog", values), asyncio.get_running_loop().time())
+                last = await asker.until("penstock/house-7/reply/backlog-10000", within_s=60.0)
+            assert (last["result"], last["in_force"]["battery_discharge_w"]) == ("applied", 1500.0)
+            modes = {body["mode"] for topic, body in asker.all if topic == STATE}
+            assert modes <= {"RUNNING", "STARTING"}
+            assert site.control.timing.cycles > cycles
+            assert len([topic for topic, _ in asker.all if "/reply/backlog" in topic]) < 200, "not an echo"
+        await gate.stop()
+    gc.unfreeze()
+    assert max(steps.took_s) < 0.2
     _bounded(site)
 
 

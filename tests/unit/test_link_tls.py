@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -113,6 +114,12 @@ async def test_a_client_whom_the_device_does_not_trust_reads_nothing(
         said = await said_of(f"tls://127.0.0.1:{port}?{ours}", tries=2)
     assert "it may not trust our certificate" in said or "the device refused our certificate" in said
     assert complaints == []
+
+
+def test_neither_end_lets_a_connection_be_negotiated_anew(files: str) -> None:
+    """Who asks for that could halt a connection in the middle; TLS 1.3 has it no more (RFC 8446, 4.1.2)."""
+    for context in (client_context(address(files)), server_context(address(files))):
+        assert context.options & ssl.OP_NO_RENEGOTIATION
 
 
 async def test_a_device_without_tls_is_never_spoken_to_in_plain(files: str) -> None:

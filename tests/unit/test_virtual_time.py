@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 
@@ -129,6 +130,38 @@ def test_sockets_between_tasks_of_the_loop_lose_no_byte_to_the_jumps(quiesce_s: 
     times_s, heard = run(talk(), quiesce_s=quiesce_s)
     assert heard == bytes(range(20))
     assert times_s == pytest.approx([number + 0.05 for number in range(20)])
+
+
+def test_the_clock_waits_for_small_writes_that_the_kernel_gathers() -> None:
+    """Nagle's algorithm sends the second only when the first is acknowledged, which takes its time."""
+    heard: list[tuple[float, bytes]] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        late = writer.get_extra_info("socket")
+        late.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        while data := await reader.read(100):
+            heard.append((now_s(), data))
+        writer.close()
+        await writer.wait_closed()
+
+    async def talk() -> None:
+        server = await asyncio.start_server(listen, "127.0.0.1", 0)
+        loop = asyncio.get_running_loop()
+        with socket.socket() as one:
+            one.setblocking(False)
+            await loop.sock_connect(one, server.sockets[0].getsockname())
+            loop.add_reader(one, one.recv, 1)  # as whoever uses a socket of its own does
+            await asyncio.sleep(1.0)
+            for letter in (b"a", b"b"):
+                await loop.sock_sendall(one, letter)
+            await asyncio.sleep(5.0)
+            loop.remove_reader(one)
+        await asyncio.sleep(1.0)
+        server.close()
+
+    run(talk(), quiesce_s=0.001)
+    assert b"".join(data for _, data in heard) == b"ab"
+    assert {at_s for at_s, _ in heard} == {1.0}
 
 
 def test_the_clock_stands_still_while_a_thread_works() -> None:
