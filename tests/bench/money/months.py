@@ -1,7 +1,7 @@
 """Each month of a case: what it cost, with what is stored at its begin and end worth what it is good for.
 
 A battery that is full at midnight is worth little if the sun will fill it anyhow, and much before dull days.
-So a month's bill is corrected by what the stored kWh saves in the 48 h after it, used as well as one could who
+So a month's bill is corrected by what the stored kWh saves in the 48 h after it, used as well as by one who
 knows load, sun and prices; the same yardstick for every course. Peaks are left out of that.
 """
 
