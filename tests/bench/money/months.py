@@ -60,7 +60,8 @@ def stored_worth(case: Case, step: int) -> Floats:
     inputs = PlanInputs(
         begin_utc_s, case.step_s, buy, sell, exact, case.storage, 50.0, case.leave, levels=LEVELS
     )
-    tail = max(float(np.median(buy)) - case.storage.wear_per_kwh, 0.0)
+    efficiency = case.storage.discharge_efficiency[-1][1]
+    tail = max(efficiency * (float(np.median(buy)) - case.storage.wear_per_kwh), 0.0)
     values = water_values(inputs, np.full(slots, np.inf), tail)
     per_kwh = values.after[0, 0]
     steps = (per_kwh[1:] + per_kwh[:-1]) / 2.0 * values.level_kwh
