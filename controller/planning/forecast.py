@@ -14,7 +14,9 @@ from controller.planning.inputs import Ensemble, Floats
 from controller.planning.loads import load_chain, past_days
 from controller.planning.sunshine import sun_chain
 
-LOAD_STATES, LOAD_LEVELS, SUN_STATES = 2, 3, 6
+LOAD_STATES, SUN_STATES = 2, 6
+LOAD_LEVELS = (0.1, 0.4, 0.7)
+"""Four levels of the load, told apart by which share of the past was below; the lowest: nobody is at home."""
 PRICE_MEMORY_DAYS, OTHER_KIND = 10.0, 0.2
 """After so many days a price counts for 1/e, and one of a working day for so much on a free day."""
 

@@ -77,6 +77,20 @@ def test_a_house_whose_people_are_away_is_expected_to_need_less_tonight() -> Non
     assert tonight_w(frozenset(before | {19, 20})) < 500.0
 
 
+def test_a_house_that_is_empty_for_the_first_time_in_weeks_is_expected_to_need_less() -> None:
+    """Away for the first time in three weeks, since yesterday morning: a fifth of the usual 600 to 1400 W.
+
+    With three levels of equal share these hours were lost among other quiet ones: 812 W were expected.
+    """
+    usual_w = np.random.default_rng(2).uniform(600.0, 1400.0, 21 * DAY)
+
+    def load(slot: int) -> float:
+        return float(usual_w[slot]) * (0.2 if slot >= 19 * DAY + 32 else 1.0)
+
+    load_w, _ = expected(past(20 * DAY + 72, load), coming())
+    assert load_w[:16].mean() < 750.0
+
+
 def test_the_sun_of_days_without_clouds_comes_back_and_the_night_is_dark() -> None:
     history = past(10 * DAY, lambda slot: 500.0, lambda slot: float(SUN_W[slot % DAY]))
     _, pv_w = expected(history, coming())
