@@ -16,7 +16,7 @@ from controller.planning.sunshine import sun_chain
 
 LOAD_STATES, SUN_STATES = 2, 6
 LOAD_LEVELS = (0.1, 0.4, 0.7)
-"""Four levels of the load, told apart by which share of the past was below; the lowest: nobody is at home."""
+"""Four levels of the load, between which such shares of the past lie below; in the lowest nobody is home."""
 PRICE_MEMORY_DAYS, OTHER_KIND = 10.0, 0.2
 """After so many days a price counts for 1/e, and one of a working day for so much on a free day."""
 

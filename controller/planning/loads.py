@@ -119,7 +119,7 @@ class _Levels:
 
 
 def _levels(rows: Floats, usual_w: Floats, slots: int, slot_s: float, shares: tuple[float, ...]) -> _Levels:
-    """The level: the load of the last hours beside what is usual; `shares` of the past lie below its edges."""
+    """The level: load of the last hours beside what is usual; `shares` of the past lie below its edges."""
     count = len(shares) + 1
     load_w, expected_w = rows.ravel()[:slots], usual_w.ravel()[:slots]
     known = np.isfinite(load_w)
