@@ -1,20 +1,24 @@
 """What load and sun will do, from the site's own past: an ensemble in which today leads on to tomorrow.
 
 Load and sun each are a Markov chain of a few states (`loads.py`, `sunshine.py`); the ensemble has a state for
-each pair. What is not published yet of the prices is taken to be like the same time of the last days.
+each pair. What is not published yet of the prices is taken to be as on the last such days, free or not.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from controller.planning.history import Ahead, History, calendar
+from controller.planning.history import DAYS, Ahead, History, calendar
 from controller.planning.inputs import Ensemble, Floats
 from controller.planning.loads import load_chain, past_days
 from controller.planning.sunshine import sun_chain
 
-LOAD_STATES, LOAD_LEVELS, SUN_STATES = 2, 3, 6
-LIKE_DAYS = 7
+LOAD_STATES, SUN_STATES = 2, 6
+LOAD_LEVELS = (0.1, 0.4, 0.7)
+"""Four levels of the load, between which such shares of the past lie below; in the lowest nobody is home."""
+PRICE_MEMORY_DAYS, OTHER_KIND = 10.0, 0.2
+"""After so many days a price counts for 1/e, and one of a working day for so much on a free day."""
 
 
 def forecast(history: History, ahead: Ahead) -> Ensemble:
@@ -37,26 +41,39 @@ def forecast(history: History, ahead: Ahead) -> Ensemble:
     )
 
 
-def filled_prices(past: Floats, ahead: Floats, per_day: int) -> Floats:
-    """Prices of the slots to come: as published, else the mean of the same time of the last days known."""
+def filled_prices(past: Floats, ahead: Floats, free: NDArray[np.bool_], per_day: int) -> Floats:
+    """Prices of the slots to come: as published, else as usual at the same time of such a day.
+
+    `free` says of each slot, past ones first, whether it is of a Saturday or Sunday.
+    """
     known = np.concatenate([past, ahead])
     for begin in range(len(past), len(known), per_day):
         coming = known[begin : begin + per_day]
         missing = ~np.isfinite(coming)
+        if not missing.any():
+            continue
         if np.isfinite(known[:begin]).any():
-            coming[missing] = _usual(known[:begin], per_day)[: len(coming)][missing]
+            usual = _usual(known[:begin], free[: begin + len(coming)], per_day)
+            coming[missing] = usual[missing]
         elif not missing.all():
             coming[missing] = coming[~missing].mean()
     return known[len(past) :]
 
 
-def _usual(known: Floats, per_day: int) -> Floats:
-    """For each slot of the day to come the mean of the last days known, of all slots where there is none."""
-    days = -(-len(known) // per_day)
-    rows = np.concatenate([np.full(days * per_day - len(known), np.nan), known]).reshape(days, per_day)
-    finite = np.isfinite(rows)
-    latest = finite & (finite[::-1].cumsum(axis=0)[::-1] <= LIKE_DAYS)
-    count = latest.sum(axis=0)
-    total = np.where(latest, rows, 0.0).sum(axis=0)
-    usual: Floats = np.where(count > 0, total / np.maximum(count, 1), rows[finite].mean())
+def _usual(known: Floats, free: NDArray[np.bool_], per_day: int) -> Floats:
+    """For each slot of the day to come the mean of its time on the last days; of all slots if there is none.
+
+    The latest count most, and those of the same kind, free or not.
+    """
+    days, coming = -(-len(known) // per_day), free[len(known) :]
+    before = days * per_day - len(known)
+    rows = np.pad(known, (before, 0), constant_values=np.nan).reshape(days, per_day)[-DAYS:]
+    kinds = np.pad(free[: len(known)], (before, 0)).reshape(days, per_day)[-DAYS:, : len(coming)]
+    latest = rows[:, : len(coming)]
+    age = np.arange(len(rows))[::-1, None]
+    weight = np.exp(-age / PRICE_MEMORY_DAYS) * np.where(kinds == coming, 1.0, OTHER_KIND)
+    weight = np.where(np.isfinite(latest), weight, 0.0)
+    total, count = (weight * np.nan_to_num(latest)).sum(axis=0), weight.sum(axis=0)
+    anyhow = known[np.isfinite(known)].mean()
+    usual: Floats = np.where(count > 0.0, total / np.where(count > 0.0, count, 1.0), anyhow)
     return usual

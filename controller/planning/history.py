@@ -103,6 +103,12 @@ class Calendar:
         return np.asarray(weekday >= SUNDAY_IS - 1)
 
 
+def free_slots(begin_utc_s: float, slot_s: float, offset_s: Floats) -> NDArray[np.bool_]:
+    """Which slots, one after the other from an instant on, are of a Saturday or Sunday on the local clock."""
+    local_s = begin_utc_s + slot_s * np.arange(len(offset_s)) + offset_s
+    return np.asarray((local_s // DAY_S + FIRST_WEEKDAY) % 7 >= SUNDAY_IS - 1)
+
+
 def calendar(history: History, offset_s: float) -> Calendar:
     """The days of the history, on the clock that is in force now."""
     per_day = round(DAY_S / history.slot_s)

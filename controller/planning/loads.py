@@ -68,12 +68,14 @@ class LoadChain:
     transition: Floats
 
 
-def load_chain(history: History, ahead: Ahead, days: Calendar, count: int, levels: int) -> LoadChain:
-    """As many states for each level as `count` says."""
+def load_chain(
+    history: History, ahead: Ahead, days: Calendar, count: int, shares: tuple[float, ...]
+) -> LoadChain:
+    """As many states for each level as `count` says; `shares` of the past are below the levels' edges."""
     shift = np.round((ahead.offset_s[0] - history.offset_s) / history.slot_s).astype(np.intp)
     rows = days.rows(history.load_w, shift)
     if not np.isfinite(rows).any():
-        states = count * levels
+        states = count * (len(shares) + 1)
         spread, even = np.linspace(0.25, 1.75, states), np.full(states, 1.0 / states)
         return LoadChain(np.outer(spread, np.full(ahead.slots, UNKNOWN_W)), even, np.tile(even, (states, 1)))
     free = days.free_days(np.arange(days.days))
@@ -91,7 +93,7 @@ def load_chain(history: History, ahead: Ahead, days: Calendar, count: int, level
     if believed and ahead.outside_load_w is not None:
         step_w = np.nan_to_num(ahead.outside_load_w - load_w.mean(axis=0))
         load_w = np.maximum(load_w + believed * step_w, 0.0)
-    level = _levels(rows, usual_w, len(state), history.slot_s, levels)
+    level = _levels(rows, usual_w, len(state), history.slot_s, shares)
     # What an outside forecast is believed in knows the level already.
     above = (1.0 - believed) * (level.gain - 1.0)
     return LoadChain(
@@ -116,8 +118,9 @@ class _Levels:
     transition: Floats
 
 
-def _levels(rows: Floats, usual_w: Floats, slots: int, slot_s: float, count: int) -> _Levels:
-    """The level is the load of the last hours beside what is usual; equally often in each of its states."""
+def _levels(rows: Floats, usual_w: Floats, slots: int, slot_s: float, shares: tuple[float, ...]) -> _Levels:
+    """The level: load of the last hours beside what is usual; `shares` of the past lie below its edges."""
+    count = len(shares) + 1
     load_w, expected_w = rows.ravel()[:slots], usual_w.ravel()[:slots]
     known = np.isfinite(load_w)
     more_w = np.where(known, load_w - expected_w, 0.0)
@@ -126,7 +129,7 @@ def _levels(rows: Floats, usual_w: Floats, slots: int, slot_s: float, count: int
     base_w = np.abs(expected_w)
     start = float(base_w.mean()) * LEVEL_MEMORY_S / slot_s if slots else 0.0
     level = np.cumsum(weight * more_w) / np.maximum(np.cumsum(weight * base_w) + start, 1e-9)
-    edges = np.quantile(level, np.arange(1, count) / count) if slots else np.zeros(count - 1)
+    edges = np.quantile(level, shares) if slots else np.zeros(len(shares))
     state = (level[:, None] > edges).sum(axis=1).astype(float)
     gain = np.ones(count)
     for one in range(count):

@@ -8,7 +8,7 @@ from math import isfinite
 import numpy as np
 
 from controller.planning.forecast import filled_prices, forecast
-from controller.planning.history import Ahead, History
+from controller.planning.history import Ahead, History, free_slots
 from controller.planning.inputs import DemandTerm, Floats, Leave, PlanError, PlanInputs, Storage
 from controller.planning.plan import PlanTable, make_plan
 from controller.planning.skill import skill
@@ -77,12 +77,14 @@ def plan_for(request: PlanRequest) -> PlanTable:
     """The plan, with the skill of its forecasts if asked; PlanError when none can be made."""
     past, ahead = request.past, request.ahead
     history = _history(request)
+    offset_s = np.array([*past.offset_s, *ahead.offset_s], dtype=np.float64)
+    free = free_slots(history.begin_utc_s, SLOT_S, offset_s)
     table = make_plan(
         PlanInputs(
             request.begin_utc_s,
             SLOT_S,
-            filled_prices(_array(past.import_per_kwh), _array(ahead.import_per_kwh), DAY_SLOTS),
-            filled_prices(_array(past.export_per_kwh), _array(ahead.export_per_kwh), DAY_SLOTS),
+            filled_prices(_array(past.import_per_kwh), _array(ahead.import_per_kwh), free, DAY_SLOTS),
+            filled_prices(_array(past.export_per_kwh), _array(ahead.export_per_kwh), free, DAY_SLOTS),
             forecast(history, _ahead(request)),
             request.storage,
             request.soc_pct,

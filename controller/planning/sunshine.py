@@ -1,6 +1,7 @@
 """The sun as a Markov chain: how clear the day is believed to be, from the own plant's past.
 
-What a cloudless day would give at each time is the highest of the last weeks. The share of it that a day
+Days of the past count as what they would have given at today's length of the day (`season.py`). What a
+cloudless day would give at each time is the highest of the last weeks. The share of it that a day
 gives, its clearness, is guessed before sunrise by a regression on the day before, the last weeks, an outside
 forecast if there is one, and the price: day-ahead prices are made by people who know the weather, and dip at
 noon when the sun will shine. During the day the guess gives way to what is seen. The belief moves between
@@ -17,8 +18,11 @@ from numpy.typing import NDArray
 from controller.planning.history import Ahead, Calendar, History, ahead_rows
 from controller.planning.inputs import Floats
 from controller.planning.loads import chances
+from controller.planning.season import as_today
 
 CLEAR_DAYS = 21
+SMOOTH_S = 1800.0
+"""Over slots up to so long a cloudless day is smoothed; over whole hours that would brighten the dawn."""
 DAYLIGHT = 0.03
 """Below this share of the brightest slot it is night: nothing can be learnt from it."""
 MEMORY_S = 3 * 3600.0
@@ -43,12 +47,13 @@ def sun_chain(history: History, ahead: Ahead, days: Calendar, count: int) -> Sun
     """None for a site whose sun nobody has seen."""
     # The sun does not keep summer time: rows are on today's clock all along.
     rows = days.rows(history.pv_w)
-    seen = np.nan_to_num(rows)
-    if not seen.any():
+    if not np.nan_to_num(rows).any():
         return None
-    clear_w = _cloudless(seen)
+    season = as_today(rows, days)[:, None]
+    rows = rows * season
+    clear_w = _cloudless(np.nan_to_num(rows), history.slot_s)
     light = clear_w > DAYLIGHT * clear_w.max()
-    guess = _guesses(history, ahead, days, rows, clear_w * light)
+    guess = _guesses(history, ahead, days, rows, clear_w * light, season)
     belief = _beliefs(rows, clear_w, light, guess.days, history.slot_s)
     lit = np.isfinite(rows) & light
     edges = np.quantile(belief[lit], np.arange(1, count) / count) if lit.any() else np.full(count - 1, 0.5)
@@ -78,9 +83,11 @@ def _first(days: Calendar, light: NDArray[np.bool_], course: Floats, by_day: Flo
     return np.asarray(night[0])
 
 
-def _cloudless(seen: Floats) -> Floats:
+def _cloudless(seen: Floats, slot_s: float) -> Floats:
     """What a day without clouds would give in each slot."""
-    highest = seen[-CLEAR_DAYS:].max(axis=0)
+    highest: Floats = seen[-CLEAR_DAYS:].max(axis=0)
+    if slot_s > SMOOTH_S:
+        return highest
     highest = np.maximum(highest, (np.roll(highest, 1) + np.roll(highest, -1)) / 2.0)
     smooth: Floats = (np.roll(highest, 1) + 2.0 * highest + np.roll(highest, -1)) / 4.0
     return smooth
@@ -96,7 +103,9 @@ class _Guess:
     wrong: float
 
 
-def _guesses(history: History, ahead: Ahead, days: Calendar, rows: Floats, clear_w: Floats) -> _Guess:
+def _guesses(
+    history: History, ahead: Ahead, days: Calendar, rows: Floats, clear_w: Floats, season: Floats
+) -> _Guess:
     """A ridge regression of each day's clearness on what was known in the night before."""
     complete = np.isfinite(rows)
     clearness = np.nansum(rows * (clear_w > 0), axis=1) / np.maximum((complete * clear_w).sum(axis=1), 1e-9)
@@ -110,7 +119,7 @@ def _guesses(history: History, ahead: Ahead, days: Calendar, rows: Floats, clear
     features = [np.concatenate([[mean], seen[:-1], [seen[-1]], np.full(coming - 1, mean)])[: len(prices)]]
     features.append(_dip(prices, days.per_day))
     if history.outside_pv_w is not None and ahead.outside_pv_w is not None:
-        said = days.rows(history.outside_pv_w)
+        said = days.rows(history.outside_pv_w) * season
         said = np.concatenate([said[:-1], ahead_rows(ahead.outside_pv_w, said, days.now, days.per_day)])
         features.append(np.nansum(said, axis=1) / max(clear_w.sum(), 1e-9))
     table = np.stack(features, axis=1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from controller.planning.inputs import Floats, PlanInputs
@@ -154,22 +155,20 @@ def _backwards(
     whole = np.floor(shift)
     part = (shift - whole)[..., None]
     width = 3 * levels + 2
-    place = whole.astype(np.intp) + (levels + np.arange(states) * width)[None, None, :]
-    index = place[..., None] + np.arange(levels)
+    place = whole.astype(np.intp) + levels + np.arange(states) * width
+    places = np.stack([place, place + 1]).transpose(2, 0, 1, 3)
     padded = np.empty((states, width))
     padded[:, :levels] = OUT_OF_REACH
     padded[:, 2 * levels :] = -OUT_OF_REACH
-    flat = padded.ravel()
+    # From each place on, as many slopes as there are levels; always those that stand in `padded` now.
+    slopes = sliding_window_view(padded.ravel(), levels)
     price = rungs.price[..., None]
     after = np.empty((slots, states, levels))
     after[-1] = worth = end
-    at, beyond = np.empty((ends, states, levels)), np.empty((ends, states, levels))
     for slot in range(slots - 1, -1, -1):
         padded[:, levels : 2 * levels] = after[slot]
         if rungs.in_order[slot]:
-            where = index[:, slot]
-            flat.take(where, out=at, mode="clip")
-            flat[1:].take(where, out=beyond, mode="clip")
+            at, beyond = slopes[places[slot]]
             beyond -= at
             beyond *= part[:, slot]
             at += beyond

@@ -8,7 +8,7 @@ import numpy as np
 
 from controller.dispatch.orders import Plan
 from controller.planning.forecast import filled_prices, forecast
-from controller.planning.history import DAY_S, Ahead, History
+from controller.planning.history import DAY_S, Ahead, History, free_slots
 from controller.planning.inputs import DemandTerm, Ensemble, Floats, PlanInputs
 from controller.planning.plan import make_plan
 from tests.bench.money.course import Case, Planner
@@ -30,12 +30,14 @@ def economic(case: Case, every_s: float = 3600.0, *, told: bool = False) -> Plan
         buy, sell = (
             _ahead(case, one, begin, step, slots) for one in (case.import_per_kwh, case.export_per_kwh)
         )
+        offset_s = _padded(case.offset_s[begin : step + slots], step - begin + slots)
+        free = free_slots(float(case.utc_s[begin]), case.step_s, offset_s)
         ensemble = _exact(case, step, slots) if told else _forecast(case, begin, step, buy[1])
         inputs = PlanInputs(
             float(case.utc_s[step]),
             case.step_s,
-            filled_prices(*buy, per_day),
-            filled_prices(*sell, per_day),
+            filled_prices(*buy, free, per_day),
+            filled_prices(*sell, free, per_day),
             ensemble,
             case.storage,
             soc_pct,

@@ -21,6 +21,7 @@ HOME = Storage(10_000.0, 4000.0, 4000.0, wear_per_kwh=0.02, min_soc_pct=0.0)
 CALIFORNIA = Storage(13_000.0, 5000.0, 5000.0, wear_per_kwh=0.02, min_soc_pct=0.0)
 CAMPUS = Storage(500_000.0, 250_000.0, 250_000.0, wear_per_kwh=0.02, min_soc_pct=0.0)
 PUBLISHED_S = 13 * 3600.0
+FRENCH_BEGIN = np.datetime64("2024-12-01T00:00:00")
 
 
 def clock(traces: CsvTraces) -> tuple[Floats, Floats]:
@@ -63,6 +64,49 @@ def with_german_prices(case: Case, data: Path, year: int) -> Case:
         name=name,
         import_per_kwh=1.0812 * dayahead + 0.12936,
         export_per_kwh=0.98 * dayahead - 0.015,
+    )
+
+
+def belgian_home_2015(data: Path) -> Case:
+    """Under German prices of 2015."""
+    return with_german_prices(belgian_home(data), data, 2015)
+
+
+def belgian_home_2018(data: Path) -> Case:
+    """Under German prices of 2018."""
+    return with_german_prices(belgian_home(data), data, 2018)
+
+
+def belgian_home_2023(data: Path) -> Case:
+    """The load of 2023 from its first Monday on, with sun and prices of 2024, which begins with a Monday."""
+    case = belgian_home(data)
+    traces = read_csv(data / "residential" / "be_home1_2023_15min.csv.gz")
+    load_w = np.resize(np.array(traces.load.values)[96:], case.steps)
+    return replace(case, name="Belgian home, load of 2023", load_w=load_w)
+
+
+def french_home(data: Path) -> Case:
+    """25 winter days with electric heating, with Belgian sun and prices from 1 December 2024, a Sunday too.
+
+    Nothing is known before them: it is a home's first month with a plan.
+    """
+    case = belgian_home(data)
+    traces = read_csv(data / "residential" / "fr_sceaux_2006-12_1min.csv.gz")
+    load_w = np.array(traces.load.values).reshape(-1, 15).mean(axis=1)
+    first = int(np.searchsorted((case.utc_s + case.offset_s).astype("datetime64[s]"), FRENCH_BEGIN))
+    days = slice(first, first + len(load_w))
+    columns = (case.utc_s, case.offset_s, case.pv_w, case.import_per_kwh, case.export_per_kwh)
+    utc_s, offset_s, pv_w, buy, sell = (one[days] for one in columns)
+    return replace(
+        case,
+        name="French home, 25 days of winter",
+        utc_s=utc_s,
+        offset_s=offset_s,
+        load_w=load_w,
+        pv_w=pv_w,
+        import_per_kwh=buy,
+        export_per_kwh=sell,
+        known_until=published(utc_s, offset_s),
     )
 
 

@@ -77,6 +77,20 @@ def test_a_house_whose_people_are_away_is_expected_to_need_less_tonight() -> Non
     assert tonight_w(frozenset(before | {19, 20})) < 500.0
 
 
+def test_a_house_that_is_empty_for_the_first_time_in_weeks_is_expected_to_need_less() -> None:
+    """Away for the first time in three weeks, since yesterday morning: a fifth of the usual 600 to 1400 W.
+
+    With three levels of equal share these hours were lost among other quiet ones: 812 W were expected.
+    """
+    usual_w = np.random.default_rng(2).uniform(600.0, 1400.0, 21 * DAY)
+
+    def load(slot: int) -> float:
+        return float(usual_w[slot]) * (0.2 if slot >= 19 * DAY + 32 else 1.0)
+
+    load_w, _ = expected(past(20 * DAY + 72, load), coming())
+    assert load_w[:16].mean() < 750.0
+
+
 def test_the_sun_of_days_without_clouds_comes_back_and_the_night_is_dark() -> None:
     history = past(10 * DAY, lambda slot: 500.0, lambda slot: float(SUN_W[slot % DAY]))
     _, pv_w = expected(history, coming())
@@ -177,9 +191,24 @@ def test_an_outside_forecast_that_was_right_is_followed_and_one_that_was_not_is_
 
 
 def test_prices_not_published_yet_are_like_those_of_the_days_before() -> None:
-    yesterday = np.arange(4.0)
-    assert filled_prices(yesterday, np.array([9.0, NAN, NAN, 7.0]), 4).tolist() == [9.0, 1.0, 2.0, 7.0]
-    assert filled_prices(np.empty(0), np.array([0.4, NAN, NAN]), 4).tolist() == pytest.approx([0.4] * 3)
+    yesterday, working = np.arange(4.0), np.zeros(8, dtype=bool)
+    today = filled_prices(yesterday, np.array([9.0, NAN, NAN, 7.0]), working, 4)
+    assert today.tolist() == pytest.approx([9.0, 1.0, 2.0, 7.0])
+    alone = filled_prices(np.empty(0), np.array([0.4, NAN, NAN]), working[:3], 4)
+    assert alone.tolist() == pytest.approx([0.4] * 3)
+
+
+def test_the_price_of_a_saturday_is_guessed_from_saturdays_and_sundays_more_than_from_fridays() -> None:
+    """Weeks from Monday on, 30 ct on working days and 10 ct on free days; the next day is a Saturday."""
+    free = np.arange(27) % 7 >= 5
+    past = np.where(free[:26], 0.10, 0.30)
+    saturday = float(filled_prices(past, np.array([NAN]), free, 1)[0])
+    # A day weighs exp(-age / 10), one of the other kind a fifth of it. Free days are 5, 6, 12, 13, 19 and 20
+    # days old: 0.607 + 0.549 + 0.301 + 0.273 + 0.150 + 0.135 = 2.014. All 26 days weigh 9.728, so the working
+    # days 7.714 / 5 = 1.543, and (2.014 x 0.10 + 1.543 x 0.30) / 3.557 = 0.187.
+    assert saturday == pytest.approx(0.187, abs=0.001)
+    friday = float(filled_prices(past[:25], np.array([NAN]), free[:26], 1)[0])
+    assert friday > 0.28
 
 
 def test_the_skill_of_a_forecast_is_its_error_beside_that_of_saying_like_yesterday() -> None:
