@@ -50,9 +50,8 @@ def test_what_an_empty_battery_cannot_help_is_beyond_control() -> None:
 def test_a_limit_that_is_broken_the_other_way_round_begins_anew() -> None:
     # Beyond the import limit for 20 s with an empty battery, then beyond the export limit for 4 s.
     config = replace(LIMITED, export_limit_w=0.0)
-    house = a_house(
-        StepTrace(1.0, [9000.0] * 20 + [0.0] * 20), StepTrace(1.0, [0.0] * 20 + [4000.0] * 4 + [0.0] * 16), 5.0
-    )
+    sun = StepTrace(1.0, [0.0] * 20 + [4000.0] * 4 + [0.0] * 16)
+    house = a_house(StepTrace(1.0, [9000.0] * 20 + [0.0] * 20), sun, 5.0)
     verdict = Verdict()
     judge = LimitJudge(config, verdict)
     for begin_s, until_s in pairwise(float(at) for at in range(41)):
