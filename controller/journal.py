@@ -24,7 +24,8 @@ from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.orders import NO_ORDERS
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
-from controller.records import Reader, RecordError, Vocabulary
+from controller.record_types import RecordError
+from controller.records import Reader, Vocabulary
 from drivers.doors import DoorError
 
 MAGIC = b"PENSTOCK JOURNAL\n"

@@ -8,20 +8,16 @@ as long as fields were only added, and nothing that is read can name a class tha
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
 from math import copysign
 from operator import attrgetter
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
+from controller.record_types import RecordError, reached
 from drivers.fact import kind_of
-
-
-class RecordError(ValueError):
-    """The bytes are no record of this vocabulary; the text says what is wrong."""
-
 
 (
     _SAME,
@@ -56,9 +52,7 @@ class Vocabulary:
 
     def __init__(self, *roots: type, usual: Sequence[Any] = ()) -> None:
         self._usual = {type(one): one for one in usual}
-        found: dict[str, type] = {}
-        for root in roots:
-            _collect(root, found)
+        found = reached(roots)
         self._classes = [one for _, one in sorted(found.items()) if is_dataclass(one)]
         self._enums: list[type[Enum]] = [one for _, one in sorted(found.items()) if issubclass(one, Enum)]
 
@@ -350,25 +344,6 @@ def _take_str(data: bytes, at: int, before: Any) -> tuple[Any, int]:
 
 
 # --- types ---------------------------------------------------------------------------------------------
-
-
-def _collect(hint: Any, found: dict[str, type]) -> None:
-    """Every dataclass and enum in a hint, and in the fields of those dataclasses."""
-    if isinstance(hint, type) and (is_dataclass(hint) or issubclass(hint, Enum)):
-        if found.setdefault(hint.__name__, hint) is not hint:
-            raise RecordError(f"two types are called {hint.__name__}")
-        if is_dataclass(hint):
-            for one in _unseen(hint, found):
-                _collect(one, found)
-    for one in get_args(hint):
-        if not isinstance(one, str):
-            _collect(one, found)
-
-
-def _unseen(facts: type, found: dict[str, type]) -> Iterator[Any]:
-    for hint in get_type_hints(facts).values():
-        if hint not in found.values():
-            yield hint
 
 
 def _names(facts: type) -> list[str]:

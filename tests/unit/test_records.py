@@ -16,7 +16,8 @@ from controller.dispatch.modes import Mode
 from controller.dispatch.orders import NO_ORDERS, Orders
 from controller.dispatch.settings import BatterySettings, DispatchConfig, PolicySettings, Window
 from controller.dispatch.site import Snapshot
-from controller.records import RecordError, Vocabulary
+from controller.record_types import RecordError
+from controller.records import Vocabulary
 from drivers.device import BatteryReading, MeterReading
 from drivers.fact import kind_of
 
