@@ -8,13 +8,14 @@ from math import inf, isfinite
 from typing import ClassVar, Literal, get_args, get_type_hints
 
 from drivers.device import BatteryReading, MeterReading, PvReading
+from drivers.fact import kind_of
 from simulators.faults.model import LARGEST_W, LONGEST_S, AnyReading, Fault, no_answer, param
 
 READING: dict[str, type[AnyReading]] = {"meter": MeterReading, "battery": BatteryReading, "pv": PvReading}
 POWER_FIELD = {
-    MeterReading: "pcc_import_w",
-    BatteryReading: "battery_discharge_w",
-    PvReading: "pv_generation_w",
+    kind_of(MeterReading): "pcc_import_w",
+    kind_of(BatteryReading): "battery_discharge_w",
+    kind_of(PvReading): "pv_generation_w",
 }
 
 
