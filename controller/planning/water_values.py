@@ -191,22 +191,26 @@ def _tried(inputs: PlanInputs, after: Floats, rungs: Ladder, place: int, level_k
     hours = inputs.slot_s / 3600.0 * rungs.times
     worth = np.zeros((states, levels))
     worth[:, 1:] = np.cumsum((after[:, 1:] + after[:, :-1]) / 2.0, axis=1) * level_kwh
-    grid = np.arange(float(levels))
-    before = np.empty((states, levels))
-    for state in range(states):
-        buy = np.broadcast_to(inputs.import_per_kwh, inputs.ensemble.load_w.shape)[state, slot]
-        sell = np.broadcast_to(inputs.export_per_kwh, inputs.ensemble.load_w.shape)[state, slot]
-        steps = np.concatenate([np.linspace(shift[-1, state], shift[0, state], levels), shift[:, state]])
-        cells_w = steps * level_kwh * 1000.0 / hours
-        into = efficiency_at(storage.charge_efficiency, np.abs(cells_w), storage.max_charge_w)
-        out = efficiency_at(storage.discharge_efficiency, np.abs(cells_w), storage.max_discharge_w)
-        charge_w = np.where(cells_w > 0.0, cells_w / into, cells_w * out)
-        import_w = inputs.ensemble.net_load_w[state, slot] + charge_w
-        cost = import_w * np.where(import_w > 0.0, buy, sell)
-        cost = (cost + np.maximum(-charge_w, 0.0) * storage.wear_per_kwh) * hours / 1000.0
-        reached = grid[:, None] + steps[None, :]
-        gain = np.interp(reached, grid, worth[state]) - cost
-        gain[(reached < -1e-9) | (reached > levels - 1 + 1e-9)] = -np.inf
-        before[state] = gain.max(axis=1)
+    every = inputs.ensemble.load_w.shape
+    buy = np.broadcast_to(inputs.import_per_kwh, every)[:, slot, None]
+    sell = np.broadcast_to(inputs.export_per_kwh, every)[:, slot, None]
+    steps = np.concatenate([np.linspace(shift[-1], shift[0], levels, axis=1), shift.T], axis=1)
+    cells_w = steps * level_kwh * 1000.0 / hours
+    into = efficiency_at(storage.charge_efficiency, np.abs(cells_w), storage.max_charge_w)
+    out = efficiency_at(storage.discharge_efficiency, np.abs(cells_w), storage.max_discharge_w)
+    charge_w = np.where(cells_w > 0.0, cells_w / into, cells_w * out)
+    import_w = inputs.ensemble.net_load_w[:, slot, None] + charge_w
+    cost = import_w * np.where(import_w > 0.0, buy, sell)
+    cost = (cost + np.maximum(-charge_w, 0.0) * storage.wear_per_kwh) * hours / 1000.0
+    # states x levels x steps
+    reached = np.arange(float(levels))[None, :, None] + steps[:, None, :]
+    low = np.clip(reached.astype(np.intp), 0, levels - 2)
+    part = reached - low
+    low += levels * np.arange(states)[:, None, None]
+    flat = worth.ravel()
+    at = flat.take(low)
+    gain = at + (flat.take(low + 1) - at) * part - cost[:, None, :]
+    gain[(reached < -1e-9) | (reached > levels - 1 + 1e-9)] = -np.inf
+    before = gain.max(axis=2)
     slopes = np.asarray(np.gradient(before, axis=1)) / level_kwh
     return -np.sort(-slopes, axis=1)
