@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from controller.dispatch.care import CareState
 from controller.dispatch.demand import DemandState
+from controller.dispatch.following import Followings
 from controller.dispatch.islanding import IslandState
 from controller.dispatch.limits import Latches
 from controller.dispatch.modes import Mode
@@ -41,6 +42,7 @@ class Memory:
     island: IslandState | None = None
     charges: Charges = ()
     ramped_w: float = 0.0
+    followings: Followings = ()
 
 
 @fact

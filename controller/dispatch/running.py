@@ -7,6 +7,7 @@ from controller.dispatch.care import CareWish, care
 from controller.dispatch.curtailment import closed_loop
 from controller.dispatch.decision import Decision, Heard, Memory
 from controller.dispatch.demand import DemandState, demand_range, peak_forecast_w, update
+from controller.dispatch.following import Followings, follow_orders, short_note, within_ceiling
 from controller.dispatch.islanding import loads_closed, on_grid
 from controller.dispatch.limits import (
     GRID_LIMITS,
@@ -52,15 +53,18 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     for one in site.batteries:
         rated_w += (one.max_charge_w + one.max_discharge_w) / 2.0
     wanted_w, policy, note = _wanted(config, site, heard, care_wishes, rated_w)
-    limited, rooms, preferred = _within_limits(config, site, latches, demand, wanted_w)
+    followings = follow_orders(
+        config, memory.followings, memory.battery_setpoints_w, site.batteries, site.now_s
+    )
+    limited, rooms, preferred = _within_limits(config, site, (latches, followings), demand, wanted_w)
     soft = memory.soft_start or memory.mode not in (Mode.RUNNING, Mode.HOLDING)
     soft = _ramped(config, memory, site, limited, rated_w, soft)
     power_w = _economical(config, memory, limited)
     setpoints_w = _shared(config, memory, site, power_w, limited.reach, preferred, rooms)
     setpoint_w = total(setpoints_w)
-    doubted = doubts(config.batteries, heard.charges)
-    if doubted:
-        note = f"{note}; {doubted}" if note else doubted
+    for more in (doubts(config.batteries, heard.charges), short_note(config.batteries, followings)):
+        if more:
+            note = f"{note}; {more}" if note else more
     if abs(setpoint_w - power_w) > 1e-6 and not limited.limited_by:
         limited.limited_by = "min_power"
     caps_w = _pv_caps_w(config, memory, site, limited.reach)
@@ -84,6 +88,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         island,
         heard.charges,
         power_w,
+        followings,
     )
     return after, Decision(
         Mode.RUNNING,
@@ -133,16 +138,18 @@ def _wanted(
 def _within_limits(
     config: DispatchConfig,
     site: Site,
-    latches: tuple[Latches, ...],
+    states: tuple[tuple[Latches, ...], Followings],
     demand: DemandState | None,
     wanted_w: float,
 ) -> tuple[_Limited, Rooms, Rooms]:
     """The wanted power within every limit but the ramp; the batteries' rooms without and with the reserve."""
     allowed: Rooms = ()
     at_reserve = False
+    latches, followings = states
     for one in site.batteries:
         run_into = latches[one.index]
-        allowed += (rating(one, run_into),)
+        room = rating(one, run_into)
+        allowed += (within_ceiling(room, followings[one.index]) if followings else room,)
         at_reserve = at_reserve or run_into.at_reserve
     rooms = preferred = fuse_rooms(config, site, allowed)
     if at_reserve:

@@ -97,6 +97,7 @@ def _hold(
         heard.island,
         heard.charges,
         memory.ramped_w,
+        memory.followings,
     )
     return after, decision
 

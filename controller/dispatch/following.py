@@ -1,0 +1,118 @@
+"""A battery among others that does less than it was ordered: what it leaves is given to the others.
+
+It may be deaf, derated by its firmware or near full without saying so. Once it stands still short of its
+order it is taken to be able to do what it does, its ceiling, and is asked for no more; after a while it is
+tried again, each time later. One battery alone has nobody to leave anything to and is ordered as before.
+"""
+
+from __future__ import annotations
+
+from controller.dispatch.limits import Range
+from controller.dispatch.settings import BatterySettings, DispatchConfig
+from controller.dispatch.site import BatterySite
+from drivers.fact import fact
+
+SHORT_PART, SHORT_W = 0.1, 200.0
+"""Short by more than max(10 % of the rating, 200 W) ..."""
+SHORT_FOR_S = 4.0
+"""... for so long, beside dead time and three time constants, without coming closer ..."""
+CLOSER_PART = 0.02
+"""... by this part of the rating."""
+SHORT_AGAIN_S = 2.0
+"""A ceiling that is not reached either is lowered after so long."""
+FIRST_S, LONGEST_S = 60.0, 900.0
+"""A ceiling holds for so long at first, then for twice as long each time, up to the longest."""
+
+
+@fact
+class Following:
+    """One battery beside its orders; the usual one is of a battery that follows.
+
+    `short_since_s` is since when it has been short without coming closer than `best_w` in the direction of
+    its order; `ceiling_w` (>= 0) is what it is taken to be able to do on `side`, 1 discharging and -1
+    charging, from `held_at_s` on for `hold_s`.
+    """
+
+    short_since_s: float | None = None
+    best_w: float = 0.0
+    side: int = 0
+    ceiling_w: float | None = None
+    held_at_s: float = 0.0
+    hold_s: float = FIRST_S
+
+
+FOLLOWS = Following()
+Followings = tuple[Following, ...]
+
+
+def follow_orders(
+    config: DispatchConfig,
+    before: Followings,
+    orders_w: tuple[float, ...],
+    batteries: tuple[BatterySite, ...],
+    now_s: float,
+) -> Followings:
+    """What is known of each battery of the config after this cycle; empty while all follow."""
+    if len(config.batteries) == 1 or len(orders_w) != len(config.batteries):
+        return ()
+    after: list[Following] | None = list(before) if before else None
+    for one in batteries:
+        index = one.index
+        was = before[index] if before else FOLLOWS
+        order_w, given_w = orders_w[index], one.battery_discharge_w
+        if was is FOLLOWS and -SHORT_W <= order_w - given_w <= SHORT_W:
+            continue
+        is_now = _one(config.batteries[index], was, one, order_w, now_s)
+        if is_now is not was:
+            after = after or [FOLLOWS] * len(config.batteries)
+            after[index] = is_now
+    if after is None or all(one is FOLLOWS for one in after):
+        return ()
+    return tuple(after)
+
+
+def _one(
+    settings: BatterySettings, was: Following, battery: BatterySite, order_w: float, now_s: float
+) -> Following:
+    side = 1 if order_w > 0.0 else -1 if order_w < 0.0 else 0
+    rated_w = battery.max_discharge_w if side > 0 else battery.max_charge_w
+    given_w = battery.battery_discharge_w * side
+    short = order_w * side - given_w > max(SHORT_PART * rated_w, SHORT_W)
+    if was.ceiling_w is not None and now_s - was.held_at_s >= was.hold_s:
+        return Following(hold_s=min(2.0 * was.hold_s, LONGEST_S))
+    if not short:
+        if was.ceiling_w is not None:
+            return was if was.short_since_s is None else _held(was, was.ceiling_w)
+        trusted = was.hold_s == FIRST_S or order_w * side > max(SHORT_PART * rated_w, SHORT_W)
+        return FOLLOWS if trusted else Following(hold_s=was.hold_s)
+    if was.short_since_s is None or side != was.side or given_w > was.best_w + CLOSER_PART * rated_w:
+        kept_w = was.ceiling_w if side == was.side else None
+        return Following(now_s, given_w, side, kept_w, was.held_at_s, was.hold_s)
+    patience_s = SHORT_FOR_S + settings.dead_time_s + 3.0 * settings.time_constant_s
+    if now_s - was.short_since_s < (patience_s if was.ceiling_w is None else SHORT_AGAIN_S):
+        return was
+    held_at_s = now_s if was.ceiling_w is None else was.held_at_s
+    return Following(None, 0.0, side, max(given_w, 0.0), held_at_s, was.hold_s)
+
+
+def _held(was: Following, ceiling_w: float) -> Following:
+    return Following(None, 0.0, was.side, ceiling_w, was.held_at_s, was.hold_s)
+
+
+def within_ceiling(allowed: Range, following: Following) -> Range:
+    """What the battery may be ordered, no more than it is taken to be able to do."""
+    ceiling_w = following.ceiling_w
+    if ceiling_w is None:
+        return allowed
+    if following.side > 0:
+        return allowed.narrow(Range(allowed.lower_w, ceiling_w))
+    return allowed.narrow(Range(-ceiling_w, allowed.upper_w))
+
+
+def short_note(batteries: tuple[BatterySettings, ...], followings: Followings) -> str:
+    """Which batteries do less than they were ordered, for the owner; empty while all follow."""
+    return "; ".join(
+        f"{settings.id} does no more than {one.ceiling_w:.0f} W of what it is ordered"
+        for settings, one in zip(batteries, followings, strict=False)
+        if one.ceiling_w is not None
+    )

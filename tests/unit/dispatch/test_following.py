@@ -1,0 +1,131 @@
+"""A battery that does less than it was ordered leaves the rest to the others, and is tried again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.dispatch.following import (
+    FOLLOWS,
+    Following,
+    Followings,
+    follow_orders,
+    short_note,
+    within_ceiling,
+)
+from controller.dispatch.limits import Range
+from controller.dispatch.settings import DispatchConfig
+from controller.dispatch.site import BatterySite
+from controller.dispatch.step import step
+from drivers.device import BatteryReading
+from tests.unit.dispatch.sites import FIVE_KW, RUNNING, TWO_KW, a_config, a_snapshot
+
+PAIR = DispatchConfig((FIVE_KW, TWO_KW))
+"""Short is more than 500 W below the order for the first, 200 W for the second."""
+
+
+def seen(before: Followings, order_w: float, given_w: float, now_s: float) -> Followings:
+    """The first battery ordered and giving this, while the second rests."""
+    batteries = (BatterySite(0, given_w, 50.0, 5000.0, 5000.0), BatterySite(1, 0.0, 50.0, 2000.0, 2000.0))
+    return follow_orders(PAIR, before, (order_w, 0.0), batteries, now_s)
+
+
+def after(*looks: tuple[float, float, float], before: Followings = ()) -> Followings:
+    """After these (time, order, given)."""
+    for now_s, order_w, given_w in looks:
+        before = seen(before, order_w, given_w, now_s)
+    return before
+
+
+@pytest.mark.parametrize(("order_w", "given_w"), [(2000.0, 1500.0), (-2000.0, -1500.0), (0.0, 3000.0)])
+def test_what_is_short_by_no_more_than_a_tenth_of_the_rating_follows(order_w: float, given_w: float) -> None:
+    assert after((0.0, order_w, given_w), (60.0, order_w, given_w)) == ()
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_one_that_stands_still_short_of_its_order_for_four_seconds_can_do_what_it_does(side: int) -> None:
+    looks = [(float(second), side * 2000.0, side * 800.0) for second in range(5)]
+    assert after(*looks[:4]) == (Following(0.0, 800.0, side), FOLLOWS)
+    assert after(*looks) == (Following(None, 0.0, side, 800.0, 4.0, 60.0), FOLLOWS)
+
+
+def test_dead_time_and_three_time_constants_are_waited_for() -> None:
+    slow = replace(FIVE_KW, dead_time_s=2.0, time_constant_s=1.0)
+    batteries = (BatterySite(0, 0.0, 50.0, 5000.0, 5000.0),)
+    found: Followings = ()
+    held_at_s = []
+    for second in range(12):
+        found = follow_orders(DispatchConfig((slow, TWO_KW)), found, (2000.0, 0.0), batteries, float(second))
+        held_at_s += [second] if found[0].ceiling_w is not None else []
+    assert held_at_s[0] == 9, "4 s, 2 s and three times 1 s"
+
+
+def test_one_that_still_comes_closer_is_only_slow() -> None:
+    # 2 % of 5000 W are 100 W: by more than that it comes closer each second.
+    looks = [(float(second), 5000.0, 101.0 * second) for second in range(20)]
+    (found, _) = after(*looks)
+    assert (found.ceiling_w, found.short_since_s) == (None, 19.0)
+    (still, _) = after(*[(float(second), 5000.0, 10.0 * second) for second in range(5)])
+    assert still.ceiling_w == 40.0
+
+
+def test_a_ceiling_that_is_not_reached_either_is_lowered_after_two_seconds_and_never_below_zero() -> None:
+    held = (Following(None, 0.0, 1, 1200.0, 4.0, 60.0), FOLLOWS)
+    lower = after((5.0, 1200.0, 600.0), (6.0, 1200.0, 600.0), (7.0, 1200.0, 600.0), before=held)
+    assert lower[0] == Following(None, 0.0, 1, 600.0, 4.0, 60.0)
+    wrong_way = after((5.0, 1200.0, -50.0), (7.0, 1200.0, -50.0), before=held)
+    assert wrong_way[0].ceiling_w == 0.0
+    reached = after((5.0, 1200.0, 600.0), (6.0, 1200.0, 1190.0), before=held)
+    assert reached[0] == held[0]
+
+
+def test_it_is_tried_again_after_a_minute_then_after_two_up_to_a_quarter_of_an_hour() -> None:
+    found: Followings = (Following(None, 0.0, 1, 0.0, 4.0, 60.0), FOLLOWS)
+    assert seen(found, 0.0, 0.0, 63.9) == found
+    again = seen(found, 0.0, 0.0, 64.0)
+    assert again == (Following(hold_s=120.0), FOLLOWS)
+    held = after((65.0, 2000.0, 0.0), (69.0, 2000.0, 0.0), before=again)
+    assert held[0] == Following(None, 0.0, 1, 0.0, 69.0, 120.0)
+    longest = (Following(None, 0.0, 1, 0.0, 4.0, 900.0), FOLLOWS)
+    assert seen(longest, 0.0, 0.0, 904.0)[0].hold_s == 900.0
+
+
+def test_one_that_does_what_is_ordered_again_is_like_any_other() -> None:
+    tried = (Following(hold_s=120.0), FOLLOWS)
+    assert seen(tried, 400.0, 390.0, 70.0) == tried, "so little says nothing"
+    assert seen(tried, 2000.0, 1990.0, 70.0) == ()
+
+
+def test_a_ceiling_is_of_one_direction() -> None:
+    held = (Following(None, 0.0, 1, 300.0, 4.0, 60.0), FOLLOWS)
+    assert within_ceiling(Range(-5000.0, 5000.0), held[0]) == Range(-5000.0, 300.0)
+    assert within_ceiling(Range(-5000.0, 5000.0), replace(held[0], side=-1)) == Range(-300.0, 5000.0)
+    assert within_ceiling(Range(-5000.0, 5000.0), FOLLOWS) == Range(-5000.0, 5000.0)
+    turned = seen(held, -2000.0, 0.0, 10.0)
+    assert turned[0] == Following(10.0, 0.0, -1, None, 4.0, 60.0)
+
+
+def test_one_battery_alone_has_nobody_to_leave_it_to() -> None:
+    alone = (BatterySite(0, 0.0, 50.0, 5000.0, 5000.0),)
+    assert follow_orders(DispatchConfig((FIVE_KW,)), (), (5000.0,), alone, 100.0) == ()
+
+
+def test_a_silent_battery_is_left_as_it_was_known() -> None:
+    held = (FOLLOWS, Following(None, 0.0, 1, 0.0, 4.0, 60.0))
+    first = (BatterySite(0, 1000.0, 50.0, 5000.0, 5000.0),)
+    assert follow_orders(PAIR, held, (1000.0, 0.0), first, 10.0) == held
+    assert follow_orders(PAIR, (), (), first, 10.0) == ()
+
+
+def test_what_a_deaf_battery_leaves_is_done_by_the_other_one_and_said() -> None:
+    config = a_config(FIVE_KW, TWO_KW)
+    memory, given_w = RUNNING, 0.0
+    for second in range(10, 20):
+        readings = (BatteryReading(float(second), given_w, 50.0), BatteryReading(float(second), 0.0, 50.0))
+        snapshot = a_snapshot(3000.0 - given_w, now_s=float(second), batteries=readings)
+        memory, decision = step(config, memory, snapshot)
+        given_w = decision.battery_setpoints_w[0] or 0.0
+    assert decision.battery_setpoints_w == (3000.0, 0.0)
+    assert "bat2 does no more than 0 W of what it is ordered" in decision.reason
+    assert short_note(PAIR.batteries, ()) == ""
