@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from controller.dispatch.limits import Range
 from controller.dispatch.settings import BatterySettings, DispatchConfig
-from controller.dispatch.site import BatterySite
+from controller.dispatch.site import BatterySite, Site
 from drivers.fact import fact
 
 SHORT_PART, SHORT_W = 0.1, 200.0
@@ -46,23 +46,19 @@ Followings = tuple[Following, ...]
 
 
 def follow_orders(
-    config: DispatchConfig,
-    before: Followings,
-    orders_w: tuple[float, ...],
-    batteries: tuple[BatterySite, ...],
-    now_s: float,
+    config: DispatchConfig, before: Followings, orders_w: tuple[float, ...], site: Site
 ) -> Followings:
     """What is known of each battery of the config after this cycle; empty while all follow."""
     if len(config.batteries) == 1 or len(orders_w) != len(config.batteries):
         return ()
     after: list[Following] | None = list(before) if before else None
-    for one in batteries:
+    for one in site.batteries:
         index = one.index
         was = before[index] if before else FOLLOWS
         order_w, given_w = orders_w[index], one.battery_discharge_w
         if was is FOLLOWS and -SHORT_W <= order_w - given_w <= SHORT_W:
             continue
-        is_now = _one(config.batteries[index], was, one, order_w, now_s)
+        is_now = _one(config.batteries[index], was, one, order_w, site.now_s)
         if is_now is not was:
             after = after or [FOLLOWS] * len(config.batteries)
             after[index] = is_now

@@ -53,18 +53,14 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     for one in site.batteries:
         rated_w += (one.max_charge_w + one.max_discharge_w) / 2.0
     wanted_w, policy, note = _wanted(config, site, heard, care_wishes, rated_w)
-    followings = follow_orders(
-        config, memory.followings, memory.battery_setpoints_w, site.batteries, site.now_s
-    )
+    followings = follow_orders(config, memory.followings, memory.battery_setpoints_w, site)
     limited, rooms, preferred = _within_limits(config, site, (latches, followings), demand, wanted_w)
     soft = memory.soft_start or memory.mode not in (Mode.RUNNING, Mode.HOLDING)
     soft = _ramped(config, memory, site, limited, rated_w, soft)
     power_w = _economical(config, memory, limited)
     setpoints_w = _shared(config, memory, site, power_w, limited.reach, preferred, rooms)
     setpoint_w = total(setpoints_w)
-    for more in (doubts(config.batteries, heard.charges), short_note(config.batteries, followings)):
-        if more:
-            note = f"{note}; {more}" if note else more
+    note = _noted(config, note, heard.charges, followings)
     if abs(setpoint_w - power_w) > 1e-6 and not limited.limited_by:
         limited.limited_by = "min_power"
     caps_w = _pv_caps_w(config, memory, site, limited.reach)
@@ -105,6 +101,14 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         loads_closed(config, island) if config.loads else (),
         None if demand is None else peak_forecast_w(config, demand, site),
     )
+
+
+def _noted(config: DispatchConfig, note: str, charges: Charges, followings: Followings) -> str:
+    """The note, and what is wrong with the batteries."""
+    for more in (doubts(config.batteries, charges), short_note(config.batteries, followings)):
+        if more:
+            note = f"{note}; {more}" if note else more
+    return note
 
 
 def _pv_caps_w(config: DispatchConfig, memory: Memory, site: Site, reach: Range) -> tuple[float | None, ...]:

@@ -34,15 +34,16 @@ class Verdict:
 class LimitJudge:
     """Moves the house on and watches the power at the PCC, as mean over what is left after the grace.
 
-    That is `GRACE_S` and the time until the meter must have shown a change twice, `meter_lag_s`.
+    That is `GRACE_S` and `late_s`: by so much later than with a prompt meter and a beat a second the site can
+    have seen a change twice.
     """
 
-    def __init__(self, config: DispatchConfig, verdict: Verdict, meter_lag_s: float = 0.0) -> None:
+    def __init__(self, config: DispatchConfig, verdict: Verdict, late_s: float = 0.0) -> None:
         self._config = config
         self._verdict = verdict
         self._over_s = 0.0
         self._importing = False  # which limit it is that `_over_s` counts for
-        self._grace_s = GRACE_S + meter_lag_s
+        self._grace_s = GRACE_S + late_s
         self._watches = config.import_limit_w is not None or config.export_limit_w is not None
 
     def watch(self, house: House, snapshot: Snapshot, until_s: float) -> None:

@@ -200,7 +200,9 @@ def _simulated(
     house = build_house(config, load, sun, sun_peak_w, trace_begin_s=trace_begin_s)
     site = _Site(config, house, world)
     result = Result(duration_s, stored_before_wh=house.energies.stored_wh)
-    judge = LimitJudge(config.dispatch, result.verdict, site.meter_lag_s)
+    # A jump is believed at the second look; beats longer than a second come to it later.
+    slow_s = site.meter_lag_s + 2.0 * max(config.cycle_s - 1.0, 0.0)
+    judge = LimitJudge(config.dispatch, result.verdict, slow_s)
     now_s, grid_step, priced = 0.0, 0, config.dispatch.policy.name == "economic"
     while now_s < duration_s:
         snapshot, decision = site.decide(now_s)

@@ -16,7 +16,7 @@ from controller.dispatch.following import (
 )
 from controller.dispatch.limits import Range
 from controller.dispatch.settings import DispatchConfig
-from controller.dispatch.site import BatterySite
+from controller.dispatch.site import BatterySite, Site
 from controller.dispatch.step import step
 from drivers.device import BatteryReading
 from tests.unit.dispatch.sites import FIVE_KW, RUNNING, TWO_KW, a_config, a_snapshot
@@ -25,10 +25,14 @@ PAIR = DispatchConfig((FIVE_KW, TWO_KW))
 """Short is more than 500 W below the order for the first, 200 W for the second."""
 
 
+def at(now_s: float, *batteries: BatterySite) -> Site:
+    return Site(now_s, now_s, True, 0.0, 0.0, batteries, None, ())
+
+
 def seen(before: Followings, order_w: float, given_w: float, now_s: float) -> Followings:
     """The first battery ordered and giving this, while the second rests."""
     batteries = (BatterySite(0, given_w, 50.0, 5000.0, 5000.0), BatterySite(1, 0.0, 50.0, 2000.0, 2000.0))
-    return follow_orders(PAIR, before, (order_w, 0.0), batteries, now_s)
+    return follow_orders(PAIR, before, (order_w, 0.0), at(now_s, *batteries))
 
 
 def after(*looks: tuple[float, float, float], before: Followings = ()) -> Followings:
@@ -53,10 +57,10 @@ def test_one_that_stands_still_short_of_its_order_for_four_seconds_can_do_what_i
 def test_dead_time_and_three_time_constants_are_waited_for() -> None:
     slow = replace(FIVE_KW, dead_time_s=2.0, time_constant_s=1.0)
     batteries = (BatterySite(0, 0.0, 50.0, 5000.0, 5000.0),)
-    found: Followings = ()
+    pair, found = DispatchConfig((slow, TWO_KW)), ()
     held_at_s = []
     for second in range(12):
-        found = follow_orders(DispatchConfig((slow, TWO_KW)), found, (2000.0, 0.0), batteries, float(second))
+        found = follow_orders(pair, found, (2000.0, 0.0), at(float(second), *batteries))
         held_at_s += [second] if found[0].ceiling_w is not None else []
     assert held_at_s[0] == 9, "4 s, 2 s and three times 1 s"
 
@@ -108,14 +112,14 @@ def test_a_ceiling_is_of_one_direction() -> None:
 
 def test_one_battery_alone_has_nobody_to_leave_it_to() -> None:
     alone = (BatterySite(0, 0.0, 50.0, 5000.0, 5000.0),)
-    assert follow_orders(DispatchConfig((FIVE_KW,)), (), (5000.0,), alone, 100.0) == ()
+    assert follow_orders(DispatchConfig((FIVE_KW,)), (), (5000.0,), at(100.0, *alone)) == ()
 
 
 def test_a_silent_battery_is_left_as_it_was_known() -> None:
     held = (FOLLOWS, Following(None, 0.0, 1, 0.0, 4.0, 60.0))
     first = (BatterySite(0, 1000.0, 50.0, 5000.0, 5000.0),)
-    assert follow_orders(PAIR, held, (1000.0, 0.0), first, 10.0) == held
-    assert follow_orders(PAIR, (), (), first, 10.0) == ()
+    assert follow_orders(PAIR, held, (1000.0, 0.0), at(10.0, *first)) == held
+    assert follow_orders(PAIR, (), (), at(10.0, *first)) == ()
 
 
 def test_what_a_deaf_battery_leaves_is_done_by_the_other_one_and_said() -> None:
