@@ -159,7 +159,9 @@ class Registers:
 
     def power(self, point: Point) -> float | None:
         """The power of ten of a point as it stands now."""
-        factor = self.profile.points.get(point.power_of or "")
+        if not point.power_of:
+            return 0.0
+        factor = self.profile.points.get(point.power_of)
         return 0.0 if factor is None else power_for(point, {factor.name: self.decoded(factor)})
 
     def decoded(self, point: Point) -> Value:

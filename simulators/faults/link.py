@@ -230,7 +230,8 @@ async def _mbap(
             request = await read_frame(reader)
         except NoFrameError:
             return
-        instead = None if link.quiet else link.instead(request, opened_s)
+        quiet = link.quiet
+        instead = None if quiet else link.instead(request, opened_s)
         if instead is not None:
             send(instead, writer)
             continue
@@ -243,11 +244,12 @@ async def _mbap(
             else await answer(unit, peer, request.pdu)
         )
         reply = Frame(request.transaction, request.unit, pdu)
-        if link.quiet:
+        if quiet:
             writer.write(reply.data)
         else:
             send(link.reply(reply, opened_s), writer)
-        await writer.drain()
+        if writer.transport.get_write_buffer_size():
+            await writer.drain()
 
 
 async def _serial(
