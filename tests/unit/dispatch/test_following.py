@@ -133,3 +133,35 @@ def test_what_a_deaf_battery_leaves_is_done_by_the_other_one_and_said() -> None:
     assert decision.battery_setpoints_w == (3000.0, 0.0)
     assert "bat2 does no more than 0 W of what it is ordered" in decision.reason
     assert short_note(PAIR.batteries, ()) == ""
+    both = (Following(None, 0.0, 1, 5.0), Following(None, 0.0, -1, 0.0))
+    assert short_note(PAIR.batteries, both) == (
+        "bat1 does no more than 5 W of what it is ordered; bat2 does no more than 0 W of what it is ordered"
+    )
+
+
+def test_short_is_measured_by_the_rating_of_its_direction() -> None:
+    # It may charge at 5000 W and discharge at 2000 W: short by 400 W is much for the one, not for the other.
+    def found(side: int) -> Followings:
+        one = BatterySite(0, side * 600.0, 50.0, 5000.0, 2000.0)
+        return follow_orders(PAIR, (), (side * 1000.0, 0.0), at(10.0, one))
+
+    assert found(1) == (Following(10.0, 600.0, 1), FOLLOWS)
+    assert found(-1) == ()
+
+
+def test_coming_closer_by_just_two_hundredths_is_standing_still() -> None:
+    before = (Following(0.0, 800.0, 1), FOLLOWS)
+    assert seen(before, 2000.0, 900.0, 1.0) == before
+    assert seen(before, 2000.0, 900.5, 1.0)[0].short_since_s == 1.0
+
+
+def test_at_rest_one_that_is_tried_again_is_not_yet_trusted() -> None:
+    tried = (Following(hold_s=120.0), FOLLOWS)
+    assert seen(tried, 0.0, 0.0, 70.0) == tried
+    assert seen(tried, 500.0, 500.0, 70.0) == tried, "no more than what would not count as short"
+    assert seen(tried, 501.0, 501.0, 70.0) == ()
+
+
+def test_a_ceiling_that_is_reached_again_holds_as_long_as_before() -> None:
+    short = (Following(5.0, 600.0, 1, 1200.0, 4.0, 240.0), FOLLOWS)
+    assert seen(short, 1200.0, 1190.0, 6.0) == (Following(None, 0.0, 1, 1200.0, 4.0, 240.0), FOLLOWS)
