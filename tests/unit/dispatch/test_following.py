@@ -15,6 +15,7 @@ from controller.dispatch.following import (
     within_ceiling,
 )
 from controller.dispatch.limits import Range
+from controller.dispatch.modes import Mode
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import BatterySite, Site
 from controller.dispatch.step import step
@@ -165,3 +166,14 @@ def test_at_rest_one_that_is_tried_again_is_not_yet_trusted() -> None:
 def test_a_ceiling_that_is_reached_again_holds_as_long_as_before() -> None:
     short = (Following(5.0, 600.0, 1, 1200.0, 4.0, 240.0), FOLLOWS)
     assert seen(short, 1200.0, 1190.0, 6.0) == (Following(None, 0.0, 1, 1200.0, 4.0, 240.0), FOLLOWS)
+
+
+def test_holding_keeps_who_does_not_follow_and_how_far_the_ramp_has_come() -> None:
+    held = (FOLLOWS, Following(None, 0.0, 1, 0.0, 4.0, 60.0))
+    before = replace(RUNNING, followings=held, ramped_w=300.0, battery_setpoints_w=(300.0, 0.0))
+    snapshot = a_snapshot(now_s=10.0, batteries=(BatteryReading(10.0, 0.0, 50.0),) * 2)
+    config = a_config(FIVE_KW, TWO_KW)
+    stale = replace(snapshot, now_s=10.0 + config.stale_after_s + 0.1)
+    memory, decision = step(config, before, stale)
+    assert decision.mode is Mode.HOLDING
+    assert (memory.followings, memory.ramped_w) == (held, 300.0)

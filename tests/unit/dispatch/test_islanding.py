@@ -208,6 +208,10 @@ def test_pv_that_is_back_on_the_grid_keeps_the_export_limit_while_the_site_waits
     assert decision.pv_caps_w == (100.0,), "the house takes 100 W"
     _, unseen = step(config, before, replace(snapshot, meter=None))
     assert unseen.pv_caps_w == (0.0,), "nobody knows what the house takes"
+    two = replace(config, batteries=TWO.batteries, export_limit_w=1000.0)
+    ordered = replace(before, heard=((0.0, 99.0), (300.0, 99.0)))
+    _, silent = step(two, ordered, replace(snapshot, meter=None, batteries=(battery, None)))
+    assert silent.pv_caps_w == (700.0,), "a battery that fell silent may still discharge 300 W"
     _, free = step(replace(config, export_limit_w=None), before, snapshot)
     assert free.pv_caps_w == (None,)
     dark = replace(before, island=IslandState(0.0, None))

@@ -237,3 +237,24 @@ def test_a_delay_is_not_doubted_by_less_than_the_time_between_two_looks() -> Non
     for now_s, load_w, given_w in looks:
         response = after(response, float(load_w - given_w), float(given_w), float(now_s))
         assert response.slack_s == 0.0
+
+
+def late_by(late_s: float, every_s: int, until_s: int) -> Response:
+    """1 kW of load; the battery gives 600 W from 12 s on, seen so often and really so much later."""
+    response = NOTHING_HEARD
+    for at_s in range(0, until_s + 1, every_s):
+        pcc_w = 1000.0 + at_s // every_s % 2 - (600.0 if at_s - late_s >= 12.0 else 0.0)
+        response = after(response, pcc_w, 600.0 if at_s >= 12 else 0.0, float(at_s))
+    return response
+
+
+def test_with_a_look_a_second_a_meter_late_by_one_is_found_and_with_one_in_four_only_more_is() -> None:
+    assert late_by(1.0, 1, 13).slack_s == 2.0
+    assert late_by(8.0, 4, 20).slack_s == 9.0, "8 s, found after 1, 2 and 3 s were left out"
+
+
+def test_a_jump_that_stands_and_that_the_battery_may_explain_after_all_changes_nothing() -> None:
+    # 3000 W with the battery between -2060 and -2700 W: a load between 300 and 940 W, and it was 500 W.
+    jumped = after(a_response(500.0, 500.0), 3000.0, 500.0)
+    again = after(jumped, 3000.0, -2700.0, 12.0)
+    assert (again.net_load_w, again.unconfirmed) == (500.0, 0)
