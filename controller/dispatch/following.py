@@ -7,6 +7,8 @@ tried again, each time later. One battery alone has nobody to leave anything to 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from controller.dispatch.limits import Range
 from controller.dispatch.settings import BatterySettings, DispatchConfig
 from controller.dispatch.site import BatterySite, Site
@@ -62,7 +64,7 @@ def follow_orders(
         if is_now is not was:
             after = after or [FOLLOWS] * len(config.batteries)
             after[index] = is_now
-    if after is None or all(one is FOLLOWS for one in after):
+    if after is None or all(one == FOLLOWS for one in after):
         return ()
     return tuple(after)
 
@@ -78,7 +80,7 @@ def _one(
         return Following(hold_s=min(2.0 * was.hold_s, LONGEST_S))
     if not short:
         if was.ceiling_w is not None:
-            return was if was.short_since_s is None else _held(was, was.ceiling_w)
+            return was if was.short_since_s is None else replace(was, short_since_s=None, best_w=0.0)
         trusted = was.hold_s == FIRST_S or order_w * side > max(SHORT_PART * rated_w, SHORT_W)
         return FOLLOWS if trusted else Following(hold_s=was.hold_s)
     if was.short_since_s is None or side != was.side or given_w > was.best_w + CLOSER_PART * rated_w:
@@ -89,10 +91,6 @@ def _one(
         return was
     held_at_s = now_s if was.ceiling_w is None else was.held_at_s
     return Following(None, 0.0, side, max(given_w, 0.0), held_at_s, was.hold_s)
-
-
-def _held(was: Following, ceiling_w: float) -> Following:
-    return Following(None, 0.0, was.side, ceiling_w, was.held_at_s, was.hold_s)
 
 
 def within_ceiling(allowed: Range, following: Following) -> Range:

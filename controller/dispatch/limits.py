@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from controller.dispatch.orders import Order, in_force
+from controller.dispatch.orders import Order, Orders, in_force
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import BatterySite, Site
 from drivers.fact import fact
@@ -156,6 +156,11 @@ def export_at_most_w(config: DispatchConfig, orders: tuple[Order | None, ...], n
         if limit_w is not None and (tightest_w is None or limit_w < tightest_w):
             tightest_w = limit_w
     return tightest_w
+
+
+def export_in_force_w(config: DispatchConfig, orders: Orders, now_s: float) -> float | None:
+    """The same with every order about export that there is."""
+    return export_at_most_w(config, (orders.operator_export_w, orders.export_limit_w), now_s)
 
 
 def ramp(ramp_w_per_s: float, before_w: float, elapsed_s: float) -> Range:

@@ -95,11 +95,12 @@ def _fresh(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[BatterySit
             continue
         if reading.taken_at_s > taken_at_s:
             taken_at_s = reading.taken_at_s
-        found.append(_battery(config.batteries[index], index, reading))
+        found.append(allowed_now(config.batteries[index], index, reading))
     return tuple(found), taken_at_s, newest_age_s
 
 
-def _battery(settings: BatterySettings, index: int, reading: BatteryReading) -> BatterySite:
+def allowed_now(settings: BatterySettings, index: int, reading: BatteryReading) -> BatterySite:
+    """What site file and device let a battery do at its temperature and SoC."""
     site = BatterySite(
         index,
         reading.battery_discharge_w,

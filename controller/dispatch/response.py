@@ -101,7 +101,7 @@ def follow(
     if before.value is None:
         load_w = 0.5 * (low_w + high_w)
     else:
-        nearest_w = low_w if load_w < low_w else high_w if load_w > high_w else load_w
+        nearest_w = _nearest_w(load_w, low_w, high_w)
         load_w, unconfirmed = _gated(load_w, nearest_w, before.unconfirmed, GATE_PART * rated_w)
     values = _with(before.values, (meter.taken_at_s, meter.pcc_import_w), TURN_WITHIN_S)
     slack_s, turned_at_s, moved_w, moved_at_s = _doubted(settings, before, load_w, (samples, values), rated_w)
@@ -211,7 +211,7 @@ def _unchanged(
     load_w, unconfirmed = before.net_load_w, before.unconfirmed
     if unconfirmed and meter.taken_at_s - before.seen_at_s >= _period_s(settings, before.cadence_s):
         low_w, high_w = _between_w(settings, before, samples, meter, before.cadence_s)
-        load_w, unconfirmed = low_w if load_w < low_w else high_w if load_w > high_w else load_w, 0
+        load_w, unconfirmed = _nearest_w(load_w, low_w, high_w), 0
     return Response(
         samples,
         load_w,
@@ -274,6 +274,11 @@ def _between_w(
     first_s, last_s = _measured_between(settings, before, meter, cadence_s)
     low_w, high_w = _envelope(samples, first_s, last_s)
     return meter.pcc_import_w + low_w, meter.pcc_import_w + high_w
+
+
+def _nearest_w(load_w: float, low_w: float, high_w: float) -> float:
+    """A load that still lies in the interval has not changed; any other one has come to the nearest edge."""
+    return low_w if load_w < low_w else high_w if load_w > high_w else load_w
 
 
 def _period_s(settings: MeterSettings, cadence_s: float) -> float:

@@ -16,7 +16,7 @@ from controller.dispatch.limits import (
     SITE_LIMITS,
     Latches,
     Range,
-    export_at_most_w,
+    export_in_force_w,
     kept_for_reserve,
     latch,
     ordered,
@@ -115,7 +115,7 @@ def _pv_caps_w(config: DispatchConfig, memory: Memory, site: Site, reach: Range)
     """Caps for what house, batteries and export limit cannot take."""
     orders, export_w = site.orders, config.export_limit_w
     if orders is not NO_ORDERS:
-        export_w = export_at_most_w(config, (orders.operator_export_w, orders.export_limit_w), site.now_s)
+        export_w = export_in_force_w(config, orders, site.now_s)
     return closed_loop(site, export_w, max(-reach.lower_w, 0.0), memory.pv_caps_w)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller.dispatch import islanding
 from controller.dispatch.curtailment import closed_loop, open_loop, uncapped
 from controller.dispatch.decision import Decision, Heard, Memory
-from controller.dispatch.limits import export_at_most_w
+from controller.dispatch.limits import export_in_force_w
 from controller.dispatch.modes import NEXT_MODE, PROOF_S, Mode, Signal
 from controller.dispatch.observe import observe
 from controller.dispatch.running import run
@@ -160,15 +160,13 @@ def _caps_of_return(
     """PV caps while the grid is back but not trusted: PV may feed it already, so the export limit holds."""
     if not isinstance(observed, Site):
         return _safe_caps(config, memory, snapshot)
-    orders = snapshot.orders
-    export_w = export_at_most_w(config, (orders.operator_export_w, orders.export_limit_w), snapshot.now_s)
+    export_w = export_in_force_w(config, snapshot.orders, snapshot.now_s)
     return closed_loop(observed, export_w, 0.0, memory.pv_caps_w)
 
 
 def _safe_caps(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[float | None, ...]:
     """Open-loop PV caps: with what silent batteries may still discharge, no more than the export limit."""
-    orders = snapshot.orders
-    export_w = export_at_most_w(config, (orders.operator_export_w, orders.export_limit_w), snapshot.now_s)
+    export_w = export_in_force_w(config, snapshot.orders, snapshot.now_s)
     if export_w is None:
         return uncapped(len(config.pvs))
     for index, reading in enumerate(snapshot.batteries):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.dispatch.derating import derated
 from controller.dispatch.limits import HYSTERESIS_PCT
+from controller.dispatch.observe import allowed_now
 from controller.dispatch.settings import BatterySettings, DispatchConfig
-from controller.dispatch.site import BatterySite, Snapshot
+from controller.dispatch.site import Snapshot
+from drivers.device import BatteryReading
 from simulators.inverter import BatteryInverter
 from simulators.site import House
 
@@ -112,11 +113,10 @@ class LimitJudge:
 
 
 def _allowed_w(settings: BatterySettings, unit: BatteryInverter) -> tuple[float, float]:
-    """What device and site file let the battery charge and discharge at most, at its temperature and SoC."""
-    charge_w, discharge_w, cells = unit.max_charge_w, unit.max_discharge_w, unit.cells
-    if settings.max_charge_w is not None:
-        charge_w = min(charge_w, settings.max_charge_w)
-    if settings.max_discharge_w is not None:
-        discharge_w = min(discharge_w, settings.max_discharge_w)
-    site = BatterySite(0, unit.power_w, cells.soc_pct, charge_w, discharge_w, cells.temperature_c)
-    return derated(settings, site)
+    """What the battery may charge and discharge at most, as the site sees it."""
+    cells = unit.cells
+    reading = BatteryReading(
+        0.0, unit.power_w, cells.soc_pct, unit.max_discharge_w, unit.max_charge_w, None, cells.temperature_c
+    )
+    allowed = allowed_now(settings, 0, reading)
+    return allowed.max_charge_w, allowed.max_discharge_w

@@ -67,7 +67,7 @@ class _Battery:
     def of(cls, inputs: PlanInputs) -> _Battery:
         """That of a plan's inputs."""
         storage = inputs.storage
-        usable_wh = storage.capacity_wh * (storage.max_soc_pct - storage.floor_pct) / 100.0
+        usable_wh = storage.usable_wh
         stored_wh = storage.capacity_wh * (inputs.soc_pct - storage.floor_pct) / 100.0
         return cls(
             storage.max_charge_w,
@@ -98,7 +98,7 @@ def peak_targets(inputs: PlanInputs) -> PeakTargets:
     paths_w = inputs.ensemble.courses_w
     worse_w = WORSE * np.maximum(paths_w, 0.0).max(axis=0)
     needed_wh = _needed_wh(inputs, np.vstack([HIGHER * paths_w, worse_w]), limits_w)
-    level_wh = np.linspace(0.0, _Battery.of(inputs).usable_wh, inputs.levels)
+    level_wh = np.linspace(0.0, inputs.storage.usable_wh, inputs.levels)
     chance = (needed_wh[:, :, None] > level_wh).mean(axis=1)
     per_kwh = max(term.per_kw for term in terms) / PEAK_LASTS_H
     return PeakTargets(limits_w, np.quantile(needed_wh[:, :-1], SURE, axis=1) / 1000.0, chance * per_kwh)
@@ -178,7 +178,7 @@ def _needed_wh(inputs: PlanInputs, paths_w: Floats, limit_w: Floats) -> Floats:
     """Slots x paths: what to hold at the end of each slot so that what follows stays below its limit."""
     storage, hours = inputs.storage, inputs.slot_s / 3600.0
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
-    usable_wh = storage.capacity_wh * (storage.max_soc_pct - storage.floor_pct) / 100.0
+    usable_wh = storage.usable_wh
     found_wh = np.zeros((inputs.slots, len(paths_w)))
     for slot in range(inputs.slots - 1, 0, -1):
         over_w = paths_w[:, slot] - limit_w[slot]

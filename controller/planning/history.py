@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,14 +100,18 @@ class Calendar:
 
     def free_days(self, days: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Which of these days, counted from the first row, are Saturdays or Sundays."""
-        weekday = (self.first_day + days + FIRST_WEEKDAY) % 7
-        return np.asarray(weekday >= SUNDAY_IS - 1)
+        return _free(self.first_day + days)
 
 
 def free_slots(begin_utc_s: float, slot_s: float, offset_s: Floats) -> NDArray[np.bool_]:
     """Which slots, one after the other from an instant on, are of a Saturday or Sunday on the local clock."""
     local_s = begin_utc_s + slot_s * np.arange(len(offset_s)) + offset_s
-    return np.asarray((local_s // DAY_S + FIRST_WEEKDAY) % 7 >= SUNDAY_IS - 1)
+    return _free(local_s // DAY_S)
+
+
+def _free(days: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which days, counted from 1970 on, are Saturdays or Sundays."""
+    return np.asarray((days + FIRST_WEEKDAY) % 7 >= SUNDAY_IS - 1)
 
 
 def calendar(history: History, offset_s: float) -> Calendar:

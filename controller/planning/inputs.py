@@ -40,6 +40,11 @@ class Storage:
         """The SoC below which a plan never discharges."""
         return min(max(self.min_soc_pct, self.reserve_pct), self.max_soc_pct)
 
+    @property
+    def usable_wh(self) -> float:
+        """What a plan has to work with, from its floor to full."""
+        return self.capacity_wh * (self.max_soc_pct - self.floor_pct) / 100.0
+
 
 @dataclass(frozen=True, slots=True)
 class Leave:

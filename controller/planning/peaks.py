@@ -27,11 +27,11 @@ def peaks_ahead(
     slots: int,
     offset_at: OffsetAt,
 ) -> tuple[Peak, ...]:
-    """A peak for each charge and each billing month within the slots; `past` has rows of a
-    quarter hour's UTC begin and its mean import.
+    """A peak for each charge and each billing month within the slots.
 
-    A kW more costs its rate. With a mean over months it costs a part in each of so many bills, which adds up
-    to the same; with a ratchet of the whole it stays for all the months that the ratchet looks back.
+    `past` has rows of a quarter hour's UTC begin and its mean import. A kW more costs its rate. With a mean
+    over months it costs a part in each of so many bills, which adds up to the same; with a ratchet of the
+    whole it stays for all the months that the ratchet looks back.
     """
     if len(past) < SEEN_QUARTERS:
         return ()

@@ -91,8 +91,7 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
 def _kept_for_peaks(inputs: PlanInputs, targets: PeakTargets, worth: Floats) -> Floats:
     """What must be stored to hold the peak is worth more than any price, what may be needed its chance."""
     storage = inputs.storage
-    usable_kwh = storage.capacity_wh * (storage.max_soc_pct - storage.floor_pct) / 1e5
-    level_kwh = np.linspace(0.0, usable_kwh, inputs.levels)
+    level_kwh = np.linspace(0.0, storage.usable_wh / 1000.0, inputs.levels)
     dearest = 2.0 * max(float(np.abs(inputs.import_per_kwh).max()), 0.01) / storage.charge_efficiency[-1][1]
     kept = level_kwh[None, :] < targets.stored_kwh[:, None]
     worth = np.maximum(worth, targets.worth)

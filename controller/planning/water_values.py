@@ -117,8 +117,7 @@ def water_values(inputs: PlanInputs, target_w: Floats, tail: float) -> Values:
     where the inputs are shorter than a day.
     """
     storage, levels = inputs.storage, inputs.levels
-    usable_pct = max(storage.max_soc_pct - storage.floor_pct, 0.0)
-    level_kwh = max(storage.capacity_wh * usable_pct / 100.0 / 1000.0 / (levels - 1), 1e-9)
+    level_kwh = max(storage.usable_wh / 1000.0 / (levels - 1), 1e-9)
     rungs = ladder(inputs, target_w, level_kwh)
     slots, states = rungs.shift.shape[1:]
     follow = _follow(inputs)

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 from controller.dispatch.step import step
-from controller.journal import Recorded, Segment, SegmentWriter, Start
+from controller.journal import Segment, Start
 from controller.lab.replay import replayed
 from controller.recorder import SEGMENT_S
 from tests.bench.measure import Figure
-from tests.unit.recordings import simulated_day
+from tests.unit.recordings import simulated_day, write_segment
 
 MIB = 1024 * 1024
 
@@ -46,22 +46,15 @@ def _split_by_the_hour(path: Path, journal: Path) -> None:
     """The same cycles in segments as long as the recorder makes them."""
     journal.mkdir()
     segment = Segment(path)
-    memory, begun_s, begin = segment.start.memory, 0.0, segment.start.memory
-    waiting: list[Recorded] = []
-
-    def write() -> None:
-        number = len(list(journal.iterdir())) + 1
-        writer = SegmentWriter(
-            journal / f"{number:06}-hour.penstock", Start(segment.start.site, segment.start.config, begin)
-        )
-        for first in range(0, len(waiting), 60):
-            writer.add(waiting[first : first + 60])
-        writer.close()
-
-    for recorded in segment.cycles():
-        if recorded.snapshot.now_s - begun_s >= SEGMENT_S:
-            write()
-            waiting, begin, begun_s = [], memory, recorded.snapshot.now_s
-        waiting.append(recorded)
+    memory, cycles = segment.start.memory, list(segment.cycles())
+    an_hour = round(SEGMENT_S)  # a beat a second
+    begins = []
+    for at, recorded in enumerate(cycles):
+        if at % an_hour == 0:
+            begins.append(memory)
         memory, _ = step(segment.start.config, memory, recorded.snapshot)
-    write()
+    for hour, begin in enumerate(begins):
+        start = Start(segment.start.site, segment.start.config, begin)
+        write_segment(
+            journal / f"{hour:06}-hour.penstock", start, cycles[hour * an_hour : (hour + 1) * an_hour]
+        )

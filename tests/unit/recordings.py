@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -82,8 +83,13 @@ def simulated_day(path: Path, step_s: float = 30.0) -> DispatchConfig:
     traces = synthetic(config, 30)
     peak_w = config.simulation.pv_peak_w
     simulate(config, traces.load, traces.pv, peak_w, 86_400.0, step_s, wall=Wall(BEGIN_UTC_S), watcher=watch)
-    writer = SegmentWriter(path, Start(config.site, config.dispatch, Memory()))
-    for begin in range(0, len(found), 60):
-        writer.add(found[begin : begin + 60])
-    writer.close()
+    write_segment(path, Start(config.site, config.dispatch, Memory()), found)
     return config.dispatch
+
+
+def write_segment(path: Path, start: Start, cycles: Sequence[Recorded]) -> None:
+    """As the recorder does, a minute of beats at a time."""
+    writer = SegmentWriter(path, start)
+    for begin in range(0, len(cycles), 60):
+        writer.add(cycles[begin : begin + 60])
+    writer.close()
