@@ -47,7 +47,7 @@ class Memory:
 
 @fact
 class Heard:
-    """What one snapshot leaves to be remembered in every mode."""
+    """What one snapshot leaves to be remembered in every mode, and whether a SoC in it is in doubt."""
 
     fresh_since_s: float | None
     fresh_at_s: float
@@ -55,6 +55,7 @@ class Heard:
     doubt: Doubt
     island: IslandState | None
     charges: Charges
+    soc_doubted: bool
 
 
 @fact

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from controller.dispatch.limits import INFINITE_W, Range
+from controller.dispatch.limits import INFINITE_W, Bounds
 from controller.dispatch.orders import SPENT_SHARE, LocalTime
 from controller.dispatch.settings import DemandSettings, DispatchConfig
 from controller.dispatch.site import Site
@@ -74,7 +74,7 @@ def update(config: DispatchConfig, state: DemandState | None, site: Site) -> Dem
     )
 
 
-def demand_range(config: DispatchConfig, state: DemandState | None, site: Site) -> Range | None:
+def demand_range(config: DispatchConfig, state: DemandState | None, site: Site) -> Bounds | None:
     """Discharge so much, or charge so little, that the window's mean import makes no new peak.
 
     The import still allowed is what the window has left, spread evenly over its remaining time: an import
@@ -95,7 +95,7 @@ def demand_range(config: DispatchConfig, state: DemandState | None, site: Site) 
     lower_w = site.net_load_w - _allowed_w(config, settings, state, site, limit_w)
     if lower_w < 0.0 and charge_w < limit_w:
         lower_w = min(site.net_load_w - _allowed_w(config, settings, state, site, charge_w), 0.0)
-    return Range(lower_w, INFINITE_W)
+    return lower_w, INFINITE_W
 
 
 def charged_at_most_w(planned_w: float, peak_w: float) -> float:

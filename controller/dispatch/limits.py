@@ -15,6 +15,9 @@ HYSTERESIS_PCT = 1.0
 
 INFINITE_W = float("inf")
 
+Bounds = tuple[float, float]
+"""The least and the most discharge that a limit allows, W."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -50,6 +53,17 @@ def total(values: Iterable[float]) -> float:
     return whole
 
 
+def narrowed(strong: Bounds, weak: Bounds) -> Bounds:
+    """The strong bounds shrunk towards the weak ones: where they do not meet, the nearest edge."""
+    lower_w, upper_w = strong
+    to_lower_w, to_upper_w = weak
+    if to_lower_w > lower_w:
+        lower_w = to_lower_w if to_lower_w < upper_w else upper_w
+    if to_upper_w < upper_w:
+        upper_w = to_upper_w if to_upper_w > lower_w else lower_w
+    return lower_w, upper_w
+
+
 @fact
 class Range:
     """Allowed discharge from `lower_w` to `upper_w`; negative is charging."""
@@ -59,11 +73,7 @@ class Range:
 
     def narrow(self, other: Range) -> Range:
         """Shrink towards `other` without ever leaving this range: an empty overlap is the nearest edge."""
-        lower_w = self.lower_w if self.lower_w > other.lower_w else other.lower_w
-        if lower_w > self.upper_w:
-            lower_w = self.upper_w
-        upper_w = self.upper_w if self.upper_w < other.upper_w else other.upper_w
-        return Range(lower_w, upper_w if upper_w > lower_w else lower_w)
+        return Range(*narrowed((self.lower_w, self.upper_w), (other.lower_w, other.upper_w)))
 
     def clamp(self, power_w: float) -> float:
         """The allowed power nearest to `power_w`."""
@@ -91,6 +101,8 @@ def latch(
     """The latches of one battery after this reading; an unknown SoC is both empty and full."""
     if soc_pct is None:
         return UNKNOWN_SOC
+    if before is NO_LATCHES and floor_pct < soc_pct < ceiling_pct and soc_pct > reserve_pct:
+        return before
     if reserve_pct < floor_pct:
         reserve_pct = floor_pct
     empty = soc_pct <= floor_pct or (before.empty and soc_pct < floor_pct + HYSTERESIS_PCT)
@@ -98,7 +110,7 @@ def latch(
     at_reserve = soc_pct <= reserve_pct or (before.at_reserve and soc_pct < reserve_pct + HYSTERESIS_PCT)
     if empty == before.empty and full == before.full and at_reserve == before.at_reserve:
         return before
-    return Latches(empty, full, at_reserve)
+    return Latches(empty, full, at_reserve) if empty or full or at_reserve else NO_LATCHES
 
 
 def rating(battery: BatterySite, latches: Latches) -> Range:
@@ -114,37 +126,37 @@ def kept_for_reserve(room: Range, latches: Latches) -> Range:
     return room.narrow(Range(room.lower_w, 0.0)) if latches.at_reserve else room
 
 
-def import_limit(config: DispatchConfig, site: Site) -> Range | None:
+def import_limit(config: DispatchConfig, site: Site) -> Bounds | None:
     """Discharge so much that the PCC imports no more than is contracted."""
     return _import_at_most(config.import_limit_w, site)
 
 
-def export_limit(config: DispatchConfig, site: Site) -> Range | None:
+def export_limit(config: DispatchConfig, site: Site) -> Bounds | None:
     """Discharge so little, or charge so much, that the PCC exports no more than is contracted."""
     return _export_at_most(config.export_limit_w, site)
 
 
-def operator_import(config: DispatchConfig, site: Site) -> Range | None:
+def operator_import(config: DispatchConfig, site: Site) -> Bounds | None:
     """The grid operator's order to reduce import."""
     return _import_at_most(in_force(site.orders.operator_import_w, site.now_s), site)
 
 
-def operator_export(config: DispatchConfig, site: Site) -> Range | None:
+def operator_export(config: DispatchConfig, site: Site) -> Bounds | None:
     """The grid operator's order to reduce export."""
     return _export_at_most(in_force(site.orders.operator_export_w, site.now_s), site)
 
 
-def ordered(config: DispatchConfig, site: Site) -> Range | None:
+def ordered(config: DispatchConfig, site: Site) -> Bounds | None:
     """Orders from outside: import and export at the PCC, charge and discharge of all batteries."""
     orders, now_s = site.orders, site.now_s
-    reach: Range | None = None
+    reach: Bounds | None = None
     for limit in (
         _import_at_most(in_force(orders.import_limit_w, now_s), site),
         _export_at_most(in_force(orders.export_limit_w, now_s), site),
         _between(in_force(orders.max_charge_w, now_s), in_force(orders.max_discharge_w, now_s)),
     ):
         if limit is not None:
-            reach = limit if reach is None else reach.narrow(limit)
+            reach = limit if reach is None else narrowed(reach, limit)
     return reach
 
 
@@ -163,7 +175,7 @@ def export_in_force_w(config: DispatchConfig, orders: Orders, now_s: float) -> f
     return export_at_most_w(config, (orders.operator_export_w, orders.export_limit_w), now_s)
 
 
-def ramp(ramp_w_per_s: float, before_w: float, elapsed_s: float) -> Range:
+def ramp(ramp_w_per_s: float, before_w: float, elapsed_s: float) -> Bounds:
     """Move no faster than `ramp_w_per_s`; the way towards 0 W is always open."""
     step_w = ramp_w_per_s * elapsed_s
     lower_w, upper_w = before_w - step_w, before_w + step_w
@@ -171,27 +183,27 @@ def ramp(ramp_w_per_s: float, before_w: float, elapsed_s: float) -> Range:
         lower_w = 0.0
     if before_w < 0.0 and upper_w < 0.0:
         upper_w = 0.0
-    return Range(lower_w, upper_w)
+    return lower_w, upper_w
 
 
-def _import_at_most(limit_w: float | None, site: Site) -> Range | None:
-    return None if limit_w is None else Range(site.net_load_w - limit_w, INFINITE_W)
+def _import_at_most(limit_w: float | None, site: Site) -> Bounds | None:
+    return None if limit_w is None else (site.net_load_w - limit_w, INFINITE_W)
 
 
-def _export_at_most(limit_w: float | None, site: Site) -> Range | None:
-    return None if limit_w is None else Range(-INFINITE_W, site.net_load_w + limit_w)
+def _export_at_most(limit_w: float | None, site: Site) -> Bounds | None:
+    return None if limit_w is None else (-INFINITE_W, site.net_load_w + limit_w)
 
 
-def _between(max_charge_w: float | None, max_discharge_w: float | None) -> Range | None:
+def _between(max_charge_w: float | None, max_discharge_w: float | None) -> Bounds | None:
     if max_charge_w is None and max_discharge_w is None:
         return None
-    return Range(
+    return (
         -INFINITE_W if max_charge_w is None else -max_charge_w,
         INFINITE_W if max_discharge_w is None else max_discharge_w,
     )
 
 
-SiteLimit = Callable[[DispatchConfig, Site], Range | None]
+SiteLimit = Callable[[DispatchConfig, Site], Bounds | None]
 
 GRID_LIMITS: tuple[tuple[str, SiteLimit], ...] = (
     ("import_limit", import_limit),

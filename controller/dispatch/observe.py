@@ -9,6 +9,8 @@ from controller.dispatch.settings import BatterySettings, DispatchConfig
 from controller.dispatch.site import BatterySite, Missing, Site, Snapshot
 from drivers.device import BatteryReading
 
+NEVER_S = float("-inf")
+
 
 def observe(
     config: DispatchConfig, response: Response, doubt: Doubt, snapshot: Snapshot
@@ -24,11 +26,11 @@ def observe(
     age_s = now_s - meter.taken_at_s
     if age_s > config.stale_after_s:
         return _too_old(config, "the meter at the PCC", age_s), response, doubt
-    batteries, taken_at_s, newest_age_s = _fresh(config, snapshot)
+    batteries, taken_at_s = _fresh(config, snapshot)
     if not batteries:
-        if newest_age_s is None:
+        if taken_at_s == NEVER_S:
             return Missing("no reading of any battery yet", lost=True), response, doubt
-        return _too_old(config, "every battery", newest_age_s), response, doubt
+        return _too_old(config, "every battery", now_s - taken_at_s), response, doubt
     wrong = nonsense(config, meter)
     if wrong:
         return Missing(wrong, lost=False), response, doubt
@@ -36,8 +38,10 @@ def observe(
     for battery in batteries:
         discharge_w += battery.battery_discharge_w
         rated_w += _rated_w(config.batteries[battery.index], battery)
-    pv_generation_w = _pv_generation_w(config, snapshot)
-    before = with_pv(response, pv_generation_w)
+    pv_generation_w = _pv_generation_w(config, snapshot) if snapshot.pvs else 0.0
+    before = response
+    if (pv_generation_w is not None) is not response.pv_known:
+        before = with_pv(response, pv_generation_w)
     pv_w = before.pv_w if pv_generation_w is None else pv_generation_w
     response, news = (
         follow(config.meter, before, meter, (taken_at_s, discharge_w + pv_w), rated_w, pv_w)
@@ -80,48 +84,42 @@ def _site(
     )
 
 
-def _fresh(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[BatterySite, ...], float, float | None]:
-    """The batteries that can be used, when the newest was read, and the newest age of all."""
+def _fresh(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[BatterySite, ...], float]:
+    """The batteries that can be used, and when the newest of all was read."""
     found: list[BatterySite] = []
-    taken_at_s = float("-inf")
-    newest_age_s: float | None = None
+    taken_at_s = NEVER_S
+    now_s, oldest_s = snapshot.now_s, config.stale_after_s
     for index, reading in enumerate(snapshot.batteries):
         if reading is None:
             continue
-        age_s = snapshot.now_s - reading.taken_at_s
-        if newest_age_s is None or age_s < newest_age_s:
-            newest_age_s = age_s
-        if age_s > config.stale_after_s:
-            continue
-        if reading.taken_at_s > taken_at_s:
-            taken_at_s = reading.taken_at_s
-        found.append(allowed_now(config.batteries[index], index, reading))
-    return tuple(found), taken_at_s, newest_age_s
+        read_at_s = reading.taken_at_s
+        if read_at_s > taken_at_s:
+            taken_at_s = read_at_s
+        if now_s - read_at_s <= oldest_s:
+            found.append(allowed_now(config.batteries[index], index, reading))
+    return tuple(found), taken_at_s
 
 
 def allowed_now(settings: BatterySettings, index: int, reading: BatteryReading) -> BatterySite:
     """What site file and device let a battery do at its temperature and SoC."""
-    site = BatterySite(
-        index,
-        reading.battery_discharge_w,
-        reading.soc_pct,
-        _smaller(settings.max_charge_w, reading.max_charge_w),
-        _smaller(settings.max_discharge_w, reading.max_discharge_w),
-        reading.temperature_c,
-    )
-    charge_w, discharge_w = derated(settings, site)
-    if charge_w == site.max_charge_w and discharge_w == site.max_discharge_w:
-        return site
-    return BatterySite(
-        index, site.battery_discharge_w, site.soc_pct, charge_w, discharge_w, site.temperature_c
-    )
-
-
-def _smaller(configured_w: float | None, allowed_w: float | None) -> float:
-    """The tighter of two limits; a battery of which neither is known is given nothing to do."""
-    if configured_w is None:
-        return 0.0 if allowed_w is None else allowed_w
-    return configured_w if allowed_w is None or configured_w < allowed_w else allowed_w
+    # The tighter of two limits; a battery of which neither is known is given nothing to do.
+    charge_w, told_w = settings.max_charge_w, reading.max_charge_w
+    if charge_w is None or (told_w is not None and told_w <= charge_w):
+        charge_w = told_w or 0.0
+    discharge_w, told_w = settings.max_discharge_w, reading.max_discharge_w
+    if discharge_w is None or (told_w is not None and told_w <= discharge_w):
+        discharge_w = told_w or 0.0
+    given_w, soc_pct, temperature_c = reading.battery_discharge_w, reading.soc_pct, reading.temperature_c
+    site = BatterySite(index, given_w, soc_pct, charge_w, discharge_w, temperature_c)
+    if (
+        settings.charge_by_temperature
+        or settings.charge_by_soc
+        or settings.discharge_by_temperature
+        or settings.discharge_by_soc
+    ):
+        charge_w, discharge_w = derated(settings, site)
+        return BatterySite(index, given_w, soc_pct, charge_w, discharge_w, temperature_c)
+    return site
 
 
 def _rated_w(settings: BatterySettings, battery: BatterySite) -> float:
@@ -132,6 +130,8 @@ def _rated_w(settings: BatterySettings, battery: BatterySite) -> float:
 
 
 def _soc_pct(config: DispatchConfig, batteries: tuple[BatterySite, ...]) -> float | None:
+    if len(batteries) == 1:
+        return batteries[0].soc_pct
     stored = capacity_wh = 0.0
     for battery in batteries:
         if battery.soc_pct is not None:

@@ -93,12 +93,13 @@ def follow(
     `rated_w` the larger rating of all.
     """
     samples = _with(before.samples, battery, _span_s(settings, before))
-    if before.value is not None and _same(before.value, meter):
+    value = before.value
+    if value is not None and value.pcc_import_w == meter.pcc_import_w and _same(value, meter):
         return _unchanged(settings, before, samples, meter, pv_w), False
     cadence_s = _cadence_s(before, meter, battery[1], rated_w)
     low_w, high_w = _between_w(settings, before, samples, meter, cadence_s)
     load_w, unconfirmed = before.net_load_w, 0
-    if before.value is None:
+    if value is None:
         load_w = 0.5 * (low_w + high_w)
     else:
         nearest_w = _nearest_w(load_w, low_w, high_w)
@@ -192,10 +193,9 @@ def with_pv(before: Response, pv_generation_w: float | None) -> Response:
 
 
 def _same(one: MeterReading, other: MeterReading) -> bool:
-    """Whether nothing at all has changed: power, phases, voltage, frequency, counters."""
+    """Whether with the power nothing else has changed: phases, voltage, frequency, counters."""
     return (
-        one.pcc_import_w == other.pcc_import_w
-        and one.import_wh == other.import_wh
+        one.import_wh == other.import_wh
         and one.export_wh == other.export_wh
         and one.phase_import_w == other.phase_import_w
         and one.phase_voltage_v == other.phase_voltage_v
@@ -239,15 +239,19 @@ def _span_s(settings: MeterSettings, before: Response) -> float:
 
 def _with(samples: Samples, newest: tuple[float, float], span_s: float) -> Samples:
     """The samples with the newest, without what nobody will ask for any more, none closer than needed."""
-    now_s = newest[0]
-    if samples and now_s <= samples[-1][0]:
+    now_s, last = newest[0], len(samples) - 1
+    if last < 0:
+        return (newest,)
+    if now_s <= samples[last][0]:
         return samples
-    if len(samples) > 1 and now_s - samples[-2][0] < span_s / MOST_SAMPLES:
-        samples = samples[:-1]
-    drop, oldest_s, last = 0, now_s - span_s, len(samples) - 1
+    if last and now_s - samples[last - 1][0] < span_s / MOST_SAMPLES:
+        samples, last = samples[:last], last - 1
+    drop, oldest_s = 1, now_s - span_s
+    if last < 1 or samples[1][0] > oldest_s:
+        return samples + (newest,)  # noqa: RUF005  # unpacked it would be copied once more, a second
     while drop < last and samples[drop + 1][0] <= oldest_s:
         drop += 1
-    return samples[drop:] + (newest,)  # noqa: RUF005  # unpacked it would be copied once more, a second
+    return samples[drop:] + (newest,)  # noqa: RUF005  # likewise
 
 
 def _cadence_s(before: Response, meter: MeterReading, battery_w: float, rated_w: float) -> float:
@@ -271,8 +275,13 @@ def _between_w(
     settings: MeterSettings, before: Response, samples: Samples, meter: MeterReading, cadence_s: float
 ) -> tuple[float, float]:
     """The least and the most that the load can be by this value."""
-    first_s, last_s = _measured_between(settings, before, meter, cadence_s)
-    low_w, high_w = _envelope(samples, first_s, last_s)
+    period_s = _period_s(settings, cadence_s)
+    gap_s = meter.taken_at_s - before.polled_at_s
+    slack_s = DELAY_TOLERANCE_SHARE * settings.delay_s + before.slack_s
+    # The earliest and the latest instant at which this value can have been measured.
+    last_s = meter.taken_at_s - settings.delay_s
+    first_s = last_s - (gap_s if gap_s < period_s else period_s) - slack_s
+    low_w, high_w = _envelope(samples, first_s, last_s + slack_s)
     return meter.pcc_import_w + low_w, meter.pcc_import_w + high_w
 
 
@@ -286,25 +295,13 @@ def _period_s(settings: MeterSettings, cadence_s: float) -> float:
     return cadence_s if cadence_s > settings.period_s else settings.period_s or USUAL_PERIOD_S
 
 
-def _measured_between(
-    settings: MeterSettings, before: Response, meter: MeterReading, cadence_s: float
-) -> tuple[float, float]:
-    """The earliest and latest instant at which this value can have been measured."""
-    period_s = _period_s(settings, cadence_s)
-    gap_s = meter.taken_at_s - before.polled_at_s
-    age_s = gap_s if gap_s < period_s else period_s
-    slack_s = DELAY_TOLERANCE_SHARE * settings.delay_s + before.slack_s
-    last_s = meter.taken_at_s - settings.delay_s
-    return last_s - age_s - slack_s, last_s + slack_s
-
-
 def _envelope(samples: Samples, first_s: float, last_s: float) -> tuple[float, float]:
     """The least and the most that the battery gave between two instants, from straight lines between samples.
 
     Outside of the samples it gave what the nearest one says.
     """
     later_s, later_w = samples[-1]
-    low_w = high_w = _at(samples, last_s)
+    low_w = high_w = later_w if last_s >= later_s else _at(samples, last_s)
     for at_s, power_w in reversed(samples):
         if first_s < at_s < last_s:
             low_w = power_w if power_w < low_w else low_w

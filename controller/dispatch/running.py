@@ -14,11 +14,13 @@ from controller.dispatch.limits import (
     INFINITE_W,
     NO_LATCHES,
     SITE_LIMITS,
+    Bounds,
     Latches,
     Range,
     export_in_force_w,
     kept_for_reserve,
     latch,
+    narrowed,
     ordered,
     ramp,
     rating,
@@ -48,7 +50,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     demand = None if config.demand is None else update(config, memory.demand, site)
     care_states, care_wishes = care(config, memory.care, site)
     reserve_pct = _reserve_pct(config, site)
-    latches = _latches(config, memory, site, care_wishes, heard.charges, reserve_pct)
+    latches = _latches(config, memory, site, care_wishes, heard, reserve_pct)
     rated_w = 0.0
     for one in site.batteries:
         rated_w += (one.max_charge_w + one.max_discharge_w) / 2.0
@@ -58,12 +60,13 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     soft = memory.soft_start or memory.mode not in (Mode.RUNNING, Mode.HOLDING)
     soft = _ramped(config, memory, site, limited, rated_w, soft)
     power_w = _economical(config, memory, limited)
-    setpoints_w = _shared(config, memory, site, power_w, limited.reach, preferred, rooms)
+    setpoints_w = _shared(config, memory, site, power_w, limited, preferred, rooms)
     setpoint_w = total(setpoints_w)
-    note = _noted(config, note, heard.charges, followings)
+    if heard.soc_doubted or followings:
+        note = _noted(config, note, heard.charges, followings)
     if abs(setpoint_w - power_w) > 1e-6 and not limited.limited_by:
         limited.limited_by = "min_power"
-    caps_w = _pv_caps_w(config, memory, site, limited.reach)
+    caps_w = _pv_caps_w(config, memory, site, limited) if config.pvs else ()
     after = Memory(
         Mode.RUNNING,
         heard.fresh_since_s,
@@ -111,12 +114,14 @@ def _noted(config: DispatchConfig, note: str, charges: Charges, followings: Foll
     return note
 
 
-def _pv_caps_w(config: DispatchConfig, memory: Memory, site: Site, reach: Range) -> tuple[float | None, ...]:
+def _pv_caps_w(
+    config: DispatchConfig, memory: Memory, site: Site, limited: _Limited
+) -> tuple[float | None, ...]:
     """Caps for what house, batteries and export limit cannot take."""
     orders, export_w = site.orders, config.export_limit_w
     if orders is not NO_ORDERS:
         export_w = export_in_force_w(config, orders, site.now_s)
-    return closed_loop(site, export_w, max(-reach.lower_w, 0.0), memory.pv_caps_w)
+    return closed_loop(site, export_w, max(-limited.lower_w, 0.0), memory.pv_caps_w)
 
 
 def _wanted(
@@ -124,19 +129,23 @@ def _wanted(
 ) -> tuple[float, str, str]:
     """What is wanted, the policy that decided, and what care or a question to the meter added to it."""
     wanted_w, policy = wish(config, site)
+    note = ""
+    if wishes:
+        wanted_w, note = _with_care(wanted_w, wishes)
+    question_w = asks_w(heard.response, site.now_s, rated_w)
+    if question_w:
+        return wanted_w - question_w, policy, ASKING
+    return wanted_w, policy, note
+
+
+def _with_care(wanted_w: float, wishes: tuple[CareWish, ...]) -> tuple[float, str]:
+    """What is wanted if care charges more than the policy does, and what it then says."""
     charge_w, note = 0.0, ""
     for one in wishes:
         if one.charge_w is not None:
             charge_w += one.charge_w
             note = one.note
-    if note and -charge_w < wanted_w:
-        wanted_w = -charge_w
-    elif note:
-        note = ""
-    question_w = asks_w(heard.response, site.now_s, rated_w)
-    if question_w:
-        return wanted_w - question_w, policy, ASKING
-    return wanted_w, policy, note
+    return (-charge_w, note) if note and -charge_w < wanted_w else (wanted_w, "")
 
 
 def _within_limits(
@@ -163,7 +172,7 @@ def _within_limits(
                 for room, one in zip(rooms, site.batteries, strict=True)
             ]
         )
-    limited = _Limited(wanted_w, _together(allowed))
+    limited = _Limited(wanted_w, *_together(allowed))
     if limited.limited_by:
         limited.limited_by = _rating_name(limited, latches, site)
     if rooms is not allowed:
@@ -171,7 +180,7 @@ def _within_limits(
     for name, limit in GRID_LIMITS if site.orders is not NO_ORDERS else SITE_LIMITS:
         limited.narrow(name, limit(config, site))
     if at_reserve:
-        limited.narrow("reserve", Range(-INFINITE_W, total([room.upper_w for room in preferred])))
+        limited.narrow("reserve", (-INFINITE_W, total([room.upper_w for room in preferred])))
     if demand is not None:
         limited.narrow("demand", demand_range(config, demand, site))
     if site.orders is not NO_ORDERS:
@@ -182,33 +191,34 @@ def _within_limits(
 class _Limited:
     """A power that every limit may move; the one that moved it last is the one that bound."""
 
-    __slots__ = ("limited_by", "power_w", "reach")
+    __slots__ = ("limited_by", "lower_w", "power_w", "upper_w")
 
-    def __init__(self, wanted_w: float, reach: Range) -> None:
-        self.reach = reach
-        self.power_w = reach.clamp(wanted_w)
-        self.limited_by = "rating" if self.power_w != wanted_w else ""
+    def __init__(self, wanted_w: float, lower_w: float, upper_w: float) -> None:
+        self.lower_w, self.upper_w = lower_w, upper_w
+        self.power_w, self.limited_by = wanted_w, ""
+        self._keep_within("rating")
 
-    def narrow(self, name: str, limit: Range | None) -> bool:
+    def narrow(self, name: str, limit: Bounds | None) -> bool:
         """Narrow by one more limit; True when it moved the power."""
-        reach, power_w = self.reach, self.power_w
-        if limit is None or (limit.lower_w <= reach.lower_w and reach.upper_w <= limit.upper_w):
+        if limit is None or (limit[0] <= self.lower_w and self.upper_w <= limit[1]):
             return False
-        self.reach = reach = reach.narrow(limit)
-        if reach.lower_w <= power_w <= reach.upper_w:
+        self.lower_w, self.upper_w = narrowed((self.lower_w, self.upper_w), limit)
+        return self._keep_within(name)
+
+    def _keep_within(self, name: str) -> bool:
+        if self.lower_w <= self.power_w <= self.upper_w:
             return False
-        self.power_w, self.limited_by = reach.clamp(power_w), name
+        self.power_w = self.lower_w if self.power_w < self.lower_w else self.upper_w
+        self.limited_by = name
         return True
 
 
-def _together(rooms: Rooms) -> Range:
-    if len(rooms) == 1:
-        return rooms[0]
+def _together(rooms: Rooms) -> Bounds:
     lower_w = upper_w = 0.0
     for room in rooms:
         lower_w += room.lower_w
         upper_w += room.upper_w
-    return Range(lower_w, upper_w)
+    return lower_w, upper_w
 
 
 def _latches(
@@ -216,7 +226,7 @@ def _latches(
     memory: Memory,
     site: Site,
     wishes: tuple[CareWish, ...],
-    charges: Charges,
+    heard: Heard,
     reserve_pct: float,
 ) -> tuple[Latches, ...]:
     after = list(memory.latches or (NO_LATCHES,) * len(config.batteries))
@@ -227,8 +237,8 @@ def _latches(
         # While it absorbs, the charger ends the charge by tapering, not the ceiling.
         ceiling_pct = INFINITE_W if wishes and wishes[index].absorbing else settings.max_soc_pct
         one = latch(after[index], battery.soc_pct, floor_pct, ceiling_pct, reserve_pct)
-        charge = charges[index]
-        if charge is not None and charge.doubted_since_s is not None and charge.higher_pct >= ceiling_pct:
+        charge = heard.charges[index] if heard.soc_doubted else None
+        if charge is not None and charge.higher_pct >= ceiling_pct:
             one = Latches(one.empty, True, one.at_reserve)
         after[index] = one
     return tuple(after)
@@ -246,9 +256,9 @@ def _rating_name(limited: _Limited, latches: tuple[Latches, ...], site: Site) ->
     if limited.power_w != 0.0:
         return "rating"
     run_into = [latches[one.index] for one in site.batteries]
-    if limited.reach.upper_w == 0.0 and any(one.empty for one in run_into):
+    if limited.upper_w == 0.0 and any(one.empty for one in run_into):
         return "empty"
-    if limited.reach.lower_w == 0.0 and any(one.full for one in run_into):
+    if limited.lower_w == 0.0 and any(one.full for one in run_into):
         return "full"
     return "rating"
 
@@ -273,7 +283,7 @@ def _economical(config: DispatchConfig, memory: Memory, limited: _Limited) -> fl
     if (
         limited.limited_by
         or abs(limited.power_w - before_w) > config.policy.deadband_w
-        or limited.reach.clamp(before_w) != before_w
+        or not limited.lower_w <= before_w <= limited.upper_w
     ):
         return limited.power_w
     return before_w
@@ -284,13 +294,15 @@ def _shared(
     memory: Memory,
     site: Site,
     power_w: float,
-    reach: Range,
+    limited: _Limited,
     preferred: Rooms,
     rooms: Rooms,
 ) -> tuple[float, ...]:
     """A setpoint for every battery of the site; one that is silent is ordered to rest when it comes back."""
-    before = memory.battery_setpoints_w or (0.0,) * len(config.batteries)
     heard = site.batteries
+    if len(heard) == len(config.batteries) == 1 and not config.batteries[0].min_power_w:
+        return (power_w,)
+    before = memory.battery_setpoints_w or (0.0,) * len(config.batteries)
     if len(heard) == 1:
         shares: tuple[float, ...] = (power_w,)
     else:
@@ -311,7 +323,7 @@ def _shared(
         setpoint_w = share_w
         if least_w:
             # What the limits at the PCC leave to this one, with the others as they are.
-            left = Range(share_w + reach.lower_w - total_w, share_w + reach.upper_w - total_w)
+            left = Range(share_w + limited.lower_w - total_w, share_w + limited.upper_w - total_w)
             setpoint_w = out_of_band(share_w, least_w, before[one.index], room.narrow(left))
             total_w += setpoint_w - share_w
         setpoints[one.index] = setpoint_w

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import lt
+
 from controller.dispatch.limits import Range, total
 
 BALANCE_PCT = 10.0
@@ -36,9 +38,13 @@ def share(
     """
     if len(allowed) == 1:
         return (allowed[0].clamp(total_w),)
-    bases_w = [room.clamp(0.0) for room in allowed]
-    reach = Range(total([room.lower_w for room in allowed]), total([room.upper_w for room in allowed]))
-    rest_w = reach.clamp(total_w) - total(bases_w)
+    bases_w, least_w, most_w = [], 0.0, 0.0
+    for room in allowed:
+        lower_w, upper_w = room.lower_w, room.upper_w
+        least_w += lower_w
+        most_w += upper_w
+        bases_w.append(lower_w if lower_w > 0.0 else upper_w if upper_w < 0.0 else 0.0)
+    rest_w = (least_w if total_w < least_w else most_w if total_w > most_w else total_w) - total(bases_w)
     if rest_w == 0.0:
         return tuple(bases_w)
     # From here on in magnitudes, so that charging mirrors discharging.
@@ -46,10 +52,10 @@ def share(
     rest_w *= side
     heads_w = _heads(side, preferred, bases_w)
     merits_pct = _merits(side, heads_w, socs_pct, capacities_wh)
-    alone = _alone(rest_w, heads_w, merits_pct, efficient_from_w, last_w)
+    alone = _alone(rest_w, heads_w, merits_pct, efficient_from_w, last_w) if any(efficient_from_w) else None
     if alone is None:
         weights = [
-            max(BALANCE_PCT + merit_pct, 0.0) * capacity_wh
+            (BALANCE_PCT + merit_pct) * capacity_wh if merit_pct > -BALANCE_PCT else 0.0
             for merit_pct, capacity_wh in zip(merits_pct, capacities_wh, strict=True)
         ]
         given_w = _by_weight(rest_w, heads_w, weights)
@@ -70,8 +76,10 @@ def share(
 def _heads(side: float, rooms: Rooms, from_w: list[float]) -> list[float]:
     """How far each may still go to this side, >= 0."""
     if side > 0.0:
-        return [max(room.upper_w - one_w, 0.0) for room, one_w in zip(rooms, from_w, strict=True)]
-    return [max(one_w - room.lower_w, 0.0) for room, one_w in zip(rooms, from_w, strict=True)]
+        heads_w = [room.upper_w - one_w for room, one_w in zip(rooms, from_w, strict=True)]
+    else:
+        heads_w = [one_w - room.lower_w for room, one_w in zip(rooms, from_w, strict=True)]
+    return heads_w if min(heads_w) >= 0.0 else [one_w if one_w > 0.0 else 0.0 for one_w in heads_w]
 
 
 def _merits(
@@ -108,6 +116,11 @@ def _alone(
 
 def _by_weight(power_w: float, heads_w: list[float], weights: list[float]) -> list[float]:
     """Split in proportion to the weights; who reaches its head stays there and the others share the rest."""
+    whole = total(weights)
+    if whole > 0.0:
+        given_w = [power_w / whole * weight for weight in weights]
+        if all(map(lt, given_w, heads_w)):
+            return given_w
     given_w = [0.0] * len(heads_w)
     sharing = [index for index, head_w in enumerate(heads_w) if head_w > 0.0 and weights[index] > 0.0]
     while sharing:

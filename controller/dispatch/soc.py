@@ -66,9 +66,10 @@ def counted(settings: BatterySettings, before: Charge | None, reading: BatteryRe
     if not 0.0 < gap_s <= GAP_S:
         return Charge(now_s, soc_pct, soc_pct)
     counted_pct = before.counted_pct - reading.battery_discharge_w * gap_s / 36.0 / settings.capacity_wh
-    counted_pct = 0.0 if counted_pct < 0.0 else 100.0 if counted_pct > 100.0 else counted_pct
-    moved, apart_pct = soc_pct != before.told_pct, soc_pct - counted_pct
-    if -BELIEVED_PCT <= apart_pct <= BELIEVED_PCT:
+    if not 0.0 <= counted_pct <= 100.0:
+        counted_pct = 0.0 if counted_pct < 0.0 else 100.0
+    moved = soc_pct != before.told_pct
+    if -BELIEVED_PCT <= soc_pct - counted_pct <= BELIEVED_PCT:
         return Charge(now_s, soc_pct, soc_pct if moved else counted_pct)
     since_s = before.doubted_since_s
     if since_s is None:

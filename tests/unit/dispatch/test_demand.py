@@ -60,8 +60,8 @@ def allowed_w(state: DemandState, site: Site, config: DispatchConfig = CONFIG) -
     """How much import is still allowed."""
     found = demand_range(config, state, site)
     assert found is not None
-    assert found.upper_w == INFINITE_W
-    return site.net_load_w - found.lower_w
+    assert found[1] == INFINITE_W
+    return site.net_load_w - found[0]
 
 
 def test_a_site_without_a_demand_tariff_counts_nothing() -> None:
@@ -297,13 +297,13 @@ class TestLimit:
     def test_the_battery_covers_what_the_import_may_not(self) -> None:
         found = demand_range(CONFIG, begun(), at(0.0, net_load_w=15_000.0))
         assert found is not None
-        assert found.lower_w == pytest.approx(5100.0)
-        assert found.upper_w == INFINITE_W
+        assert found[0] == pytest.approx(5100.0)
+        assert found[1] == INFINITE_W
 
     def test_charging_stops_where_it_would_make_a_peak(self) -> None:
         found = demand_range(CONFIG, begun(), at(0.0, net_load_w=4000.0))
         assert found is not None
-        assert found.lower_w == pytest.approx(-5900.0)
+        assert found[0] == pytest.approx(-5900.0)
 
     @pytest.mark.parametrize(("peak_w", "limit_w"), [(9999.0, 9900.0), (20_000.0, 19_800.0)])
     def test_a_peak_that_is_already_paid_for_is_used(self, peak_w: float, limit_w: float) -> None:
@@ -376,13 +376,13 @@ def test_charging_does_not_make_the_peak_that_a_plan_expects(
     site = replace(at(0.0, load_w), plan=planned(6000.0))
     found = demand_range(CONFIG, begun(month_peak_w=peak_w), site)
     assert found is not None
-    assert (found.lower_w, found.upper_w) == (pytest.approx(lower_w), INFINITE_W)
+    assert (found[0], found[1]) == (pytest.approx(lower_w), INFINITE_W)
 
 
 def test_a_plan_without_a_target_for_this_slot_leaves_the_import_alone() -> None:
     found = demand_range(CONFIG, begun(), replace(at(0.0, 3000.0), plan=planned(INFINITE_W)))
     assert found is not None
-    assert found.lower_w == -INFINITE_W
+    assert found[0] == -INFINITE_W
 
 
 @pytest.mark.parametrize(

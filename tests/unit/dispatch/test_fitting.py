@@ -52,5 +52,5 @@ def test_on_the_island_all_batteries_together_have_room_for_pv() -> None:
 
 
 def test_a_ramp_across_zero_is_not_cut_at_zero() -> None:
-    assert ramp(1.0, -0.5, 1.0) == Range(-1.5, 0.5)
-    assert ramp(1.0, 0.5, 1.0) == Range(-0.5, 1.5)
+    assert ramp(1.0, -0.5, 1.0) == (-1.5, 0.5)
+    assert ramp(1.0, 0.5, 1.0) == (-0.5, 1.5)

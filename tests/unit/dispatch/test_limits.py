@@ -11,6 +11,7 @@ from controller.dispatch.limits import (
     LIMITS,
     NO_LATCHES,
     SITE_LIMITS,
+    Bounds,
     Latches,
     Range,
     export_at_most_w,
@@ -48,35 +49,35 @@ def test_an_order_holds_until_it_expires_and_not_at_that_instant() -> None:
 
 def test_a_limit_on_import_asks_for_the_load_above_it() -> None:
     limited = replace(SITE, import_limit_w=4000.0)
-    assert import_limit(limited, a_site(6000.0)) == Range(2000.0, INFINITE_W)
+    assert import_limit(limited, a_site(6000.0)) == (2000.0, INFINITE_W)
     assert import_limit(SITE, a_site(6000.0)) is None
 
 
 def test_a_limit_on_export_asks_to_take_the_surplus_beyond_it() -> None:
     limited = replace(SITE, export_limit_w=1000.0)
-    assert export_limit(limited, a_site(-3000.0)) == Range(-INFINITE_W, -2000.0)
+    assert export_limit(limited, a_site(-3000.0)) == (-INFINITE_W, -2000.0)
     assert export_limit(SITE, a_site(-3000.0)) is None
 
 
 def test_the_grid_operators_orders_bound_the_connection_point_while_they_are_in_force() -> None:
     orders = Orders(operator_import_w=an_order(4200.0), operator_export_w=an_order(500.0))
-    assert operator_import(SITE, a_site(6000.0, orders=orders)) == Range(1800.0, INFINITE_W)
-    assert operator_export(SITE, a_site(6000.0, orders=orders)) == Range(-INFINITE_W, 6500.0)
+    assert operator_import(SITE, a_site(6000.0, orders=orders)) == (1800.0, INFINITE_W)
+    assert operator_export(SITE, a_site(6000.0, orders=orders)) == (-INFINITE_W, 6500.0)
     later = a_site(6000.0, orders=orders, now_s=SOON_S)
     assert operator_import(SITE, later) is None
     assert operator_export(SITE, later) is None
 
 
 def test_each_order_from_outside_bounds_what_it_names() -> None:
-    def left(**orders: Order) -> Range | None:
+    def left(**orders: Order) -> Bounds | None:
         return ordered(SITE, a_site(1000.0, orders=Orders(**orders)))
 
     assert left() is None
-    assert left(import_limit_w=an_order(300.0)) == Range(700.0, INFINITE_W)
-    assert left(export_limit_w=an_order(300.0)) == Range(-INFINITE_W, 1300.0)
-    assert left(max_charge_w=an_order(800.0)) == Range(-800.0, INFINITE_W)
-    assert left(max_discharge_w=an_order(900.0)) == Range(-INFINITE_W, 900.0)
-    assert left(max_charge_w=an_order(800.0), max_discharge_w=an_order(900.0)) == Range(-800.0, 900.0)
+    assert left(import_limit_w=an_order(300.0)) == (700.0, INFINITE_W)
+    assert left(export_limit_w=an_order(300.0)) == (-INFINITE_W, 1300.0)
+    assert left(max_charge_w=an_order(800.0)) == (-800.0, INFINITE_W)
+    assert left(max_discharge_w=an_order(900.0)) == (-INFINITE_W, 900.0)
+    assert left(max_charge_w=an_order(800.0), max_discharge_w=an_order(900.0)) == (-800.0, 900.0)
 
 
 def test_orders_from_outside_hold_together_and_expire_one_by_one() -> None:
@@ -87,13 +88,13 @@ def test_orders_from_outside_hold_together_and_expire_one_by_one() -> None:
         max_discharge_w=an_order(1100.0, 14.0),
     )
 
-    def left(now_s: float) -> Range | None:
+    def left(now_s: float) -> Bounds | None:
         return ordered(SITE, a_site(1000.0, orders=orders, now_s=now_s))
 
-    assert left(11.0) == Range(700.0, 1100.0)
-    assert left(12.0) == Range(-100.0, 1100.0)
-    assert left(13.0) == Range(-100.0, 1100.0)
-    assert left(14.0) == Range(-100.0, INFINITE_W)
+    assert left(11.0) == (700.0, 1100.0)
+    assert left(12.0) == (-100.0, 1100.0)
+    assert left(13.0) == (-100.0, 1100.0)
+    assert left(14.0) == (-100.0, INFINITE_W)
     assert left(15.0) is None
 
 
@@ -120,12 +121,12 @@ def test_the_tightest_export_limit_is_what_pv_has_to_keep() -> None:
 def test_a_ramp_of_100_w_a_second_for_3_s_keeps_the_way_to_zero_open(
     before_w: float, lower_w: float, upper_w: float
 ) -> None:
-    assert ramp(100.0, before_w, 3.0) == Range(lower_w, upper_w)
+    assert ramp(100.0, before_w, 3.0) == (lower_w, upper_w)
 
 
 def test_a_slow_ramp_near_zero_still_reaches_it() -> None:
-    assert ramp(0.1, 0.9, 1.0) == Range(0.0, 1.0)
-    assert ramp(0.1, -0.9, 1.0) == Range(-1.0, 0.0)
+    assert ramp(0.1, 0.9, 1.0) == (0.0, 1.0)
+    assert ramp(0.1, -0.9, 1.0) == (-1.0, 0.0)
 
 
 def test_the_soc_latches_at_floor_ceiling_and_reserve() -> None:

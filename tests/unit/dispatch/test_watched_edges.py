@@ -42,7 +42,7 @@ def test_what_a_window_has_left_is_counted_on_the_billers_clock() -> None:
     as_seen, as_billed = demand_range(CONFIG, begun(), site), demand_range(CONFIG, begun(), early)
     assert as_seen is not None
     assert as_billed is not None
-    assert (as_seen.lower_w, as_billed.lower_w) == (30_000.0 - 14_850.0, 30_000.0 - 19_800.0)
+    assert (as_seen[0], as_billed[0]) == (30_000.0 - 14_850.0, 30_000.0 - 19_800.0)
 
 
 def after_readings(*rows: tuple[float, float, float]) -> str:
