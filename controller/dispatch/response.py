@@ -275,13 +275,7 @@ def _between_w(
     settings: MeterSettings, before: Response, samples: Samples, meter: MeterReading, cadence_s: float
 ) -> tuple[float, float]:
     """The least and the most that the load can be by this value."""
-    period_s = _period_s(settings, cadence_s)
-    gap_s = meter.taken_at_s - before.polled_at_s
-    slack_s = DELAY_TOLERANCE_SHARE * settings.delay_s + before.slack_s
-    # The earliest and the latest instant at which this value can have been measured.
-    last_s = meter.taken_at_s - settings.delay_s
-    first_s = last_s - (gap_s if gap_s < period_s else period_s) - slack_s
-    low_w, high_w = _envelope(samples, first_s, last_s + slack_s)
+    low_w, high_w = _envelope(samples, *_measured_between(settings, before, meter, cadence_s))
     return meter.pcc_import_w + low_w, meter.pcc_import_w + high_w
 
 
@@ -293,6 +287,17 @@ def _nearest_w(load_w: float, low_w: float, high_w: float) -> float:
 def _period_s(settings: MeterSettings, cadence_s: float) -> float:
     """How long a value of this meter lasts, as it was seen or said."""
     return cadence_s if cadence_s > settings.period_s else settings.period_s or USUAL_PERIOD_S
+
+
+def _measured_between(
+    settings: MeterSettings, before: Response, meter: MeterReading, cadence_s: float
+) -> tuple[float, float]:
+    """The earliest and latest instant at which this value can have been measured."""
+    period_s = _period_s(settings, cadence_s)
+    gap_s = meter.taken_at_s - before.polled_at_s
+    slack_s = DELAY_TOLERANCE_SHARE * settings.delay_s + before.slack_s
+    last_s = meter.taken_at_s - settings.delay_s
+    return last_s - (gap_s if gap_s < period_s else period_s) - slack_s, last_s + slack_s
 
 
 def _envelope(samples: Samples, first_s: float, last_s: float) -> tuple[float, float]:
