@@ -62,9 +62,9 @@ class ModbusMeter:
         return MeterReading(
             taken_at_s,
             self._poller.required(values, "pcc_import_w"),
-            _phases(values, self._poller, "phase_import_w"),
-            _phases(values, self._poller, "phase_voltage_v"),
-            _phases(values, self._poller, "phase_current_a"),
+            self._poller.phases(values, "phase_import_w"),
+            self._poller.phases(values, "phase_voltage_v"),
+            self._poller.phases(values, "phase_current_a"),
             self._poller.number(values, "frequency_hz"),
             self._poller.number(values, "import_wh"),
             self._poller.number(values, "export_wh"),
@@ -272,11 +272,3 @@ async def _let_go(device_id: str, orders: Orders, refused: GuardError, deadline_
     except DeviceError as error:
         return GuardError(f"{device_id}: {refused}; it could not be released either: {error}")
     return GuardError(f"{device_id}: {refused}; it was released")
-
-
-def _phases(values: _Values, poller: Poller, field: str) -> tuple[float, ...]:
-    """L1 to L3, as many as the meter has; nothing at all if one of them is missing in between."""
-    names = [poller.profile.named(f"{field}.{n}") for n in (1, 2, 3)]
-    found = [values.get(name) for name in names if name]
-    numbers = tuple(value for value in found if isinstance(value, float))
-    return numbers if len(numbers) == len(found) else ()

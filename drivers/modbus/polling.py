@@ -48,6 +48,12 @@ class _Polled:
     connects: int = -1
     failing: bool = False
     warned_at_s: float = -math.inf
+    fast: bool = field(init=False)
+    carried: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fast = self.block.every == "fast"
+        self.carried = self.block.every in ("third", "slow")
 
     def words_of(self, point: Point) -> tuple[int, ...]:
         """The words that the newest reply had for a point."""
@@ -101,8 +107,14 @@ class Poller:
         for one in self._fast + self._third + self._slow:
             for name in one.names:
                 self._holders.setdefault(name, []).append(one)
+        self._layers = self._once + self._slow + self._third + self._fast
         self._quiet = profile.quiet
         self._named = {name: profile.named(name) for name in GIVES[profile.role]}
+        self._of_phases: dict[str, list[str]] = {}
+        for name, named in self._named.items():
+            field_name, _, phase = name.partition(".")
+            if phase and named:
+                self._of_phases.setdefault(field_name, []).append(named)
         self._identity_points = [profile.gives[name] for name in IDENTITY if name in profile.gives]
 
     async def poll(self, deadline_s: float) -> tuple[float, dict[str, Value]]:
@@ -200,9 +212,10 @@ class Poller:
         if not self._third and not self._slow and not self._once and len(self._fast) == 1:
             return self._fast[0].values
         values: dict[str, Value] = {}
-        for one in self._once + self._slow + self._third + self._fast:
-            late = one.block.every in ("third", "slow") and now_s - one.taken_at_s > CARRY_S
-            if one.block.every == "fast" or (one.connects == self.link.connects and not late):
+        connects = self.link.connects
+        for one in self._layers:
+            late = one.carried and now_s - one.taken_at_s > CARRY_S
+            if one.fast or (one.connects == connects and not late):
                 values |= one.values
         return values
 
@@ -226,6 +239,12 @@ class Poller:
         """A reading's field that may be missing."""
         value = values.get(self._named[name])
         return value if isinstance(value, float) else None
+
+    def phases(self, values: dict[str, Value], name: str) -> tuple[float, ...]:
+        """L1 to L3, as many as the meter has; nothing at all if one of them is missing in between."""
+        found = [values.get(one) for one in self._of_phases.get(name, ())]
+        numbers = tuple([value for value in found if isinstance(value, float)])
+        return numbers if len(numbers) == len(found) else ()
 
     async def _know_the_device(self, deadline_s: float) -> None:
         """Ratings and identity are read after each connect: it may be another device that answers now."""

@@ -13,9 +13,11 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal, cast
 
 from drivers.control import STYLES, Control, held
+from drivers.profile.codec import Memory
 from drivers.profile.model import DeviceProfile
 from drivers.registers import Value, decode, encode
 from drivers.simulated import BatteryPort, PvPort
@@ -36,6 +38,13 @@ class Behaviour:
     latency_s: float = 0.0
     busy: int = 0
     writes: Literal["obey", "ignore", "clamp"] = "obey"
+
+
+def _span(places: Sequence[tuple[Space, int]]) -> Callable[[Memory], Sequence[int]]:
+    """What takes the words of these registers out of a memory."""
+    if len(places) == 1:
+        return lambda memory: (memory[places[0]],)
+    return itemgetter(*places)
 
 
 def emulated_unit(
@@ -89,7 +98,7 @@ class EmulatedUnit:
             for at in range(point.address, point.end)
         }
         self._writable = {p.address: p for p in profile.points.values() if p.writable}
-        self._spans: dict[tuple[int | None, Space, int, int], list[tuple[Space, int]]] = {}
+        self._spans: dict[tuple[int | None, Space, int, int], Callable[[Memory], Sequence[int]]] = {}
         self._holding = False
         self._expires_s = math.inf
 
@@ -123,16 +132,16 @@ class EmulatedUnit:
         self._move_to(now_s)
         self._registers.show(now_s, space, address, address + count)
         words = self._registers.words
-        places = self._spans.get((unit_id, space, address, count))
-        if places is None:
+        span = self._spans.get((unit_id, space, address, count))
+        if span is None:
             places = [(space, at) for at in range(address, address + count)]
             for place in places:
                 if place not in words or place in self._hidden or self._unit_of.get(place) != unit_id:
                     raise ModbusFault(ILLEGAL_ADDRESS)
             if len(self._spans) >= MOST_REMEMBERED:
                 self._spans.clear()
-            self._spans[unit_id, space, address, count] = places
-        return [words[place] for place in places]
+            span = self._spans[unit_id, space, address, count] = _span(places)
+        return list(span(words))
 
     async def write_at(self, unit_id: int | None, address: int, words: Sequence[int]) -> None:
         """As `write`, of what stands at this unit; None is the device's own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from drivers.control import Control, Sum
 from drivers.device import BatteryReading, MeterReading, PvReading
@@ -41,7 +41,11 @@ class Registers:
         self.profile = profile
         self.words = memory_of(profile.image)
         self._port = port
-        self._rating = rating
+        self._rated = {name: w for name, w in asdict(rating).items() if w is not None}
+        self._cells = {
+            point.name: tuple((point.kind, at) for at in range(point.address, point.end))
+            for point in profile.points.values()
+        }
         self._shown = [
             p for p in profile.points.values() if p.gives is not None and p.encoding.type != "string"
         ]
@@ -135,15 +139,13 @@ class Registers:
 
     def _nameplate(self, reading: Reading) -> list[float]:
         names = ("max_charge_w", "max_discharge_w", "rated_w")
-        known = [getattr(self._rating, name, None) or getattr(reading, name, None) for name in names]
+        known = [self._rated.get(name) or getattr(reading, name, None) for name in names]
         return [value for value in known if value is not None]
 
     def _field(self, place: tuple[str, int | None], reading: Reading) -> float | None:
         """What a reading, or the nameplate, has in this place."""
         name, index = place
-        value = getattr(self._rating, name, None)
-        if value is None:
-            value = getattr(reading, name)
+        value = self._rated[name] if name in self._rated else getattr(reading, name)
         if index is not None:
             value = value[index] if index < len(value) else None
         return None if value is None else float(value)
@@ -166,7 +168,7 @@ class Registers:
 
     def decoded(self, point: Point) -> Value:
         """The value of a point as it stands now."""
-        words = [self.words[point.kind, at] for at in range(point.address, point.end)]
+        words = [self.words[cell] for cell in self._cells[point.name]]
         value = decode(point.encoding, words, self.power(point))
         if point.sign is None:
             return value
@@ -183,17 +185,18 @@ class Registers:
             before = self.decoded(bits) if (bits.kind, bits.address) in self.words else None
             self.store(bits, point.sign.bits(value, before))
             value = abs(value)
-        if value == 0.0 and 0 in point.encoding.absent:
+        encoding, memory = point.encoding, self.words
+        if value == 0.0 and 0 in encoding.absent:
             value = None  # such a device has no word for a counter that has not counted yet
-        words = self._words_for(point, value)
-        keep = 0 if point.encoding.bits is None else ~point.encoding.bits
-        for offset, word in enumerate(words):
-            place = (point.kind, point.address + offset)
-            self.words[place] = self.words.get(place, 0) & keep | word if keep else word
+        words, cells = self._words_for(point, value), self._cells[point.name]
+        if encoding.bits is None:
+            memory.update(zip(cells, words, strict=True))
+        else:
+            memory[cells[0]] = memory.get(cells[0], 0) & ~encoding.bits | words[0]
 
     def _words_for(self, point: Point, value: Value) -> tuple[int, ...]:
         """The words of a value; those of the last one where it is still the same, as most are."""
-        power = self.power(point) if value is not None else 0.0
+        power = self.power(point) if value is not None and point.power_of else 0.0
         before = self._encoded.get(point.name)
         if before is not None and before[0] == value and before[1] == power:
             return before[2]
