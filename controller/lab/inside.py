@@ -69,7 +69,8 @@ class Inside:
             self.refusals[request] = self.refusals.get(request, 0) + 1
             return
         try:
-            table = plan_for(request)
+            # Nobody reads here what is expected after the next plan.
+            table = plan_for(replace(request, told_s=request.valid_for_s))
         except PlanError as error:
             self.refusals[str(error)] = self.refusals.get(str(error), 0) + 1
             return

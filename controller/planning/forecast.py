@@ -30,14 +30,13 @@ def forecast(history: History, ahead: Ahead) -> Ensemble:
     if sun is None:
         dark_w = np.zeros(load.load_w.shape)
         return Ensemble(load.load_w, dark_w, load.weights, load.transition, paths_w)
-    states = len(load.weights) * SUN_STATES
-    follows = np.einsum("ab,tcd->tacbd", load.transition, sun.transition).reshape(-1, states, states)
     return Ensemble(
         np.repeat(load.load_w, SUN_STATES, axis=0),
         np.tile(sun.pv_w, (len(load.weights), 1)),
         np.asarray(np.kron(load.weights, sun.weights), dtype=np.float64),
-        follows,
+        load.transition,
         paths_w,
+        sun.transition,
     )
 
 

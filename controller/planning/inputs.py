@@ -62,7 +62,9 @@ class Ensemble:
 
     `weights` is how likely each state is in the first slot, `transition[from][to]` how one slot's state
     leads to the next's (one for all slots, or slots x from x to). None: the states of different slots know
-    nothing of each other. `paths_w` are whole courses of net load as they were on other days, for peaks.
+    nothing of each other. With `sun_transition` (likewise) each state is a pair: `transition` leads its first
+    part, and that its second, whose number counts fastest. `paths_w` are whole courses of net load as they
+    were on other days, for peaks.
     """
 
     load_w: Floats
@@ -70,6 +72,7 @@ class Ensemble:
     weights: Floats
     transition: Floats | None = None
     paths_w: Floats | None = None
+    sun_transition: Floats | None = None
 
     @property
     def net_load_w(self) -> Floats:
@@ -102,6 +105,7 @@ class PlanInputs:
 
     Prices per kWh are given for each slot, or states x slots where they are not known yet and each state of
     the ensemble has its own. `soc_pct` is that of now; the plan holds until `valid_for_s` after its begin.
+    What is expected of SoC and battery is gone into for `told_s`; later slots stay as they are then.
     """
 
     begin_utc_s: float
@@ -115,6 +119,7 @@ class PlanInputs:
     demand: tuple[DemandTerm, ...] = ()
     valid_for_s: float = 6 * 3600.0
     levels: int = 41
+    told_s: float | None = None
 
     @property
     def slots(self) -> int:
@@ -137,8 +142,15 @@ def check(inputs: PlanInputs) -> None:
     }
     if ensemble.paths_w is not None:
         shapes["paths_w"] = (ensemble.paths_w, ((len(ensemble.paths_w), slots),))
-    if ensemble.transition is not None:
-        shapes["transition"] = (ensemble.transition, ((slots, states, states), (states, states)))
+    suns = 1 if ensemble.sun_transition is None else ensemble.sun_transition.shape[-1]
+    if suns > 1 and (ensemble.transition is None or states % suns):
+        raise PlanError(f"{states} states are no pairs with {suns} suns, each part with its own transition")
+    for name, led, count in (
+        ("transition", ensemble.transition, states // suns),
+        ("sun_transition", ensemble.sun_transition, suns),
+    ):
+        if led is not None:
+            shapes[name] = (led, ((slots, count, count), (count, count)))
     for name, (values, allowed) in shapes.items():
         if values.shape not in allowed:
             raise PlanError(f"{name} has the shape {values.shape}; {allowed[-1]} fits load_w")
@@ -148,9 +160,8 @@ def check(inputs: PlanInputs) -> None:
         if np.abs(values).max() > DEAREST_PER_KWH:
             worst = values.flat[int(np.abs(values).argmax())]
             raise PlanError(f"the {name} price {worst:g} per kWh cannot be right; is it per MWh?")
-    likely = [ensemble.weights] if ensemble.transition is None else [ensemble.weights, ensemble.transition]
-    for rows in likely:
-        if (rows < 0).any() or np.abs(rows.sum(axis=-1) - 1.0).max() > 1e-6:
+    for rows in (ensemble.weights, ensemble.transition, ensemble.sun_transition):
+        if rows is not None and ((rows < 0).any() or np.abs(rows.sum(axis=-1) - 1.0).max() > 1e-6):
             raise PlanError("weights and each row of transition must be >= 0 and add up to 1")
     for term in inputs.demand:
         if term.applies.shape != (slots,):

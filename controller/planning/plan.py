@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controller.dispatch.orders import Plan
 from controller.planning.demand import PeakTargets, peak_targets
 from controller.planning.inputs import Floats, PlanInputs, Storage, check
 from controller.planning.skill import Skill
 from controller.planning.water_values import Values, water_values
-
-GOLDEN = 0.6180339887498949
-"""Multiples of it spread evenly over 0 to 1: draws without chance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +65,9 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
     storage, ensemble = inputs.storage, inputs.ensemble
     targets = peak_targets(inputs)
     values = water_values(inputs, _import_at_most_w(inputs, targets.import_w), _tail(inputs))
-    likely = _likely(inputs)
+    ahead = values.outlook
+    by_step = ahead.chain.likely(ensemble.weights)
+    likely = ahead.spread(by_step)
     soc_pct, discharge_w = _expected(inputs, values)
     return PlanTable(
         inputs.begin_utc_s,
@@ -77,7 +75,7 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
         inputs.begin_utc_s + inputs.valid_for_s,
         storage.floor_pct,
         storage.max_soc_pct,
-        _kept_for_peaks(inputs, targets, np.einsum("ts,tsl->tl", likely, values.after)),
+        _kept_for_peaks(inputs, targets, ahead.spread(np.einsum("ts,tsl->tl", by_step, values.after))),
         _mean(inputs.import_per_kwh, likely),
         _mean(inputs.export_per_kwh, likely),
         _mean(ensemble.net_load_w, likely),
@@ -112,55 +110,43 @@ def _tail(inputs: PlanInputs) -> float:
     return max(efficiency * (float(np.median(inputs.import_per_kwh)) - inputs.storage.wear_per_kwh), 0.0)
 
 
-def _likely(inputs: PlanInputs) -> Floats:
-    """Slots x states: how likely each state is in each slot."""
-    ensemble = inputs.ensemble
-    likely = np.tile(ensemble.weights, (inputs.slots, 1))
-    if ensemble.transition is not None:
-        for slot in range(1, inputs.slots):
-            likely[slot] = likely[slot - 1] @ _step(ensemble.transition, slot - 1)
-    return likely
-
-
-def _step(transition: Floats, slot: int) -> Floats:
-    """How this slot's state leads to the next one's."""
-    return transition if transition.ndim == 2 else transition[slot]
-
-
 def _mean(values: Floats, likely: Floats) -> Floats:
     return values if values.ndim == 1 else np.einsum("st,ts->t", values, likely)
 
 
 def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats]:
     """SoC at the end of each slot (low, middle, high) and mean discharge, over drawn courses."""
-    ensemble, rungs = inputs.ensemble, values.ladder
-    slots, states, levels = values.after.shape
-    meets = _meets(values.after, rungs.price)
-    reach = np.cumsum(np.tile(ensemble.weights, (states, 1)), axis=1)
-    follow = reach if ensemble.transition is None else np.cumsum(ensemble.transition, axis=-1)
-    follow[..., -1] = reach[..., -1] = 1.0
+    told_s = np.inf if inputs.told_s is None else inputs.told_s
+    told = int(np.searchsorted(values.outlook.begin * inputs.slot_s, told_s))
+    ahead, rungs, levels = values.outlook.until(max(told, 1)), values.ladder, inputs.levels
+    steps = ahead.steps
+    meets = _meets(values.after[:steps], rungs.price[:, :steps])
     storage = inputs.storage
     usable_pct = max(storage.max_soc_pct - storage.floor_pct, 1e-9)
     level = (inputs.soc_pct - storage.floor_pct) / usable_pct * (levels - 1)
     level = min(max(level, 0.0), levels - 1.0)
-    path = _drawn(reach[0], follow, slots)
-    when = np.arange(slots)[:, None]
-    # slots x ends x courses, shortest shift last
+    path = ahead.chain.drawn(inputs.ensemble.weights)
+    when = np.arange(steps)[:, None]
+    # steps x ends x courses, shortest shift last
     shift = rungs.shift[:, when, path].transpose(1, 0, 2)
     meet = meets[:, when, path].transpose(1, 0, 2)
     found = _gone_through(level, shift, meet, levels - 1.0)
     moved = np.diff(found, axis=0, prepend=level)
     soc_pct = storage.floor_pct + found / (levels - 1) * usable_pct
-    cells_w = moved * values.level_kwh * 3.6e6 / inputs.slot_s
+    cells_w = moved * values.level_kwh * 1000.0 / ahead.hours[:, None]
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
     discharge_w = np.where(moved > 0.0, -cells_w / into, -cells_w * out).mean(axis=1)
-    return np.quantile(soc_pct, (0.1, 0.5, 0.9), axis=1).T, discharge_w
+    soc_pct = np.vstack([np.full((1, 3), inputs.soc_pct), np.quantile(soc_pct, (0.1, 0.5, 0.9), axis=1).T])
+    ends, slots = np.append(0, ahead.begin + ahead.lasts), np.arange(1, inputs.slots + 1)
+    expected_w = np.zeros(inputs.slots)
+    expected_w[: ahead.slots] = ahead.spread(discharge_w)
+    return np.stack([np.interp(slots, ends, one) for one in soc_pct.T], axis=1), expected_w
 
 
 def _gone_through(level: float, shift: Floats, meet: Floats, highest: float) -> Floats:
-    """Slots x courses: the level at the end of each slot, from its ladder and where the rungs are met."""
-    slots, ends, courses = shift.shape
-    found = np.empty((slots, courses))
+    """Steps x courses: the level at the end of each step, from its ladder and where the rungs are met."""
+    steps, ends, courses = shift.shape
+    found = np.empty((steps, courses))
     at, reach = np.full(courses, level), np.empty((ends, courses))
     for now, shifts, meets in zip(found, shift, meet, strict=True):
         np.add(at, shifts, out=reach)
@@ -174,24 +160,8 @@ def _gone_through(level: float, shift: Floats, meet: Floats, highest: float) -> 
     return found
 
 
-def _drawn(first: Floats, follow: Floats, slots: int) -> NDArray[np.intp]:
-    """Slots x courses: the state of each, spread evenly; from how likely the states up to each one are."""
-    states = len(first)
-    places = (np.arange(states) + 0.5) / states
-    draws = (places + np.arange(slots)[:, None] * GOLDEN) % 1.0
-    path = np.empty((slots, states), dtype=np.intp)
-    path[0] = np.searchsorted(first, places)
-    # All rows one after the other make one rising row: the state's number goes in front of its draw.
-    rising = (follow + np.arange(states)[:, None]).reshape(*follow.shape[:-2], -1)
-    for slot in range(1, slots):
-        before = path[slot - 1]
-        row = rising if rising.ndim == 1 else rising[slot - 1]
-        path[slot] = row.searchsorted(before + draws[slot - 1]) - before * states
-    return path
-
-
 def _meets(after: Floats, price: Floats) -> Floats:
-    """Where the water value falls to each rung's price: `[rung, slot, state]` in levels of SoC."""
+    """Where the water value falls to each rung's price: `[rung, step, state]` in levels of SoC."""
     levels = after.shape[-1]
     found = np.empty(price.shape)
     for rung, prices in enumerate(price):

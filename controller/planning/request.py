@@ -60,6 +60,7 @@ class PlanRequest:
     peaks: tuple[Peak, ...]
     valid_for_s: float
     with_skill: bool = False
+    told_s: float | None = None
 
     @property
     def slots(self) -> int:
@@ -94,6 +95,7 @@ def plan_for(request: PlanRequest) -> PlanTable:
                 for one in request.peaks
             ),
             request.valid_for_s,
+            told_s=request.told_s,
         )
     )
     return replace(table, skill=skill(history)) if request.with_skill else table

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from controller.planning.chain import Chain
 from controller.planning.forecast import forecast
 from controller.planning.history import Ahead, History, calendar
 from controller.planning.inputs import Ensemble, Floats
@@ -59,11 +60,5 @@ def _mean(values: Floats) -> float | None:
 
 def means(ensemble: Ensemble) -> tuple[Floats, Floats]:
     """Load and PV expected in each slot."""
-    likely, slots = ensemble.weights, ensemble.load_w.shape[1]
-    load_w, pv_w = np.empty(slots), np.empty(slots)
-    for slot in range(slots):
-        load_w[slot], pv_w[slot] = likely @ ensemble.load_w[:, slot], likely @ ensemble.pv_w[:, slot]
-        follows = ensemble.transition
-        if follows is not None:
-            likely = likely @ (follows if follows.ndim == 2 else follows[slot])
-    return load_w, pv_w
+    likely = Chain.of(ensemble).likely(ensemble.weights).T
+    return (likely * ensemble.load_w).sum(axis=0), (likely * ensemble.pv_w).sum(axis=0)

@@ -159,14 +159,14 @@ def _beliefs(rows: Floats, clear_w: Floats, light: NDArray[np.bool_], guess: Flo
     keep = float(np.exp(-slot_s / MEMORY_S))
     weight = float(clear_w[light].mean())
     got, could = guess * weight, np.full(len(rows), weight)
-    found = np.empty(rows.shape)
-    for slot in range(rows.shape[1]):
+    found = np.empty(rows.T.shape)
+    seen, gave_w = np.isfinite(rows).T, np.nan_to_num(rows).T
+    for slot in range(len(found)):
         if light[slot]:
-            seen = np.isfinite(rows[:, slot])
-            got = np.where(seen, keep * got + (1.0 - keep) * np.nan_to_num(rows[:, slot]), got)
-            could = np.where(seen, keep * could + (1.0 - keep) * clear_w[slot], could)
-        found[:, slot] = got / could
-    return found
+            got = np.where(seen[slot], keep * got + (1.0 - keep) * gave_w[slot], got)
+            could = np.where(seen[slot], keep * could + (1.0 - keep) * clear_w[slot], could)
+        found[slot] = got / could
+    return found.T
 
 
 def _gives(rows: Floats, clear_w: Floats, chosen: NDArray[np.bool_], otherwise: float) -> float:

@@ -1,7 +1,7 @@
-"""Stochastic dynamic programming backwards over time: what one more kWh is worth at each SoC, slot and state.
+"""Stochastic dynamic programming backwards over time: what one more kWh is worth at each SoC, step and state.
 
 The worth of what is stored is kept as its slope: a water value per level of SoC, falling with SoC. In one
-slot and one state of the ensemble the battery meets a ladder of prices: charging from the grid, from the
+step and one state of the ensemble the battery meets a ladder of prices: charging from the grid, from the
 sun's surplus, discharging into the load, into the grid. Each rung has a price per kWh in the cells and an
 end, where the next one begins. While buying costs at least what selling brings the rungs are in order, and
 the best action is where ladder and water value meet. Its slope needs no search: a chain of min and max.
@@ -17,9 +17,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from controller.planning.inputs import Floats, PlanInputs
+from controller.planning.outlook import Outlook, outlook
 
 DAY_S = 86_400.0
-COARSE_S, DAYS_AGAIN = 3600.0, 2
+DAYS_AGAIN = 2
 PEAK_PER_KWH = 10.0
 """What a kWh above the target of a peak counts on top of its price."""
 OUT_OF_REACH = 1e6
@@ -28,27 +29,25 @@ OUT_OF_REACH = 1e6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ladder:
-    """What one slot allows and costs in each state, dearest charge first.
+    """What one step allows and costs in each state, dearest charge first.
 
-    `shift[end, slot, state]` in levels of SoC, from the most that can be charged to the most that can be
-    discharged; `price[rung, slot, state]` per kWh in the cells, between one end and the next; `slot` is the
-    number of each in the inputs, and each lasts so many `times` as long as there.
+    `shift[end, step, state]` in levels of SoC, from the most that can be charged to the most that can be
+    discharged; `price[rung, step, state]` per kWh in the cells, between one end and the next.
     """
 
     shift: Floats
     price: Floats
     in_order: NDArray[np.bool_]
-    slot: NDArray[np.intp]
-    times: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Values:
-    """`after[slot, state, level]`: the worth of one more kWh at the end of the slot, begun in that state."""
+    """`after[step, state, level]`: the worth of one more kWh at the end of the step, begun in that state."""
 
     after: Floats
     ladder: Ladder
     level_kwh: float
+    outlook: Outlook
 
 
 def efficiency_at(curve: tuple[tuple[float, float], ...], power_w: Floats, rated_w: float) -> Floats:
@@ -60,12 +59,10 @@ def efficiency_at(curve: tuple[tuple[float, float], ...], power_w: Floats, rated
     return found
 
 
-def ladder(inputs: PlanInputs, target_w: Floats, level_kwh: float) -> Ladder:
-    """The ladder of every slot and state; import above `target_w` is to be avoided at any price."""
+def ladder(inputs: PlanInputs, ahead: Outlook, level_kwh: float) -> Ladder:
+    """The ladder of every step and state; import above the target is to be avoided at any price."""
     storage, leave = inputs.storage, inputs.leave
-    net_w = inputs.ensemble.net_load_w.T
-    buy = np.broadcast_to(inputs.import_per_kwh, net_w.T.shape).T
-    sell = np.broadcast_to(inputs.export_per_kwh, net_w.T.shape).T
+    net_w, buy, sell, target_w = ahead.net_w, ahead.import_per_kwh, ahead.export_per_kwh, ahead.target_w
     surplus_w, load_w = np.maximum(-net_w, 0.0), np.maximum(net_w, 0.0)
     import_w = np.minimum(np.inf if leave.import_limit_w is None else leave.import_limit_w, target_w)[:, None]
     export_w = np.inf if leave.export_limit_w is None else leave.export_limit_w
@@ -97,7 +94,7 @@ def ladder(inputs: PlanInputs, target_w: Floats, level_kwh: float) -> Ladder:
         first = np.where(has_load, saved, middle)
         last = np.where(has_load, middle, np.where(spilt_w > 0.0, np.minimum(middle, 0.0), middle))
         rungs[1:2] = [first, last]
-    shift = np.stack(ends) * (inputs.slot_s / 3.6e6 / level_kwh)
+    shift = np.stack(ends) * (ahead.hours / 1000.0 / level_kwh)[:, None]
     price = np.stack(rungs)
     # A rung of no length has no price of its own.
     for rung in range(len(price)):
@@ -107,52 +104,42 @@ def ladder(inputs: PlanInputs, target_w: Floats, level_kwh: float) -> Ladder:
     lasting = (shift[:-1] > shift[1:]).any(axis=(1, 2))
     shift, price = shift[np.append(True, lasting)], price[lasting]
     falling = np.diff(price, axis=0) <= 1e-9
-    return Ladder(shift, price, np.asarray(falling.all(axis=(0, 2))), np.arange(inputs.slots))
+    return Ladder(shift, price, np.asarray(falling.all(axis=(0, 2))))
 
 
 def water_values(inputs: PlanInputs, target_w: Floats, tail: float) -> Values:
     """Backwards from the end, where a kWh is worth what it would be if the last day came again and again.
 
-    Those days are gone through in coarse steps, from a flat worth of `tail` per kWh on; that is the end's own
-    where the inputs are shorter than a day.
+    From a flat worth of `tail` per kWh on; that is the end's own where the inputs are shorter than a day.
     """
     storage, levels = inputs.storage, inputs.levels
     level_kwh = max(storage.usable_wh / 1000.0 / (levels - 1), 1e-9)
-    rungs = ladder(inputs, target_w, level_kwh)
-    slots, states = rungs.shift.shape[1:]
-    follow = _follow(inputs)
-    last_day = np.arange(max(slots - round(DAY_S / inputs.slot_s), 0), slots)
-    coarse = last_day[:: max(round(COARSE_S / inputs.slot_s), 1)]
-    times = len(last_day) / len(coarse)
-    end = np.full((states, levels), tail)
-    again = Ladder(
-        rungs.shift[:, coarse] * times, rungs.price[:, coarse], rungs.in_order[coarse], coarse, times
-    )
-    hop = np.linalg.matrix_power(follow[coarse], max(round(times), 1))
-    for _ in range(DAYS_AGAIN if len(last_day) * inputs.slot_s >= DAY_S else 0):
-        end = hop[-1] @ _backwards(inputs, again, hop, end, level_kwh)[1]
-    after, _ = _backwards(inputs, rungs, follow, end, level_kwh)
-    return Values(after, rungs, level_kwh)
-
-
-def _follow(inputs: PlanInputs) -> Floats:
-    """How the states of each slot lead to the next one's."""
-    ensemble = inputs.ensemble
-    states, slots = ensemble.load_w.shape
-    follow = np.tile(ensemble.weights, (states, 1)) if ensemble.transition is None else ensemble.transition
-    return np.broadcast_to(follow, (slots, states, states))
+    ahead = outlook(inputs, target_w)
+    rungs = ladder(inputs, ahead, level_kwh)
+    states = rungs.shift.shape[2]
+    end, worth = np.full((states, levels), tail), np.empty((states, levels))
+    day = round(DAY_S / inputs.slot_s)
+    if inputs.slots >= day:
+        again = int(np.searchsorted(ahead.begin, inputs.slots - day))
+        for _ in range(DAYS_AGAIN):
+            worth = _backwards(inputs, ahead, rungs, (again, ahead.steps), end, level_kwh)[1]
+            end = np.empty_like(worth)
+            ahead.chain.before(ahead.steps - 1, worth, end)
+    after, _ = _backwards(inputs, ahead, rungs, (0, ahead.steps), end, level_kwh)
+    return Values(after, rungs, level_kwh, ahead)
 
 
 def _backwards(
-    inputs: PlanInputs, rungs: Ladder, follow: Floats, end: Floats, level_kwh: float
+    inputs: PlanInputs, ahead: Outlook, rungs: Ladder, part_of: tuple[int, int], end: Floats, level_kwh: float
 ) -> tuple[Floats, Floats]:
-    """The worth after each slot, and before the first one."""
+    """The worth after each of these steps (the first, and the one after the last), and before the first."""
     levels = inputs.levels
-    ends, slots, states = rungs.shift.shape
+    first, stop = part_of
+    ends, _, states = rungs.shift.shape
     # A shift beyond all levels reaches no further than beyond all levels.
-    shift = np.clip(rungs.shift, -levels, levels)
+    shift = np.clip(rungs.shift[:, first:stop], -levels, levels)
     whole = np.floor(shift)
-    part = (shift - whole)[..., None]
+    part = (shift - whole)[..., None].swapaxes(0, 1)
     width = 3 * levels + 2
     place = whole.astype(np.intp) + levels + np.arange(states) * width
     places = np.stack([place, place + 1]).transpose(2, 0, 1, 3)
@@ -161,44 +148,43 @@ def _backwards(
     padded[:, 2 * levels :] = -OUT_OF_REACH
     # From each place on, as many slopes as there are levels; always those that stand in `padded` now.
     slopes = sliding_window_view(padded.ravel(), levels)
-    price = rungs.price[..., None]
-    after = np.empty((slots, states, levels))
+    price = rungs.price[:, first:stop, :, None].swapaxes(0, 1)
+    after = np.empty((stop - first, states, levels))
     after[-1] = worth = end
-    for slot in range(slots - 1, -1, -1):
-        padded[:, levels : 2 * levels] = after[slot]
-        if rungs.in_order[slot]:
-            at, beyond = slopes[places[slot]]
+    for step in range(stop - first - 1, -1, -1):
+        padded[:, levels : 2 * levels] = after[step]
+        if rungs.in_order[first + step]:
+            at, beyond = slopes[places[step]]
             beyond -= at
-            beyond *= part[:, slot]
+            beyond *= part[step]
             at += beyond
             worth = at[-1]
             for rung in range(ends - 2, -1, -1):
-                np.minimum(price[rung, slot], worth, out=worth)
+                np.minimum(price[step, rung], worth, out=worth)
                 np.maximum(at[rung], worth, out=worth)
         else:
-            worth = _tried(inputs, after[slot], rungs, slot, level_kwh)
-        if slot:
-            np.matmul(follow[slot - 1], worth, out=after[slot - 1])
+            worth = _tried(inputs, ahead, after[step], rungs.shift[:, first + step], first + step, level_kwh)
+        if step:
+            ahead.chain.before(first + step - 1, worth, after[step - 1])
     return after, worth.copy()
 
 
-def _tried(inputs: PlanInputs, after: Floats, rungs: Ladder, place: int, level_kwh: float) -> Floats:
-    """The slopes before a slot in which every action has to be tried, made falling again."""
+def _tried(
+    inputs: PlanInputs, ahead: Outlook, after: Floats, shift: Floats, step: int, level_kwh: float
+) -> Floats:
+    """The slopes before a step in which every action has to be tried, made falling again."""
     storage, states = inputs.storage, after.shape[0]
     levels = inputs.levels
-    shift, slot = rungs.shift[:, place], rungs.slot[place]
-    hours = inputs.slot_s / 3600.0 * rungs.times
+    hours = float(ahead.hours[step])
     worth = np.zeros((states, levels))
     worth[:, 1:] = np.cumsum((after[:, 1:] + after[:, :-1]) / 2.0, axis=1) * level_kwh
-    every = inputs.ensemble.load_w.shape
-    buy = np.broadcast_to(inputs.import_per_kwh, every)[:, slot, None]
-    sell = np.broadcast_to(inputs.export_per_kwh, every)[:, slot, None]
+    buy, sell = ahead.import_per_kwh[step, :, None], ahead.export_per_kwh[step, :, None]
     steps = np.concatenate([np.linspace(shift[-1], shift[0], levels, axis=1), shift.T], axis=1)
     cells_w = steps * level_kwh * 1000.0 / hours
     into = efficiency_at(storage.charge_efficiency, np.abs(cells_w), storage.max_charge_w)
     out = efficiency_at(storage.discharge_efficiency, np.abs(cells_w), storage.max_discharge_w)
     charge_w = np.where(cells_w > 0.0, cells_w / into, cells_w * out)
-    import_w = inputs.ensemble.net_load_w[:, slot, None] + charge_w
+    import_w = ahead.net_w[step, :, None] + charge_w
     cost = import_w * np.where(import_w > 0.0, buy, sell)
     cost = (cost + np.maximum(-charge_w, 0.0) * storage.wear_per_kwh) * hours / 1000.0
     # states x levels x steps
