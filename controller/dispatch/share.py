@@ -117,10 +117,9 @@ def _alone(
 def _by_weight(power_w: float, heads_w: list[float], weights: list[float]) -> list[float]:
     """Split in proportion to the weights; who reaches its head stays there and the others share the rest."""
     whole = total(weights)
-    if whole > 0.0:
-        given_w = [power_w / whole * weight for weight in weights]
-        if all(map(lt, given_w, heads_w)):
-            return given_w
+    given_w = [power_w / whole * weight for weight in weights]
+    if all(map(lt, given_w, heads_w)):
+        return given_w
     given_w = [0.0] * len(heads_w)
     sharing = [index for index, head_w in enumerate(heads_w) if head_w > 0.0 and weights[index] > 0.0]
     while sharing:
