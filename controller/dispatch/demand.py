@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from controller.dispatch.limits import INFINITE_W, Bounds
-from controller.dispatch.orders import SPENT_SHARE, LocalTime
+from controller.dispatch.orders import CHARGED_SHARE, SPENT_SHARE, LocalTime
 from controller.dispatch.settings import DemandSettings, DispatchConfig
 from controller.dispatch.site import Site
 from drivers.fact import fact
@@ -13,8 +13,6 @@ from drivers.fact import fact
 FASTEST_SHARE = 2.0
 """What a window has left is spent no faster than at this share of its limit. The biller's clock and ours
 may differ: at 9 s in 15 min, 1 %, what falls into the neighbour window is then 1 % of its limit."""
-CHARGED_SHARE = 0.5
-"""Of a limit that a plan sets above the month's peak so far, batteries charge up to this much."""
 WATCHED_GAP_S = 60.0
 """After a longer gap the window's energy is a guess, and a guess never raises the month's peak."""
 

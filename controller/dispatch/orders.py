@@ -8,6 +8,8 @@ SPENT_SHARE = 0.99
 """Of what a billing window may have, this much is spent. The rest is for load steps that the battery
 follows late and for the difference between two meters: without it every window would end a little above
 the peak so far, and so move that peak up all month."""
+CHARGED_SHARE = 0.5
+"""Of a limit that a plan sets above the month's peak so far, batteries charge up to this much."""
 
 
 @dataclass(frozen=True, slots=True)

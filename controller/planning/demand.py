@@ -1,11 +1,11 @@
-"""The value of a peak: which import no slot should exceed, and what must be stored for that.
+"""The value of a peak: which import no slot should exceed, and what a stored kWh is worth for that.
 
 A peak has no price per kWh that water values could carry: it is decided by the worst quarter hour of a month.
-So courses as on past days are gone through with one candidate target after the other: above it the battery
-discharges, below it charges. A target is held for a few hours only; what comes then will be known better, and
-the rest of each course is gone through with the least target that what is left in the battery can hold. So a
-target that may turn out too low costs what it discharges meanwhile, one too high is paid for at once. The
-candidate that is cheapest over all courses is taken; no lower than what the month has had already.
+So there is a stochastic dynamic programme of its own, backwards over the slots, by how high the load is,
+what is stored, and the highest import of the month so far. In a slot the battery holds that import or lets it
+rise to a higher one; each has a price, and the cheapest is taken. What counts at the end is what the month
+will cost by then, with what its other days will need anyhow (`needs.py`). Several billed peaks have one level
+in common: each is held at that, or at what it has had already if that is more.
 """
 
 from __future__ import annotations
@@ -13,79 +13,46 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.lib.stride_tricks import sliding_window_view
 
-from controller.dispatch.orders import SPENT_SHARE
-from controller.planning.inputs import DemandTerm, Floats, PlanInputs
+from controller.dispatch.orders import CHARGED_SHARE, SPENT_SHARE
+from controller.planning.chain import Chain
+from controller.planning.inputs import DemandTerm, Ensemble, Floats, PeakLoads, PlanInputs
+from controller.planning.needs import Battery, Billed, lowest_w, needed_anyhow, needs_of
 
-CANDIDATES = 25
-HOLD_S = 4 * 3600.0
-"""A target is judged as if it were held so long, and what comes after known by then."""
-LOOK_S = 24 * 3600.0
-"""Courses are gone through so far: a day has its peak, and at night the battery is filled again."""
-LIKELY = 0.9
-"""A target is judged by what it costs on so many of the courses, not by the few worst ones."""
-SURE = 0.95
-"""In so many of the days gone through what is stored is enough."""
-HIGHER = 1.1
-"""So much higher than on those days the load may be: a kWh stored in vain costs its losses only."""
-WORSE = 1.3
-"""A day that needs so much more at any hour than all that were seen comes once in one more than those."""
-PEAK_LASTS_H = 2.0
-"""A kWh that is missing raises a peak by a kW over so many hours."""
-UNHURRIED = 0.5
-"""What has to be stored is charged with so much of what could be, so that a surprise finds it done."""
+STORED, PEAKS, RARE_PEAKS = 17, 18, 5
+"""How many levels of charge and of the peak are told apart; the rare ones lie above all that was seen."""
+COURSES = 32
+"""Courses of the load by which a plan says what it expects of later slots."""
+NEVER = 1e12
+"""What it costs to do what cannot be done."""
+EMPTY = 1e-4
+"""An empty battery costs so much of the bill: of two ways to the same peak the thrifty one is best."""
+GOLDEN, SILVER = 0.6180339887498949, 0.4142135623730951
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PeakTargets:
-    """For each slot: the mean import not to exceed (inf: none), and what must be stored at its end for that.
+    """For each slot: the mean import not to exceed (inf: none), and what a stored kWh is worth for that.
 
-    `stored_kwh` is what in all likelihood holds the limit. `worth[slot, level]` per kWh is what one more may
-    be good for: the chance that it is needed, times what the peak costs without it.
+    `worth[slot, level]` per kWh at the end of the slot: by how much one more makes the month's peaks cheaper.
     """
 
     import_w: Floats
-    stored_kwh: Floats
     worth: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Battery:
-    """What the battery can: powers at AC, energies in the cells."""
+class _Period:
+    """The part of a plan within one billing period, and the programme over it.
 
-    charge_w: float
-    discharge_w: float
-    into: float
-    out: float
-    usable_wh: float
-    stored_wh: float
-    from_grid: bool
-    hours: float
+    `worth[slot, state, peak, stored]` is what is still to be paid at the begin of each slot, and at the end.
+    """
 
-    @classmethod
-    def of(cls, inputs: PlanInputs) -> _Battery:
-        """That of a plan's inputs."""
-        storage = inputs.storage
-        usable_wh = storage.usable_wh
-        stored_wh = storage.capacity_wh * (inputs.soc_pct - storage.floor_pct) / 100.0
-        return cls(
-            storage.max_charge_w,
-            storage.max_discharge_w,
-            storage.charge_efficiency[-1][1],
-            storage.discharge_efficiency[-1][1],
-            usable_wh,
-            min(max(stored_wh, 0.0), usable_wh),
-            inputs.leave.grid_charging,
-            inputs.slot_s / 3600.0,
-        )
-
-    def spent_wh(self, net_w: Floats, limit_w: Floats) -> Floats:
-        """What holding the limit takes out of the cells in a slot; negative: what it could put in."""
-        over_w = net_w - limit_w
-        room_w = -over_w if self.from_grid else np.minimum(-over_w, -net_w)
-        spent_w = np.clip(over_w, 0.0, self.discharge_w) / self.out
-        return np.asarray((spent_w - np.clip(room_w, 0.0, self.charge_w) * self.into) * self.hours)
+    first: int
+    limits_w: Floats
+    shift: Floats
+    worth: Floats
 
 
 def peak_targets(inputs: PlanInputs) -> PeakTargets:
@@ -93,97 +60,184 @@ def peak_targets(inputs: PlanInputs) -> PeakTargets:
     terms = [term for term in inputs.demand if term.applies.any() and term.per_kw > 0.0]
     if not terms:
         none = np.zeros((inputs.slots, inputs.levels))
-        return PeakTargets(np.full(inputs.slots, np.inf), none[:, 0], none)
-    limits_w = _limits(inputs, terms)
-    paths_w = inputs.ensemble.courses_w
-    worse_w = WORSE * np.maximum(paths_w, 0.0).max(axis=0)
-    needed_wh = _needed_wh(inputs, np.vstack([HIGHER * paths_w, worse_w]), limits_w)
-    level_wh = np.linspace(0.0, inputs.storage.usable_wh, inputs.levels)
-    chance = (needed_wh[:, :, None] > level_wh).mean(axis=1)
-    per_kwh = max(term.per_kw for term in terms) / PEAK_LASTS_H
-    return PeakTargets(limits_w, np.quantile(needed_wh[:, :-1], SURE, axis=1) / 1000.0, chance * per_kwh)
+        return PeakTargets(np.full(inputs.slots, np.inf), none)
+    loads = inputs.ensemble.peaks or _of_states(inputs.ensemble)
+    battery = Battery.of(inputs)
+    until = loads.until
+    if not any(term.applies[:until].any() for term in terms):
+        until = inputs.slots
+    periods: list[_Period] = []
+    after: Floats | None = None
+    for first, last, chosen in reversed(_periods(terms, until)):
+        periods.insert(0, _solved(Billed.of(chosen, first, last), loads, battery, after))
+        after = periods[0].worth[0, :, 0]
+    import_w, worth = _expected(periods, loads, battery)
+    per_day = round(86_400.0 / inputs.slot_s)
+    slot = np.arange(inputs.slots)
+    # What lies beyond is as at the same time of the day before, or as at the end.
+    slot = np.where(slot < until, slot, until - 1 - (until - 1 - slot) % min(per_day, until))
+    applies = np.any([term.applies for term in terms], axis=0)
+    level = np.linspace(0.0, 1.0, inputs.levels)
+    finer = np.array([np.interp(level, np.linspace(0.0, 1.0, STORED), row) for row in worth])
+    return PeakTargets(np.where(applies, import_w[slot], np.inf), finer[slot])
 
 
-def _limits(inputs: PlanInputs, terms: list[DemandTerm]) -> Floats:
-    """The limit of each slot by the cheapest candidate."""
-    paths_w, battery = inputs.ensemble.courses_w, _Battery.of(inputs)
-    had_w = np.array([max(term.peak_so_far_w, term.expected_peak_w) for term in terms])
-    per_kw = np.array([term.per_kw for term in terms])
-    applies = np.stack([term.applies for term in terms])
-    highest_w = max(float(paths_w.max()), 0.0)
-    lowest_w = max(highest_w - 1.5 * battery.discharge_w, min(float(had_w.min()), highest_w), 0.0)
-    # candidates x terms, candidates x slots
-    own_w = np.maximum(np.linspace(lowest_w, highest_w, CANDIDATES)[:, None], had_w[None, :])
-    limits_w = np.where(applies[None], own_w[:, :, None], np.inf).min(axis=1)
-    look = round(LOOK_S / inputs.slot_s)
-    look = look if applies[:, :look].any() else inputs.slots
-    hold = min(round(HOLD_S / inputs.slot_s), look)
-    now, later = slice(0, hold), slice(hold, min(look, inputs.slots))
-    held_w = SPENT_SHARE * limits_w
-    peaks_w, left_wh = _held(battery, paths_w[:, now], held_w[:, now], applies[:, now])
-    peaks_w = np.maximum(peaks_w, had_w[:, None, None])
-    if later.stop > later.start:
-        least = _least(battery, paths_w[:, later], held_w[:, later], left_wh)
-        tops_w = _tops(paths_w[:, later], applies[:, later])
-        levels_w = np.concatenate([own_w, np.full((1, len(terms)), np.inf)])[least].transpose(2, 0, 1)
-        peaks_w = np.maximum(peaks_w, np.minimum(levels_w, tops_w[:, None, :]))
-    cost = np.quantile(np.einsum("e,ecp->cp", per_kw, peaks_w), LIKELY, axis=1)
-    # Of those that cost the same the highest that is no higher than the peak will be: it leaves most stored.
-    same = np.flatnonzero(cost <= cost.min() + 1e-9 * max(float(cost.min()), 1.0))
-    reached_w = peaks_w[:, same].mean(axis=2).max(axis=0)
-    within = same[own_w[same].min(axis=1) <= reached_w + 1.0]
-    best = int(within[-1]) if len(within) else int(same[0])
-    chosen: Floats = limits_w[best]
-    return chosen
+def _periods(terms: list[DemandTerm], until: int) -> list[tuple[int, int, list[DemandTerm]]]:
+    """First slot, slot after the last, and the terms of each billing period within the plan."""
+    found, first = [], 0
+    for ends in sorted({term.ends for term in terms}):
+        last = until if ends == 0 else min(ends, until)
+        if last > first:
+            found.append((first, last, [term for term in terms if term.ends == ends]))
+            first = last
+    if first < until:
+        found[-1] = (found[-1][0], until, found[-1][2])
+    return found
 
 
-def _held(
-    battery: _Battery, paths_w: Floats, limits_w: Floats, applies: NDArray[np.bool_]
-) -> tuple[Floats, Floats]:
-    """Terms x candidates x paths: the highest import with the limits held as far as they can be; Wh left."""
-    stored_wh = np.full((len(limits_w), len(paths_w)), battery.stored_wh)
-    found_w = np.zeros((len(applies), *stored_wh.shape))
-    for slot in range(paths_w.shape[1]):
-        net_w, limit_w = paths_w[None, :, slot], limits_w[:, slot, None]
-        spent_wh = battery.spent_wh(net_w, limit_w)
-        spent_wh = np.minimum(spent_wh, stored_wh)
-        stored_wh = np.minimum(stored_wh - spent_wh, battery.usable_wh)
-        import_w = net_w - np.maximum(spent_wh, 0.0) * battery.out / battery.hours
-        counted = applies[:, slot]
-        found_w[counted] = np.maximum(found_w[counted], import_w)
-    return found_w, stored_wh
+def _of_states(ensemble: Ensemble) -> PeakLoads:
+    """The states of the ensemble as they are, where too little is known for a model of their own."""
+    states, slots = ensemble.load_w.shape
+    chain = Chain.of(ensemble)
+    follow = np.einsum("tab,tcd->tacbd", chain.load, chain.sun).reshape(slots, states, states)
+    none = np.zeros(0, dtype=bool)
+    net_w = ensemble.net_load_w.T[..., None]
+    return PeakLoads(net_w, np.ones(1), follow, ensemble.weights, slots, np.zeros((0, slots)), none, none, 0)
 
 
-def _least(battery: _Battery, paths_w: Floats, limits_w: Floats, left_wh: Floats) -> NDArray[np.intp]:
-    """Candidates x paths: the lowest candidate that what is left can hold; the number of them if none can."""
-    spent_wh = battery.spent_wh(paths_w[None], limits_w[:, None, :])
-    total_wh = np.cumsum(spent_wh, axis=-1)
-    needed_wh = total_wh.max(axis=-1)
-    most_wh = np.maximum.accumulate(total_wh[..., ::-1], axis=-1)[..., ::-1]
-    # What is needed at a later slot has to fit into the battery, and the power into its rating.
-    fits = np.max(most_wh[..., 1:] - total_wh[..., :-1], axis=-1, initial=0.0) <= battery.usable_wh
-    fits &= ((paths_w[None] - limits_w[:, None, :]).max(axis=-1)) <= battery.discharge_w
-    needed_wh = np.where(fits, needed_wh, np.inf)
-    enough = needed_wh[None] <= left_wh[:, None, :] + 1e-6
-    return np.where(enough.any(axis=1), enough.argmax(axis=1), len(limits_w))
+def _follow(loads: PeakLoads, slot: int) -> Floats:
+    """Spikes x from x to: how the states of this slot lead to the next one's."""
+    return loads.follow[slot][None] if len(loads.chance) == 1 else loads.follow
 
 
-def _tops(paths_w: Floats, applies: NDArray[np.bool_]) -> Floats:
-    """Terms x paths: the highest net load where it counts."""
-    counted = np.where(applies[:, None, :], paths_w[None], 0.0)
-    return np.asarray(np.maximum(counted, 0.0).max(axis=-1))
+def _levels(billed: Billed, loads: PeakLoads, battery: Battery, needs_w: Floats) -> Floats:
+    """The peaks that are told apart, lowest first: what was had, up to all that can be expected."""
+    net_w = loads.net_w[billed.first : billed.last]
+    counted = net_w[billed.applies.any(axis=0)]
+    had_w = float(billed.had_w.min())
+    highest_w = max(float(counted.max(initial=0.0)), had_w, 1.0)
+    if not len(loads.days_w):
+        least_w = min(max(highest_w - 1.5 * battery.discharge_w, had_w, 0.0), highest_w - 1.0)
+        return np.linspace(least_w, highest_w, PEAKS + RARE_PEAKS + 2)
+    highest_w = max(highest_w, float(loads.days_w.max()), had_w) * 1.01
+    least_w = min(max(had_w, lowest_w(needs_w, loads)), 0.9 * highest_w)
+    seen_w = max(float(loads.days_w.max()), 1.05 * least_w, least_w + 0.1 * (highest_w - least_w))
+    seen_w = min(seen_w, 0.99 * highest_w)
+    rare_w = np.linspace(seen_w, highest_w, RARE_PEAKS + 1)[1:]
+    return np.concatenate([np.linspace(least_w, seen_w, PEAKS), rare_w])
 
 
-def _needed_wh(inputs: PlanInputs, paths_w: Floats, limit_w: Floats) -> Floats:
-    """Slots x paths: what to hold at the end of each slot so that what follows stays below its limit."""
-    storage, hours = inputs.storage, inputs.slot_s / 3600.0
-    into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
-    usable_wh = storage.usable_wh
-    found_wh = np.zeros((inputs.slots, len(paths_w)))
-    for slot in range(inputs.slots - 1, 0, -1):
-        over_w = paths_w[:, slot] - limit_w[slot]
-        room_w = -over_w if inputs.leave.grid_charging else -paths_w[:, slot]
-        gained_w = np.clip(np.minimum(room_w, storage.max_charge_w), 0.0, None) * into * UNHURRIED
-        spent_w = np.clip(over_w, 0.0, storage.max_discharge_w) / out
-        found_wh[slot - 1] = np.clip(found_wh[slot] + (spent_w - gained_w) * hours, 0.0, usable_wh)
-    return found_wh
+def _solved(billed: Billed, loads: PeakLoads, battery: Battery, after: Floats | None) -> _Period:
+    """Backwards over the period's slots; `after[state, stored]` is what the next one costs from there."""
+    needs_w = needs_of(billed, loads, battery)
+    levels_w = _levels(billed, loads, battery, needs_w)
+    cost = needed_anyhow(billed, loads, needs_w, levels_w)
+    states = loads.net_w.shape[1]
+    slots, peaks = billed.last - billed.first, len(levels_w)
+    worth = np.empty((slots + 1, states, peaks, STORED))
+    empty = EMPTY * max(float(cost[0]), 1e-6) * np.linspace(1.0, 0.0, STORED)
+    worth[-1] = cost[:, None] + (empty if after is None else after[:, None, :])
+    limits_w = billed.limits_w(levels_w)
+    net_w = loads.net_w[billed.first : billed.last].transpose(0, 2, 1)
+    held_w = SPENT_SHARE * limits_w.T[:, None, None, :]
+    step_wh = max(battery.usable_wh / (STORED - 1), 1e-9)
+    had_w = SPENT_SHARE * float(billed.had_w.max())
+    charged_w = np.minimum(held_w, np.maximum(had_w, CHARGED_SHARE * held_w))
+    shift = np.clip(battery.spent_wh(net_w[..., None], held_w, charged_w) / -step_wh, -STORED, STORED)
+    shift[net_w[..., None] - held_w > battery.discharge_w] = -STORED
+    whole = np.floor(shift).astype(np.intp)
+    part = (shift - whole)[..., None]
+    spikes = len(loads.chance)
+    rows, width = spikes * states * peaks, 3 * STORED + 1
+    padded = np.empty((spikes, states, peaks, width))
+    padded[..., :STORED] = NEVER
+    windows = sliding_window_view(padded.ravel(), STORED)
+    places = whole + STORED + (np.arange(rows) * width).reshape(spikes, states, peaks)
+    for slot in range(slots - 1, -1, -1):
+        follow = _follow(loads, billed.first + slot).reshape(-1, states)
+        expected = follow @ worth[slot + 1].reshape(states, -1)
+        padded[..., STORED : 2 * STORED] = expected.reshape(spikes, states, peaks, STORED)
+        padded[..., 2 * STORED :] = padded[..., 2 * STORED - 1, None]
+        tried, beyond = windows[places[slot]], windows[places[slot] + 1]
+        beyond -= tried
+        beyond *= part[slot]
+        tried += beyond
+        # Above the highest level all is let through.
+        np.minimum(tried[:, :, -1], padded[:, :, -1, STORED : STORED + 1], out=tried[:, :, -1])
+        best = np.minimum.accumulate(tried[:, :, ::-1], axis=2)[:, :, ::-1]
+        worth[slot] = np.tensordot(loads.chance, best, 1)
+    return _Period(billed.first, limits_w, shift, worth)
+
+
+def _expected(periods: list[_Period], loads: PeakLoads, battery: Battery) -> tuple[Floats, Floats]:
+    """Target of each slot, and the worth of a kWh after it by level of charge, over courses of the load.
+
+    A later slot's target is what its courses hold there. Where their load is low it is the peak that the best
+    of them will have had by the end: below that there is nothing to fight for, and above it a load higher
+    than any expected one would be let through. The first slot's is decided before its load is known.
+    """
+    step_kwh = max(battery.usable_wh / 1000.0 / (STORED - 1), 1e-9)
+    spread = (np.arange(COURSES) + 0.5) / COURSES
+    state = np.searchsorted(np.cumsum(loads.weights)[:-1], spread)
+    stored = np.full(COURSES, battery.stored_wh / 1000.0 / step_kwh)
+    chances = np.cumsum(loads.chance)[:-1]
+    each, worth = np.arange(COURSES), []
+    import_w: list[Floats] = []
+    for period in periods:
+        peak = np.zeros(COURSES, dtype=np.intp)
+        slots, peaks = len(period.worth) - 1, len(period.limits_w)
+        held, fought = np.empty((slots, COURSES), dtype=np.intp), np.empty((slots, COURSES), dtype=bool)
+        for slot in range(slots):
+            follow = _follow(loads, period.first + slot)
+            spike = np.searchsorted(chances, (spread + GOLDEN * (period.first + slot)) % 1.0)
+            follows = follow[spike, state]
+            after = np.tensordot(follows, period.worth[slot + 1], 1)
+            reached = stored[:, None] + period.shift[slot, spike, state]
+            cost = _at(after, reached)
+            cost[:, -1] = np.where(cost[:, -1] < NEVER, cost[:, -1], after[:, -1, 0])
+            cost[np.arange(peaks) < peak[:, None]] = np.inf
+            held[slot] = peak = cost.argmin(axis=1)
+            fought[slot] = period.shift[slot, spike, state, peak] < 0.0
+            stored = np.clip(reached[each, peak], 0.0, STORED - 1.0)
+            draw = (spread + SILVER * (period.first + slot + 1)) % 1.0
+            state = (np.cumsum(follows, axis=1)[:, :-1] < draw[:, None]).sum(axis=1)
+            here = period.worth[slot + 1][state, peak]
+            worth.append(np.maximum(-np.gradient(here.mean(axis=0)) / step_kwh, 0.0))
+        levels = np.where(fought, held, peak.min())
+        import_w.append(period.limits_w[levels, np.arange(slots)[:, None]].mean(axis=1))
+        if len(import_w) == 1:
+            import_w[0][0] = _first(period, loads, battery, int(peak.min()))
+    return np.concatenate(import_w), np.array(worth)
+
+
+def _at(after: Floats, reached: Floats) -> Floats:
+    """Courses x peaks: what is to be paid at these levels of charge; more than `NEVER` below empty."""
+    inside = np.clip(reached, 0.0, STORED - 1.0)
+    low = np.minimum(inside.astype(np.intp), STORED - 2)[..., None]
+    below, above = (np.take_along_axis(after, low + one, axis=-1)[..., 0] for one in (0, 1))
+    found: Floats = np.where(reached < -1e-9, 2.0 * NEVER, below + (above - below) * (inside - low[..., 0]))
+    return found
+
+
+def _first(period: _Period, loads: PeakLoads, battery: Battery, least: int) -> float:
+    """The target of the first slot, decided before its load is known, as it will have to be held.
+
+    Of those that cost the same the lowest, but no lower than the level that is reached in any case.
+    """
+    spikes, states = len(loads.chance), loads.net_w.shape[1]
+    stored = battery.stored_wh / max(battery.usable_wh, 1e-9) * (STORED - 1)
+    follow = _follow(loads, 0).reshape(-1, states)
+    after = (follow @ period.worth[1].reshape(states, -1)).reshape(spikes * states, -1, STORED)
+    cost = _at(after, (stored + period.shift[0]).reshape(spikes * states, -1))
+    peaks = cost.shape[1]
+    cost[:, -1] = np.where(cost[:, -1] < NEVER, cost[:, -1], after[:, -1, 0])
+    # With a target above it the load itself is the import; one that cannot be held gives way to one that can.
+    net_w, limits_w = loads.net_w[0].T.reshape(-1, 1), period.limits_w[:, 0]
+    own = np.minimum((SPENT_SHARE * limits_w < net_w).sum(axis=1), peaks - 1)
+    held = (cost < NEVER).argmax(axis=1)
+    came = np.maximum(np.minimum(np.arange(peaks), own[:, None]), held[:, None])
+    likely = np.outer(loads.chance, loads.weights).ravel()
+    costs = likely @ np.take_along_axis(cost, came, axis=1)
+    same = np.flatnonzero(costs <= costs.min() + 1e-9 * max(float(costs.min()), 1.0))
+    low = same[same <= least]
+    return float(limits_w[low[-1] if len(low) else same[0]])

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from controller.planning.history import DAYS, Ahead, History, calendar
 from controller.planning.inputs import Ensemble, Floats
-from controller.planning.loads import load_chain, past_days
+from controller.planning.loads import load_chain
+from controller.planning.peak_loads import peak_loads
 from controller.planning.sunshine import sun_chain
 
 LOAD_STATES, SUN_STATES = 2, 6
@@ -21,21 +22,21 @@ PRICE_MEMORY_DAYS, OTHER_KIND = 10.0, 0.2
 """After so many days a price counts for 1/e, and one of a working day for so much on a free day."""
 
 
-def forecast(history: History, ahead: Ahead) -> Ensemble:
-    """The ensemble for the slots that begin where the history ends."""
+def forecast(history: History, ahead: Ahead, *, with_peaks: bool = False) -> Ensemble:
+    """The ensemble for the slots that begin where the history ends; what only peaks need if asked for."""
     days = calendar(history, float(ahead.offset_s[0]))
     load = load_chain(history, ahead, days, LOAD_STATES, LOAD_LEVELS)
     sun = sun_chain(history, ahead, days, SUN_STATES)
-    paths_w = past_days(history, ahead, days)
+    peaks = peak_loads(history, days, ahead.slots) if with_peaks else None
     if sun is None:
         dark_w = np.zeros(load.load_w.shape)
-        return Ensemble(load.load_w, dark_w, load.weights, load.transition, paths_w)
+        return Ensemble(load.load_w, dark_w, load.weights, load.transition, peaks)
     return Ensemble(
         np.repeat(load.load_w, SUN_STATES, axis=0),
         np.tile(sun.pv_w, (len(load.weights), 1)),
         np.asarray(np.kron(load.weights, sun.weights), dtype=np.float64),
         load.transition,
-        paths_w,
+        peaks,
         sun.transition,
     )
 

@@ -57,21 +57,42 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PeakLoads:
+    """The net load as a Markov chain of its own, for peaks: `net_w[slot, state, spike]`.
+
+    `chance` is how likely each spike is, `follow[spike, from, to]` what it leads to (or slots x from x to
+    with one spike), `weights` the states that the first slot begins in. Peaks are planned for `until` slots.
+    `days_w` are whole days of the past with whether they were free, `free_ahead` whether today and those
+    after it are; `now` is the slot of the day in which the plan begins.
+    """
+
+    net_w: Floats
+    chance: Floats
+    follow: Floats
+    weights: Floats
+    until: int
+    days_w: Floats
+    free: NDArray[np.bool_]
+    free_ahead: NDArray[np.bool_]
+    now: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Ensemble:
     """What load and sun may do: `states` x slots of mean W, as a Markov chain.
 
     `weights` is how likely each state is in the first slot, `transition[from][to]` how one slot's state
     leads to the next's (one for all slots, or slots x from x to). None: the states of different slots know
     nothing of each other. With `sun_transition` (likewise) each state is a pair: `transition` leads its first
-    part, and that its second, whose number counts fastest. `paths_w` are whole courses of net load as they
-    were on other days, for peaks.
+    part, and that its second, whose number counts fastest. `peaks` is the net load as peaks see it, None
+    while too little is known for that.
     """
 
     load_w: Floats
     pv_w: Floats
     weights: Floats
     transition: Floats | None = None
-    paths_w: Floats | None = None
+    peaks: PeakLoads | None = None
     sun_transition: Floats | None = None
 
     @property
@@ -79,24 +100,21 @@ class Ensemble:
         """States x slots: load less sun."""
         return self.load_w - self.pv_w
 
-    @property
-    def courses_w(self) -> Floats:
-        """Courses x slots of net load: whole days if there are some, else each state as if it stayed."""
-        return self.net_load_w if self.paths_w is None else self.paths_w
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DemandTerm:
     """One peak that is billed: `per_kw` for the highest mean import of all slots where `applies`.
 
     `peak_so_far_w` is what this billing period has had already, `expected_peak_w` what it is going to have
-    anyhow, as far as its past says; slots of the next billing period belong to a term of their own.
+    anyhow, as far as its past says; slots of the next billing period belong to a term of their own. `ends` is
+    the slot with which the billing period is over, counted on beyond those of the plan; 0: with the plan.
     """
 
     per_kw: float
     applies: NDArray[np.bool_]
     peak_so_far_w: float = 0.0
     expected_peak_w: float = 0.0
+    ends: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,8 +158,9 @@ def check(inputs: PlanInputs) -> None:
         "import_per_kwh": (inputs.import_per_kwh, ((slots,), (states, slots))),
         "export_per_kwh": (inputs.export_per_kwh, ((slots,), (states, slots))),
     }
-    if ensemble.paths_w is not None:
-        shapes["paths_w"] = (ensemble.paths_w, ((len(ensemble.paths_w), slots),))
+    if ensemble.peaks is not None:
+        loads = ensemble.peaks.net_w
+        shapes["peaks"] = (loads, ((slots, *loads.shape[1:]),))
     suns = 1 if ensemble.sun_transition is None else ensemble.sun_transition.shape[-1]
     if suns > 1 and (ensemble.transition is None or states % suns):
         raise PlanError(f"{states} states are no pairs with {suns} suns, each part with its own transition")

@@ -26,8 +26,6 @@ YOUNG = 1.0
 """Weight, in days, of the idea that any time of the day could be like any other; it fades as days come in."""
 LEVEL_PRIOR = 0.1
 """How often each level is taken to have followed each other one, on top of what was seen."""
-LEVEL_SLOTS_H, LEVEL_FADES_S = 3, 24 * 3600.0
-"""The level of so many hours is carried on, and after so many seconds 1/e of it is left."""
 UNKNOWN_W = 400.0
 """The load of a home nobody has measured yet."""
 
@@ -174,31 +172,3 @@ def _believed(history: History, ahead: Ahead, days: Calendar, rows: Floats, usua
         return 0.0
     part = float((said[both] * missed[both]).sum() / max((said[both] ** 2).sum(), 1e-9))
     return min(max(part, 0.0), 1.0)
-
-
-def past_days(history: History, ahead: Ahead, days: Calendar) -> Floats | None:
-    """Courses x slots: net load as on the last days of the same kind, at the level of the last hours.
-
-    None while no such day is known whole.
-    """
-    rows = days.rows(history.load_w - np.nan_to_num(history.pv_w))
-    free = days.free_days(np.arange(days.days))
-    whole = np.isfinite(rows).all(axis=1)
-    place = days.now + np.arange(ahead.slots)
-    day = place // days.per_day
-    kind = days.free_days(days.days - 1 + day)
-    of_kind = [np.flatnonzero(whole & (free == one)) for one in (False, True)]
-    if not whole.any():
-        return None
-    sets = [one if len(one) else np.flatnonzero(whole) for one in of_kind]
-    count = max(len(one) for one in sets)
-    chosen = np.stack([np.resize(one[::-1], count) for one in sets])[kind.astype(int)].T
-    paths_w: Floats = rows[chosen, place % days.per_day]
-    recent = np.arange(max(days.now - LEVEL_SLOTS_H * days.per_day // 24, 0), days.now)
-    seen = rows[-1, recent]
-    if len(recent) and np.isfinite(seen).all():
-        today = chosen[:, 0]
-        level_w = seen.mean() - rows[today][:, recent].mean(axis=1)
-        fades = np.exp(-np.arange(ahead.slots) * history.slot_s / LEVEL_FADES_S)
-        paths_w = paths_w + level_w[:, None] * fades
-    return paths_w

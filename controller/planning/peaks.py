@@ -43,11 +43,22 @@ def peaks_ahead(
         for number in np.unique(steps.month_number):
             applies = counts & (steps.month_number == number)
             if applies.any():
-                found.append(_peak(charge, applies, int(number), before_kw))
+                within = int(np.argmax(applies))
+                ends = within + _slots_left(float(steps.local_s[within]), slot_s)
+                found.append(_peak(charge, applies, int(number), before_kw, ends))
     return tuple(found)
 
 
-def _peak(charge: DemandCharge, applies: np.ndarray, number: int, before_kw: dict[int, float]) -> Peak:
+def _slots_left(local_s: float, slot_s: float) -> int:
+    """How many slots are left of its month at this instant of the local clock."""
+    month = np.datetime64(int(local_s), "s").astype("datetime64[M]")
+    ends_s = (month + 1).astype("datetime64[s]").astype(np.int64)
+    return round((float(ends_s) - local_s) / slot_s)
+
+
+def _peak(
+    charge: DemandCharge, applies: np.ndarray, number: int, before_kw: dict[int, float], ends: int
+) -> Peak:
     so_far_kw = before_kw.get(number, 0.0)
     earlier = [kw for month, kw in sorted(before_kw.items()) if month < number][-MOST_MONTHS:]
     ratcheted = [
@@ -60,7 +71,7 @@ def _peak(charge: DemandCharge, applies: np.ndarray, number: int, before_kw: dic
     if charge.ratchet_share >= 1.0:
         rate *= 1.0 + charge.ratchet_months
     expected_kw = min(earlier) if len(earlier) >= FEWEST_MONTHS else 0.0
-    return Peak(rate, tuple(applies.tolist()), 1000.0 * billed_kw, 1000.0 * expected_kw)
+    return Peak(rate, tuple(applies.tolist()), 1000.0 * billed_kw, 1000.0 * expected_kw, ends)
 
 
 def _months(charge: DemandCharge, past: Floats, offset_at: OffsetAt) -> dict[int, float]:

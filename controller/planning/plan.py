@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.dispatch.orders import Plan
-from controller.planning.demand import PeakTargets, peak_targets
+from controller.planning.demand import peak_targets
 from controller.planning.inputs import Floats, PlanInputs, Storage, check
 from controller.planning.skill import Skill
 from controller.planning.water_values import Values, water_values
@@ -75,7 +75,7 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
         inputs.begin_utc_s + inputs.valid_for_s,
         storage.floor_pct,
         storage.max_soc_pct,
-        _kept_for_peaks(inputs, targets, ahead.spread(np.einsum("ts,tsl->tl", by_step, values.after))),
+        np.maximum(ahead.spread(np.einsum("ts,tsl->tl", by_step, values.after)), targets.worth),
         _mean(inputs.import_per_kwh, likely),
         _mean(inputs.export_per_kwh, likely),
         _mean(ensemble.net_load_w, likely),
@@ -84,16 +84,6 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
         targets.import_w,
         storage,
     )
-
-
-def _kept_for_peaks(inputs: PlanInputs, targets: PeakTargets, worth: Floats) -> Floats:
-    """What must be stored to hold the peak is worth more than any price, what may be needed its chance."""
-    storage = inputs.storage
-    level_kwh = np.linspace(0.0, storage.usable_wh / 1000.0, inputs.levels)
-    dearest = 2.0 * max(float(np.abs(inputs.import_per_kwh).max()), 0.01) / storage.charge_efficiency[-1][1]
-    kept = level_kwh[None, :] < targets.stored_kwh[:, None]
-    worth = np.maximum(worth, targets.worth)
-    return np.where(kept, np.maximum(worth, dearest), worth)
 
 
 def _import_at_most_w(inputs: PlanInputs, target_w: Floats) -> Floats:

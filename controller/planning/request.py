@@ -23,12 +23,16 @@ Values = tuple[float | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """One billed peak: what a kW more costs, in which slots it is counted, and what was had already."""
+    """One billed peak: what a kW more costs, in which slots it is counted, and what was had already.
+
+    `ends` is the slot with which its month is over, counted on beyond those of the plan.
+    """
 
     price_per_kw: float
     applies: tuple[bool, ...]
     peak_so_far_w: float
     expected_peak_w: float
+    ends: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +90,18 @@ def plan_for(request: PlanRequest) -> PlanTable:
             SLOT_S,
             filled_prices(_array(past.import_per_kwh), _array(ahead.import_per_kwh), free, DAY_SLOTS),
             filled_prices(_array(past.export_per_kwh), _array(ahead.export_per_kwh), free, DAY_SLOTS),
-            forecast(history, _ahead(request)),
+            forecast(history, _ahead(request), with_peaks=bool(request.peaks)),
             request.storage,
             request.soc_pct,
             request.leave,
             tuple(
-                DemandTerm(one.price_per_kw, np.array(one.applies), one.peak_so_far_w, one.expected_peak_w)
+                DemandTerm(
+                    one.price_per_kw,
+                    np.array(one.applies),
+                    one.peak_so_far_w,
+                    one.expected_peak_w,
+                    one.ends,
+                )
                 for one in request.peaks
             ),
             request.valid_for_s,

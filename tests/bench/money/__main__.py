@@ -20,6 +20,7 @@ from tests.bench.money.sites import (
     belgian_home_2018,
     belgian_home_2023,
     californian_home,
+    californian_home_in_colorado,
     campus,
     french_home,
 )
@@ -32,6 +33,7 @@ OTHERS = {
     "be-de2015": belgian_home_2015,
     "be-de2018": belgian_home_2018,
     "be-2023": belgian_home_2023,
+    "ca-rd": californian_home_in_colorado,
     "fr": french_home,
 }
 """Only when asked for: the same homes under other prices, and pieces that are no whole year of one home."""

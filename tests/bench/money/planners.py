@@ -72,7 +72,7 @@ def _forecast(case: Case, begin: int, step: int, ahead: Floats) -> Ensemble:
         case.import_per_kwh[past],
     )
     offset_s = _padded(case.offset_s[step : step + len(ahead)], len(ahead))
-    return forecast(history, Ahead(offset_s, ahead))
+    return forecast(history, Ahead(offset_s, ahead), with_peaks=bool(case.demand))
 
 
 def _exact(case: Case, step: int, slots: int) -> Ensemble:
@@ -88,5 +88,14 @@ def _terms(case: Case, step: int, slots: int, import_w: Floats) -> tuple[DemandT
         if ahead.any():
             applies = np.pad(ahead, (0, slots - len(ahead)))
             had = import_w[:step][term.applies[:step]]
-            found.append(replace(term, applies=applies, peak_so_far_w=float(had.max(initial=0.0))))
+            so_far_w, ends = float(had.max(initial=0.0)), _month_ends(case, step, int(np.argmax(applies)))
+            found.append(replace(term, applies=applies, peak_so_far_w=so_far_w, ends=ends))
     return tuple(found)
+
+
+def _month_ends(case: Case, step: int, ahead: int) -> int:
+    """How many steps from this one on the month is over in which the step `ahead` of it lies."""
+    within_s = float(case.utc_s[step]) + ahead * case.step_s + float(case.offset_s[step])
+    month = np.datetime64(int(within_s), "s").astype("datetime64[M]")
+    end_s = float((month + 1).astype("datetime64[s]").astype(int))
+    return ahead + round((end_s - within_s) / case.step_s)

@@ -142,6 +142,15 @@ def californian_home(data: Path) -> Case:
     )
 
 
+def californian_home_in_colorado(data: Path) -> Case:
+    """The Californian home on Colorado's residential demand rate of 2018: nearly all of it is the peak."""
+    traces = read_csv(data / "residential" / "us_ca_home13_2016-17_60min.csv.gz")
+    path = data / "tariffs" / "urdb_psco_residential_demand_rd_2018.json"
+    rate = json.loads(path.read_text(encoding="utf-8"))
+    load_w, pv_w = np.array(traces.load.values), np.array(traces.pv.values)
+    return on_urdb("Californian home, Colorado RD", traces, load_w, pv_w, rate, CALIFORNIA)
+
+
 def campus(data: Path) -> Case:
     """An Italian campus on PG&E's E-19 (energy and demand by time of use, and a peak at any time)."""
     traces = read_csv(data / "commercial" / "it_campus_2015_15min.csv.gz")

@@ -41,3 +41,8 @@ def test_the_lowest_of_three_months_is_expected_of_this_one_too() -> None:
 
 def test_two_months_say_nothing_of_a_third() -> None:
     assert peak(8.0, 6.0, 1.0).expected_peak_w == 0.0
+
+
+def test_a_peak_knows_how_long_its_month_still_is() -> None:
+    # On 2 August 30 of its 31 days are left.
+    assert peak(4.0).ends == 30 * 96
