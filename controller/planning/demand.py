@@ -58,7 +58,7 @@ class _Period:
 def peak_targets(inputs: PlanInputs) -> PeakTargets:
     """The cheapest targets for the peaks that are billed."""
     terms = [term for term in inputs.demand if term.applies.any() and term.per_kw > 0.0]
-    if not terms:
+    if not terms or inputs.storage.usable_wh <= 0.0:
         none = np.zeros((inputs.slots, inputs.levels))
         return PeakTargets(np.full(inputs.slots, np.inf), none)
     loads = inputs.ensemble.peaks or _of_states(inputs.ensemble)
