@@ -19,6 +19,7 @@ from tests.bench.money.sites import (
     belgian_home_2015,
     belgian_home_2018,
     belgian_home_2023,
+    belgian_home_capacity,
     californian_home,
     californian_home_in_colorado,
     campus,
@@ -33,6 +34,7 @@ OTHERS = {
     "be-de2015": belgian_home_2015,
     "be-de2018": belgian_home_2018,
     "be-2023": belgian_home_2023,
+    "be-peak": belgian_home_capacity,
     "ca-rd": californian_home_in_colorado,
     "fr": french_home,
 }

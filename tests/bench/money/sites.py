@@ -67,6 +67,17 @@ def with_german_prices(case: Case, data: Path, year: int) -> Case:
     )
 
 
+def belgian_home_capacity(data: Path) -> Case:
+    """With a capacity tariff beside it, 52 EUR a year for each kW of the month's highest quarter hour.
+
+    About as in Flanders, without the 2.5 kW that are billed there at least.
+    """
+    case = belgian_home(data)
+    months = (case.utc_s + case.offset_s).astype("datetime64[s]").astype("datetime64[M]")
+    terms = tuple(DemandTerm(52.0 / 12.0, months == one) for one in np.unique(months))
+    return replace(case, name="Belgian home, capacity tariff", demand=terms)
+
+
 def belgian_home_2015(data: Path) -> Case:
     """Under German prices of 2015."""
     return with_german_prices(belgian_home(data), data, 2015)
