@@ -207,7 +207,24 @@ def _expected(periods: list[_Period], loads: PeakLoads, battery: Battery) -> tup
         import_w.append(period.limits_w[levels, np.arange(slots)[:, None]].mean(axis=1))
         if len(import_w) == 1:
             import_w[0][0] = _first(period, loads, battery, int(peak.min()))
-    return np.concatenate(import_w), np.array(worth)
+    return np.concatenate(import_w), falling(np.array(worth))
+
+
+def falling(worth: Floats) -> Floats:
+    """Rows as near as can be that never rise: where one does, it has the mean of that stretch.
+
+    A stretch of charge that helps only when all of it is there is worth the same at each of its levels.
+    Isotonic regression by its min-max formula (Barlow et al., Statistical Inference under Order Restrictions,
+    1972).
+    """
+    levels = worth.shape[1]
+    first, last = np.arange(levels)[:, None], np.arange(levels)
+    total = np.pad(np.cumsum(worth, axis=1), ((0, 0), (1, 0)))
+    means = (total[:, None, 1:] - total[:, :-1, None]) / np.maximum(last - first + 1, 1)
+    means = np.where(last >= first, means, -np.inf)
+    dearest = np.maximum.accumulate(means[..., ::-1], axis=2)[..., ::-1]
+    found: Floats = np.where(last >= first, dearest, np.inf).min(axis=1)
+    return found
 
 
 def _at(after: Floats, reached: Floats) -> Floats:

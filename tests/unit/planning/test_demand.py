@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.planning.demand import peak_targets
+from controller.planning.demand import falling, peak_targets
 from controller.planning.inputs import DemandTerm, Leave, PlanInputs, Storage
 from controller.planning.plan import make_plan
 from tests.unit.planning.sites import LOSSLESS, inputs, known, scenarios
@@ -82,6 +82,13 @@ def test_what_is_held_for_the_peak_is_worth_more_than_any_price() -> None:
     assert plan.water_values[1][:-1].min() >= 0.40
     assert plan.water_values[2].max() < 0.40
     assert plan.import_target_w == pytest.approx(np.full(4, 15_500.0))
+
+
+def test_charge_that_helps_only_as_a_whole_is_worth_the_same_at_each_of_its_levels() -> None:
+    rows = falling(
+        np.array([[0.0, 4.0, 2.0, 2.0, 0.0], [3.0, 2.0, 0.0, 1.0, 0.0], [5.0, 4.0, 3.0, 2.0, 1.0]])
+    )
+    assert rows.tolist() == [[2.0, 2.0, 2.0, 2.0, 0.0], [3.0, 2.0, 0.5, 0.5, 0.0], [5.0, 4.0, 3.0, 2.0, 1.0]]
 
 
 def test_a_demand_charge_of_nothing_is_none() -> None:
