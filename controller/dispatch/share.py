@@ -76,10 +76,10 @@ def share(
 def _heads(side: float, rooms: Rooms, from_w: list[float]) -> list[float]:
     """How far each may still go to this side, >= 0."""
     if side > 0.0:
-        heads_w = [room.upper_w - one_w for room, one_w in zip(rooms, from_w, strict=True)]
+        pairs = [(room.upper_w, one_w) for room, one_w in zip(rooms, from_w, strict=True)]
     else:
-        heads_w = [one_w - room.lower_w for room, one_w in zip(rooms, from_w, strict=True)]
-    return heads_w if min(heads_w) >= 0.0 else [one_w if one_w > 0.0 else 0.0 for one_w in heads_w]
+        pairs = [(one_w, room.lower_w) for room, one_w in zip(rooms, from_w, strict=True)]
+    return [far_w - near_w if far_w > near_w else 0.0 for far_w, near_w in pairs]
 
 
 def _merits(

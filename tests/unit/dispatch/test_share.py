@@ -58,6 +58,11 @@ def test_equal_batteries_share_equally_and_rest_together() -> None:
     assert shared(0.0, FIVE_KW, FIVE_KW) == (0.0, 0.0)
 
 
+def test_a_room_that_misses_0_w_by_half_a_watt_gets_its_edge_and_the_other_one_the_rest() -> None:
+    assert shared(0.0, Range(0.5, 5000.0), FIVE_KW) == (0.5, -0.5)
+    assert shared(0.0, Range(-5000.0, -0.5), FIVE_KW) == (-0.5, 0.5)
+
+
 def test_less_than_a_watt_is_shared_as_well() -> None:
     half = Range(-0.5, 0.5)
     assert shared(0.5, FIVE_KW, FIVE_KW) == (0.25, 0.25)
