@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from controller.dispatch.orders import CHARGED_SHARE, SPENT_SHARE
-from controller.planning.chain import Chain
+from controller.planning.chain import GOLDEN, Chain
 from controller.planning.inputs import DemandTerm, Ensemble, Floats, PeakLoads, PlanInputs
 from controller.planning.needs import Battery, Billed, lowest_w, needed_anyhow, needs_of
 
@@ -28,7 +28,8 @@ NEVER = 1e12
 """What it costs to do what cannot be done."""
 EMPTY = 1e-4
 """An empty battery costs so much of the bill: of two ways to the same peak the thrifty one is best."""
-GOLDEN, SILVER = 0.6180339887498949, 0.4142135623730951
+SILVER = 0.4142135623730951
+"""Its multiples spread evenly beside those of `GOLDEN`: one draws the spike, the other what follows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

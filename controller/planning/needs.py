@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.planning.inputs import DemandTerm, Floats, PeakLoads, PlanInputs
+from controller.planning.loads import MEMORY_DAYS
 
-MEMORY_DAYS = 14.0
 TRIED, FINE = 80, 400
 UPPER = 0.75
 """Of the days' needs the upper quarter tells how far beyond the highest a day may go."""

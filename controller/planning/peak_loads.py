@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from controller.planning.history import Calendar, History
 from controller.planning.inputs import Floats, PeakLoads
+from controller.planning.loads import MEMORY_DAYS
 
 FEWEST_DAYS = 3
 """With fewer whole days nothing can be said of how long a deviation lasts."""
-MEMORY_DAYS = 14.0
 OTHER_KINDS = (0.02, 0.3)
 """A working day counts for one of these on a free day, and the other way round: whichever told more."""
 SPREAD_OTHER_KIND = 0.3

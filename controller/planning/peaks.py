@@ -44,12 +44,12 @@ def peaks_ahead(
             applies = counts & (steps.month_number == number)
             if applies.any():
                 within = int(np.argmax(applies))
-                ends = within + _slots_left(float(steps.local_s[within]), slot_s)
+                ends = within + slots_left(float(steps.local_s[within]), slot_s)
                 found.append(_peak(charge, applies, int(number), before_kw, ends))
     return tuple(found)
 
 
-def _slots_left(local_s: float, slot_s: float) -> int:
+def slots_left(local_s: float, slot_s: float) -> int:
     """How many slots are left of its month at this instant of the local clock."""
     month = np.datetime64(int(local_s), "s").astype("datetime64[M]")
     ends_s = (month + 1).astype("datetime64[s]").astype(np.int64)

@@ -10,6 +10,7 @@ from controller.dispatch.orders import Plan
 from controller.planning.forecast import filled_prices, forecast
 from controller.planning.history import DAY_S, Ahead, History, free_slots
 from controller.planning.inputs import DemandTerm, Ensemble, Floats, PlanInputs
+from controller.planning.peaks import slots_left
 from controller.planning.plan import make_plan
 from tests.bench.money.course import Case, Planner
 
@@ -96,6 +97,4 @@ def _terms(case: Case, step: int, slots: int, import_w: Floats) -> tuple[DemandT
 def _month_ends(case: Case, step: int, ahead: int) -> int:
     """How many steps from this one on the month is over in which the step `ahead` of it lies."""
     within_s = float(case.utc_s[step]) + ahead * case.step_s + float(case.offset_s[step])
-    month = np.datetime64(int(within_s), "s").astype("datetime64[M]")
-    end_s = float((month + 1).astype("datetime64[s]").astype(int))
-    return ahead + round((end_s - within_s) / case.step_s)
+    return ahead + slots_left(within_s, case.step_s)
