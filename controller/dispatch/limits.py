@@ -128,12 +128,14 @@ def kept_for_reserve(room: Range, latches: Latches) -> Range:
 
 def import_limit(config: DispatchConfig, site: Site) -> Bounds | None:
     """Discharge so much that the PCC imports no more than is contracted."""
-    return _import_at_most(config.import_limit_w, site)
+    limit_w = config.import_limit_w
+    return None if limit_w is None else (site.net_load_w - limit_w, INFINITE_W)
 
 
 def export_limit(config: DispatchConfig, site: Site) -> Bounds | None:
     """Discharge so little, or charge so much, that the PCC exports no more than is contracted."""
-    return _export_at_most(config.export_limit_w, site)
+    limit_w = config.export_limit_w
+    return None if limit_w is None else (-INFINITE_W, site.net_load_w + limit_w)
 
 
 def operator_import(config: DispatchConfig, site: Site) -> Bounds | None:

@@ -26,7 +26,7 @@ def observe(
     age_s = now_s - meter.taken_at_s
     if age_s > config.stale_after_s:
         return _too_old(config, "the meter at the PCC", age_s), response, doubt
-    batteries, taken_at_s = _fresh(config, snapshot)
+    batteries, taken_at_s, discharge_w, rated_w = _fresh(config, snapshot)
     if not batteries:
         if taken_at_s == NEVER_S:
             return Missing("no reading of any battery yet", lost=True), response, doubt
@@ -34,10 +34,6 @@ def observe(
     wrong = nonsense(config, meter)
     if wrong:
         return Missing(wrong, lost=False), response, doubt
-    discharge_w = rated_w = 0.0
-    for battery in batteries:
-        discharge_w += battery.battery_discharge_w
-        rated_w += _rated_w(config.batteries[battery.index], battery)
     pv_generation_w = _pv_generation_w(config, snapshot) if snapshot.pvs else 0.0
     before = response
     if (pv_generation_w is not None) is not response.pv_known:
@@ -51,43 +47,35 @@ def observe(
     doubt, wrong = judge(config, doubt, before, response, news, rated_w)
     if wrong:
         return Missing(wrong, lost=True), response, doubt
-    load_w = response.net_load_w
-    return _site(config, snapshot, (load_w - pv_w, pv_generation_w), batteries, news), response, doubt
-
-
-def _site(
-    config: DispatchConfig,
-    snapshot: Snapshot,
-    net_load_and_pv_w: tuple[float, float | None],
-    batteries: tuple[BatterySite, ...],
-    news: bool,
-) -> Site:
-    meter = snapshot.meter
-    assert meter is not None, "asked for only with a meter"
-    return Site(
-        snapshot.now_s,
+    site = Site(
+        now_s,
         meter.taken_at_s,
         news,
         meter.pcc_import_w,
-        net_load_and_pv_w[0],
+        response.net_load_w - pv_w,
         batteries,
-        net_load_and_pv_w[1],
+        pv_generation_w,
         tuple([None if pv is None else pv.rated_w for pv in snapshot.pvs]) if snapshot.pvs else (),
         meter.phase_import_w,
         meter.phase_voltage_v,
         meter.frequency_hz,
-        _soc_pct(config, batteries),
+        batteries[0].soc_pct if len(batteries) == 1 else _soc_pct(config, batteries),
         snapshot.orders,
         snapshot.prices,
         snapshot.plan,
         snapshot.local,
     )
+    return site, response, doubt
 
 
-def _fresh(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[BatterySite, ...], float]:
-    """The batteries that can be used, and when the newest of all was read."""
+def _fresh(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[BatterySite, ...], float, float, float]:
+    """The batteries that can be used, when the newest of all was read, what they give, and their rating.
+
+    That is the scale for "a small part of the rating": of the nameplate, not of what a full one allows now.
+    """
     found: list[BatterySite] = []
     taken_at_s = NEVER_S
+    discharge_w = rated_w = 0.0
     now_s, oldest_s = snapshot.now_s, config.stale_after_s
     for index, reading in enumerate(snapshot.batteries):
         if reading is None:
@@ -96,8 +84,14 @@ def _fresh(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[BatterySit
         if read_at_s > taken_at_s:
             taken_at_s = read_at_s
         if now_s - read_at_s <= oldest_s:
-            found.append(allowed_now(config.batteries[index], index, reading))
-    return tuple(found), taken_at_s
+            settings = config.batteries[index]
+            one = allowed_now(settings, index, reading)
+            found.append(one)
+            discharge_w += reading.battery_discharge_w
+            charges_w = one.max_charge_w if settings.max_charge_w is None else settings.max_charge_w
+            gives_w = one.max_discharge_w if settings.max_discharge_w is None else settings.max_discharge_w
+            rated_w += charges_w if charges_w > gives_w else gives_w
+    return tuple(found), taken_at_s, discharge_w, rated_w
 
 
 def allowed_now(settings: BatterySettings, index: int, reading: BatteryReading) -> BatterySite:
@@ -122,16 +116,7 @@ def allowed_now(settings: BatterySettings, index: int, reading: BatteryReading) 
     return site
 
 
-def _rated_w(settings: BatterySettings, battery: BatterySite) -> float:
-    """The scale for "a small part of the rating": of the nameplate, not of what a full battery allows now."""
-    charge_w = battery.max_charge_w if settings.max_charge_w is None else settings.max_charge_w
-    discharge_w = battery.max_discharge_w if settings.max_discharge_w is None else settings.max_discharge_w
-    return charge_w if charge_w > discharge_w else discharge_w
-
-
 def _soc_pct(config: DispatchConfig, batteries: tuple[BatterySite, ...]) -> float | None:
-    if len(batteries) == 1:
-        return batteries[0].soc_pct
     stored = capacity_wh = 0.0
     for battery in batteries:
         if battery.soc_pct is not None:

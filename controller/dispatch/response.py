@@ -98,12 +98,10 @@ def follow(
         return _unchanged(settings, before, samples, meter, pv_w), False
     cadence_s = _cadence_s(before, meter, battery[1], rated_w)
     low_w, high_w = _between_w(settings, before, samples, meter, cadence_s)
-    load_w, unconfirmed = before.net_load_w, 0
     if value is None:
-        load_w = 0.5 * (low_w + high_w)
+        load_w, unconfirmed = 0.5 * (low_w + high_w), 0
     else:
-        nearest_w = _nearest_w(load_w, low_w, high_w)
-        load_w, unconfirmed = _gated(load_w, nearest_w, before.unconfirmed, GATE_PART * rated_w)
+        load_w, unconfirmed = _gated(before, low_w, high_w, GATE_PART * rated_w)
     values = _with(before.values, (meter.taken_at_s, meter.pcc_import_w), TURN_WITHIN_S)
     slack_s, turned_at_s, moved_w, moved_at_s = _doubted(settings, before, load_w, (samples, values), rated_w)
     after = Response(
@@ -211,7 +209,7 @@ def _unchanged(
     load_w, unconfirmed = before.net_load_w, before.unconfirmed
     if unconfirmed and meter.taken_at_s - before.seen_at_s >= _period_s(settings, before.cadence_s):
         low_w, high_w = _between_w(settings, before, samples, meter, before.cadence_s)
-        load_w, unconfirmed = _nearest_w(load_w, low_w, high_w), 0
+        load_w, unconfirmed = _gated(before, low_w, high_w, inf)
     return Response(
         samples,
         load_w,
@@ -279,11 +277,6 @@ def _between_w(
     return meter.pcc_import_w + low_w, meter.pcc_import_w + high_w
 
 
-def _nearest_w(load_w: float, low_w: float, high_w: float) -> float:
-    """A load that still lies in the interval has not changed; any other one has come to the nearest edge."""
-    return low_w if load_w < low_w else high_w if load_w > high_w else load_w
-
-
 def _period_s(settings: MeterSettings, cadence_s: float) -> float:
     """How long a value of this meter lasts, as it was seen or said."""
     return cadence_s if cadence_s > settings.period_s else settings.period_s or USUAL_PERIOD_S
@@ -333,13 +326,19 @@ def _at(samples: Samples, when_s: float) -> float:
     return power_w + (later_w - power_w) * (when_s - at_s) / (later_s - at_s)
 
 
-def _gated(load_w: float, found_w: float, unconfirmed: int, gate_w: float) -> tuple[float, int]:
-    """A load that jumped by more than the gate waits for a second reading on the same side.
+def _gated(before: Response, low_w: float, high_w: float, gate_w: float) -> tuple[float, int]:
+    """The load before while it still lies in the interval, else the nearest edge; -1 or 1 if in doubt.
 
-    The battery stands still meanwhile, so that the second reading is exact.
+    One that jumped by more than the gate waits for a second reading on the same side. The battery stands
+    still meanwhile, so that the second reading is exact.
     """
-    step_w = found_w - load_w
-    if -gate_w <= step_w <= gate_w:
+    load_w = before.net_load_w
+    if load_w < low_w:
+        found_w, side = low_w, 1
+    elif load_w > high_w:
+        found_w, side = high_w, -1
+    else:
+        return load_w, 0
+    if -gate_w <= found_w - load_w <= gate_w or before.unconfirmed == side:
         return found_w, 0
-    side = 1 if step_w > 0.0 else -1
-    return (found_w, 0) if unconfirmed == side else (load_w, side)
+    return load_w, side

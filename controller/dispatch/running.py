@@ -229,24 +229,31 @@ def _latches(
     heard: Heard,
     reserve_pct: float,
 ) -> tuple[Latches, ...]:
-    after = list(memory.latches or (NO_LATCHES,) * len(config.batteries))
+    before = memory.latches or (NO_LATCHES,) * len(config.batteries)
+    after: list[Latches] | None = None
     for battery in site.batteries:
         index = battery.index
         settings = config.batteries[index]
-        floor_pct = wishes[index].min_soc_pct if wishes else settings.min_soc_pct
-        # While it absorbs, the charger ends the charge by tapering, not the ceiling.
-        ceiling_pct = INFINITE_W if wishes and wishes[index].absorbing else settings.max_soc_pct
-        one = latch(after[index], battery.soc_pct, floor_pct, ceiling_pct, reserve_pct)
+        floor_pct, ceiling_pct = settings.min_soc_pct, settings.max_soc_pct
+        if wishes:
+            floor_pct = wishes[index].min_soc_pct
+            if wishes[index].absorbing:  # then the charger ends the charge by tapering, not the ceiling
+                ceiling_pct = INFINITE_W
+        one = latch(before[index], battery.soc_pct, floor_pct, ceiling_pct, reserve_pct)
         charge = heard.charges[index] if heard.soc_doubted else None
         if charge is not None and charge.higher_pct >= ceiling_pct:
             one = Latches(one.empty, True, one.at_reserve)
-        after[index] = one
-    return tuple(after)
+        if one is not before[index]:
+            after = after or list(before)
+            after[index] = one
+    return before if after is None else tuple(after)
 
 
 def _reserve_pct(config: DispatchConfig, site: Site) -> float:
     """The site file's reserve, or the one that was ordered if it is higher."""
     reserve_pct = config.policy.reserve_pct
+    if site.orders is NO_ORDERS:
+        return reserve_pct
     raised_pct = in_force(site.orders.reserve_pct, site.now_s)
     return raised_pct if raised_pct is not None and raised_pct > reserve_pct else reserve_pct
 

@@ -61,10 +61,8 @@ def counted(settings: BatterySettings, before: Charge | None, reading: BatteryRe
     if before is None:
         return Charge(now_s, soc_pct, soc_pct)
     gap_s = now_s - before.taken_at_s
-    if gap_s == 0.0:
-        return before
     if not 0.0 < gap_s <= GAP_S:
-        return Charge(now_s, soc_pct, soc_pct)
+        return before if gap_s == 0.0 else Charge(now_s, soc_pct, soc_pct)
     counted_pct = before.counted_pct - reading.battery_discharge_w * gap_s / 36.0 / settings.capacity_wh
     if not 0.0 <= counted_pct <= 100.0:
         counted_pct = 0.0 if counted_pct < 0.0 else 100.0
@@ -81,24 +79,26 @@ def counted(settings: BatterySettings, before: Charge | None, reading: BatteryRe
     return Charge(now_s, soc_pct, counted_pct, since_s, before.stands)
 
 
-def follow_soc(batteries: tuple[BatterySettings, ...], before: Charges, snapshot: Snapshot) -> Charges:
-    """The charges of all batteries after this snapshot; one that is silent keeps its own."""
+def follow_soc(
+    batteries: tuple[BatterySettings, ...], before: Charges, snapshot: Snapshot
+) -> tuple[Charges, bool]:
+    """The charges of all batteries after this snapshot, and whether one of them is in doubt.
+
+    A battery that is silent keeps its own.
+    """
     after = list(before or (None,) * len(batteries))
+    doubted = False
     for index, reading in enumerate(snapshot.batteries):
+        one = after[index]
         if reading is not None:
-            after[index] = counted(batteries[index], after[index], reading)
-    return tuple(after)
+            after[index] = one = counted(batteries[index], one, reading)
+        if one is not None and one.doubted_since_s is not None:
+            doubted = True
+    return tuple(after), doubted
 
 
 def believed(snapshot: Snapshot, charges: Charges) -> Snapshot:
-    """The snapshot with the SoC that counts for floor and reserve; the same where none is in doubt."""
-    for one in charges:
-        if one is not None and one.doubted_since_s is not None:
-            return _with_lower(snapshot, charges)
-    return snapshot
-
-
-def _with_lower(snapshot: Snapshot, charges: Charges) -> Snapshot:
+    """The snapshot with the SoC that counts for floor and reserve: of a doubted one the lower."""
     readings = [
         reading if reading is None or one is None else replace(reading, soc_pct=one.lower_pct)
         for reading, one in zip(snapshot.batteries, charges, strict=True)

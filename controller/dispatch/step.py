@@ -19,8 +19,9 @@ _HANDED_BACK = frozenset({Mode.ISLANDED, Mode.STOPPED})
 
 def step(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[Memory, Decision]:
     """The next memory and the decision; the same arguments always give the same answer."""
-    charges = follow_soc(config.batteries, memory.charges, snapshot)
-    told, snapshot = snapshot, believed(snapshot, charges)
+    charges, soc_doubted = follow_soc(config.batteries, memory.charges, snapshot)
+    if soc_doubted:
+        snapshot = believed(snapshot, charges)
     observed, response, doubt = observe(config, memory.response, memory.doubt, snapshot)
     lost = islanding.grid_lost(config, snapshot)
     island = memory.island
@@ -29,7 +30,7 @@ def step(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[Me
     islanded = island is not None and island.islanded_since_s is not None
     signal, fresh_since_s, fresh_at_s = _signal(config, memory, snapshot, observed, islanded)
     mode = NEXT_MODE[memory.mode, signal]
-    heard = Heard(fresh_since_s, fresh_at_s, response, doubt, island, charges, snapshot is not told)
+    heard = Heard(fresh_since_s, fresh_at_s, response, doubt, island, charges, soc_doubted)
     if mode is Mode.RUNNING and isinstance(observed, Site):
         return run(config, memory, observed, heard)
     if mode is Mode.HOLDING:

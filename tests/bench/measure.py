@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +27,11 @@ class Figure:
         return self.value >= self.target if self.at_least else self.value <= self.target
 
 
-def median_us(work: Callable[[], object], repeats: int) -> float:
-    """The median time of one call, in microseconds."""
+def median_us(work: Callable[[T], object], given: Iterable[T]) -> float:
+    """The median time of one call, in microseconds; making what is given to it does not count."""
     times = []
-    for _ in range(repeats):
+    for one in given:
         began_s = time.perf_counter()
-        work()
+        work(one)
         times.append(time.perf_counter() - began_s)
     return statistics.median(times) * 1e6

@@ -90,13 +90,16 @@ def test_the_count_ends_at_empty_and_full() -> None:
 
 def test_a_silent_battery_keeps_its_charge_and_the_others_are_counted() -> None:
     both = (BatteryReading(1.0, 0.0, 50.0), BatteryReading(1.0, 0.0, 70.0))
-    first = follow_soc((FIVE_KW, TWO_KW), (), Snapshot(1.0, None, both))
+    first, doubted = follow_soc((FIVE_KW, TWO_KW), (), Snapshot(1.0, None, both))
     assert first == (Charge(1.0, 50.0, 50.0), Charge(1.0, 70.0, 70.0))
+    assert not doubted
     later = Snapshot(2.0, None, (None, BatteryReading(2.0, 0.0, 90.0)))
-    after = follow_soc((FIVE_KW, TWO_KW), first, later)
+    after, doubted = follow_soc((FIVE_KW, TWO_KW), first, later)
     assert after == (first[0], Charge(2.0, 90.0, 70.0, 2.0))
+    assert doubted
     assert believed(later, after).batteries == (None, BatteryReading(2.0, 0.0, 70.0))
-    assert believed(later, first) is later
+    silent = Snapshot(3.0, None, (None, None))
+    assert follow_soc((FIVE_KW, TWO_KW), after, silent) == (after, True), "silence ends no doubt"
     two = (Charge(2.0, 20.0, 50.0, 2.0, True), Charge(2.0, 90.0, 70.0, 2.0))
     assert doubts((FIVE_KW, TWO_KW), two) == (
         "bat1: its SoC stands still, counting on 20 %; bat2: its SoC jumped, counting on 70 %"
