@@ -55,27 +55,31 @@ class Inside:
             gap_s=DAY_S,
         )
 
-    def heard(self, snapshot: Snapshot, decision: Decision) -> None:
-        """What was read and decided; a plan is made for the next decision if one is due and would be used."""
+    def heard(self, snapshot: Snapshot, decision: Decision) -> bool:
+        """What was read and decided; a plan is made for the next decision if one is due and would be used.
+
+        True when there is a new one.
+        """
         self.keeper.heard(snapshot, decision)
         local = snapshot.local
         if local is None or not self._needed:
-            return
+            return False
         reason = self.keeper.due(local.utc_s)
         if not reason:
-            return
+            return False
         request = self.keeper.request(local.utc_s)
         if isinstance(request, str):
             self.refusals[request] = self.refusals.get(request, 0) + 1
-            return
+            return False
         try:
             # Nobody reads here what is expected after the next plan.
             table = plan_for(replace(request, told_s=request.valid_for_s))
         except PlanError as error:
             self.refusals[str(error)] = self.refusals.get(str(error), 0) + 1
-            return
+            return False
         self.plans += 1
         self.keeper.accept(request, table, reason, local.utc_s)
+        return True
 
     def told(self, now_s: float, local: LocalTime | None) -> Told:
         """Prices and plan of this instant."""

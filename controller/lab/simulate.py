@@ -71,12 +71,12 @@ def _from_s(change: tuple[float, float]) -> float:
     return change[0]
 
 
-Watcher = Callable[[Snapshot, Decision], None]
+Watcher = Callable[[Snapshot, Decision], bool | None]
 Progress = Callable[[float], None]
 
 PROGRESS_EVERY = 2000
-PRICED_S = 300.0
-"""A policy of prices changes its mind at any SoC: it is asked at least so often."""
+PRICED_S = 900.0
+"""Prices and plans change at whole quarter hours of UTC: then it is decided anew, however coarse the step."""
 METERED_S = 900.0
 
 
@@ -173,7 +173,8 @@ def simulate(
     """Run the site for `duration_s` with a decision at least every `step_s`.
 
     `prices` are of import and export, per kWh; a `teller` takes the place of orders, prices and plan.
-    `watcher` is shown every snapshot and decision, `progress` the seconds done now and again.
+    `watcher` is shown every snapshot and decision; by True it says that the teller has news for the next
+    beat, such as a plan. `progress` is told the seconds done now and again.
     """
     with without_collector():
         return _simulated(
@@ -203,22 +204,23 @@ def _simulated(
     # A jump is believed at the second look; beats longer than a second come to it later.
     slow_s = site.meter_lag_s + 2.0 * max(config.cycle_s - 1.0, 0.0)
     judge = LimitJudge(config.dispatch, result.verdict, slow_s)
-    now_s, grid_step, priced = 0.0, 0, config.dispatch.policy.name == "economic"
+    now_s, grid_step, news, priced = 0.0, 0, False, config.dispatch.policy.name == "economic"
+    priced_s = 0.0 if world.wall is None else world.wall.begin_utc_s % PRICED_S
     while now_s < duration_s:
         snapshot, decision = site.decide(now_s)
         result.decisions += 1
         if watcher is not None:
-            watcher(snapshot, decision)
+            news = watcher(snapshot, decision) is True
         if now_s >= len(result.metered) * METERED_S:
             result.metered.append(_meters(house, result))
         if now_s >= (grid_step + 1) * step_s:
             grid_step = int(now_s / step_s)
         next_s = min((grid_step + 1) * step_s, duration_s)
         if priced:
-            next_s = min(next_s, (now_s // PRICED_S + 1.0) * PRICED_S)
+            next_s = min(next_s, ((now_s + priced_s) // PRICED_S + 1.0) * PRICED_S - priced_s)
         if next_s - now_s > config.cycle_s:
             unseen = now_s - grid_step * step_s < site.meter_lag_s
-            unchanged_s = 0.0 if unseen else site.unchanged_for_s(now_s, decision)
+            unchanged_s = 0.0 if unseen or news else site.unchanged_for_s(now_s, decision)
             next_s = min(next_s, now_s + max(unchanged_s, config.cycle_s))
         _count_without(result, house, next_s - now_s)
         judge.watch(house, snapshot, next_s)

@@ -20,7 +20,6 @@ from controller.planning.inputs import Floats, PlanInputs
 from controller.planning.outlook import Outlook, outlook
 
 DAY_S = 86_400.0
-DAYS_AGAIN = 2
 PEAK_PER_KWH = 10.0
 """What a kWh above the target of a peak counts on top of its price."""
 OUT_OF_REACH = 1e6
@@ -108,23 +107,23 @@ def ladder(inputs: PlanInputs, ahead: Outlook, level_kwh: float) -> Ladder:
 
 
 def water_values(inputs: PlanInputs, target_w: Floats, tail: float) -> Values:
-    """Backwards from the end, where a kWh is worth what it would be if the last day came again and again.
+    """Backwards from the end, where a kWh is worth what it would be if the last day came once again.
 
-    From a flat worth of `tail` per kWh on; that is the end's own where the inputs are shorter than a day.
+    After that it has a flat worth of `tail` per kWh; that is the end's own where the inputs are shorter than
+    a day. To repeat the day twice changed no saving.
     """
     storage, levels = inputs.storage, inputs.levels
     level_kwh = max(storage.usable_wh / 1000.0 / (levels - 1), 1e-9)
     ahead = outlook(inputs, target_w)
     rungs = ladder(inputs, ahead, level_kwh)
     states = rungs.shift.shape[2]
-    end, worth = np.full((states, levels), tail), np.empty((states, levels))
+    end = np.full((states, levels), tail)
     day = round(DAY_S / inputs.slot_s)
     if inputs.slots >= day:
         again = int(np.searchsorted(ahead.begin, inputs.slots - day))
-        for _ in range(DAYS_AGAIN):
-            worth = _backwards(inputs, ahead, rungs, (again, ahead.steps), end, level_kwh)[1]
-            end = np.empty_like(worth)
-            ahead.chain.before(ahead.steps - 1, worth, end)
+        worth = _backwards(inputs, ahead, rungs, (again, ahead.steps), end, level_kwh)[1]
+        end = np.empty_like(worth)
+        ahead.chain.before(ahead.steps - 1, worth, end)
     after, _ = _backwards(inputs, ahead, rungs, (0, ahead.steps), end, level_kwh)
     return Values(after, rungs, level_kwh, ahead)
 

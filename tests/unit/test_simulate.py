@@ -172,3 +172,29 @@ def test_what_is_told_reaches_every_decision_and_water_values_are_followed_withi
         teller=lambda now_s, local: Told(NO_ORDERS, Prices(0.30, 0.05), plan),
     )
     assert result.soc_pct == pytest.approx(60.0, abs=1.5)
+
+
+def when_decided(config: Config, wall: Wall | None, news_at_s: float = -1.0) -> list[float]:
+    """The instants of 2 h with a decision each hour at least; at one of them something new is heard of."""
+    at_s: list[float] = []
+
+    def watch(snapshot: Snapshot, _: Decision) -> bool:
+        at_s.append(snapshot.now_s)
+        return snapshot.now_s == news_at_s
+
+    simulate(config, held(500.0), held(0.0), 1.0, 7200.0, 3600.0, wall=wall, watcher=watch)
+    return [one for one in at_s if one > 60.0]
+
+
+def test_what_is_new_to_tell_is_told_at_the_next_beat(config: Config) -> None:
+    assert when_decided(config, None)[0] == 3600.0
+    assert when_decided(config, None, 3600.0)[:2] == [3600.0, 3601.0]
+
+
+def test_a_policy_of_prices_is_asked_at_every_quarter_hour_of_utc(config: Config) -> None:
+    policy = replace(config.dispatch.policy, name="economic")
+    priced = replace(config, dispatch=replace(config.dispatch, policy=policy))
+    # The clock begins seven minutes past: the quarter hours are 480 s later and from then on.
+    quarters_s = [one for one in when_decided(priced, Wall(7 * 60.0)) if (one + 420.0) % 900.0 == 0.0]
+    assert quarters_s == [480.0 + 900.0 * quarter for quarter in range(8)]
+    assert 480.0 not in when_decided(config, Wall(7 * 60.0))

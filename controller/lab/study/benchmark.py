@@ -32,9 +32,10 @@ from simulators.faults.model import Active, Fault
 Floats = NDArray[np.float64]
 
 MINUTE_S = 60.0
-LEAST, MOST = 3, 15
+QUIET, MOST = 3, 15
 """Load and sun change once a minute, a second before the first decision. From then on a controller is asked
-every second, as on site, until it has nothing new to say: at least 3 times, at most 15."""
+every second, as on site, until it has had nothing new to say 3 times in a row (the battery has come to rest
+by then), at most 15 times."""
 SLOT_S = 900.0
 LOOK_AHEAD = 192
 WRITE_W = 10.0
@@ -212,16 +213,17 @@ class _Run:
         """The decisions of one minute, and what comes of them."""
         local = self._wall.at(begin_s)
         self._planner.told(begin_s, local)
-        now_s, asked, end_s = begin_s, 0, begin_s + MINUTE_S
+        now_s, asked, quiet, end_s = begin_s, 0, 0, begin_s + MINUTE_S
         while now_s < end_s:
             before, asked = self._ordered, asked + 1
             view = self._view(now_s, local)
             self._carry_out(now_s, self._controller.order(view))
+            quiet = quiet + 1 if self._ordered == before else 0
             until_s = min(now_s + 1.0, end_s)
-            if asked >= MOST or (asked >= LEAST and self._ordered == before):
+            if asked >= MOST or quiet >= QUIET:
                 # Nothing new to say until the battery's own limits change, or the minute is over.
                 until_s = min(max(now_s + self._house.time_to_limit_s(now_s), until_s), end_s)
-                asked = 0
+                asked = quiet = 0
             self._pass(view.snapshot, until_s, end_s - 1.0)
             now_s = until_s
         self._slot_w.append(view.load_w - view.pv_w)

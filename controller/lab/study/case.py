@@ -181,10 +181,9 @@ def _closed_loop(material: Material, case: Case) -> Outcome:
     course = _Course(material.step_s)
     plans = case.policy == "economic"
 
-    def watch(snapshot: Snapshot, decision: Decision) -> None:
+    def watch(snapshot: Snapshot, decision: Decision) -> bool:
         course.watch(snapshot, decision)
-        if plans:
-            inside.heard(snapshot, decision)
+        return plans and inside.heard(snapshot, decision)
 
     result = simulate(
         config,

@@ -84,6 +84,13 @@ def test_exporting_where_nothing_may_be_exported_is_counted_in_seconds() -> None
     assert run(zero, Always(0.0), lambda share: None).verdict.violation_s == 0.0
 
 
+def test_this_controller_is_asked_until_a_load_that_fell_by_two_kilowatts_is_dealt_with() -> None:
+    a_morning = short(contests(20)[1], 18 * 24 + 6, 1)
+    load_w = a_morning.material.traces.load.values
+    assert load_w[56] - load_w[57] > 1900.0, "the kettle is done"
+    assert run(a_morning, Penstock("self_consumption"), lambda share: None).verdict.violation_s == 0.0
+
+
 def test_a_controller_sees_prices_as_far_as_they_are_published_and_its_past(home: Contest) -> None:
     before, after = Always(), Always()
     run(short(contests(2)[0], 11, 1), before, lambda share: None)
