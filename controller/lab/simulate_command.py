@@ -194,8 +194,8 @@ def _table(config: Config, result: Result, took_s: float) -> Table:
     energy("discharged", "battery_discharged_kwh", f"{result.full_cycles:,.1f} full cycles")
     if result.health_pct < 100.0:
         table.add_row("capacity left", f"{result.health_pct:.2f} %", "")
-    without = f"{result.self_sufficiency_without_pct:.1f} % without the battery"
-    table.add_row("self-sufficiency", f"{result.self_sufficiency_pct:.1f} %", without)
+    without = f"{result.self_sufficiency_without_pct:z.1f} % without the battery"
+    table.add_row("self-sufficiency", f"{result.self_sufficiency_pct:z.1f} %", without)
     worst = (
         f"{verdict.violation_s:,.0f} s, worst {verdict.worst_w:,.0f} W too much" if verdict.violations else ""
     )
