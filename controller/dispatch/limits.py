@@ -148,7 +148,7 @@ def operator_export(config: DispatchConfig, site: Site) -> Bounds | None:
     return _export_at_most(in_force(site.orders.operator_export_w, site.now_s), site)
 
 
-def ordered(config: DispatchConfig, site: Site) -> Bounds | None:
+def ordered(site: Site) -> Bounds | None:
     """Orders from outside: import and export at the PCC, charge and discharge of all batteries."""
     orders, now_s = site.orders, site.now_s
     reach: Bounds | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import add, sub
+
 from controller.dispatch.limits import INFINITE_W, Range
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Site
@@ -34,12 +36,7 @@ def fuse_rooms(config: DispatchConfig, site: Site, rooms: Rooms) -> Rooms:
         return _one(_place(config, site.batteries[0].index), site, rooms, imports_w, fuses_w)
     places = [_place(config, one.index) for one in site.batteries]
     loads_w = _loads_w(places, site, imports_w)
-    return _several(
-        places,
-        rooms,
-        [load_w - fuse_w for load_w, fuse_w in zip(loads_w, fuses_w, strict=True)],
-        [load_w + fuse_w for load_w, fuse_w in zip(loads_w, fuses_w, strict=True)],
-    )
+    return _several(places, rooms, list(map(sub, loads_w, fuses_w)), list(map(add, loads_w, fuses_w)))
 
 
 def _place(config: DispatchConfig, index: int) -> int:

@@ -166,12 +166,7 @@ def _within_limits(
         at_reserve = at_reserve or run_into.at_reserve
     rooms = preferred = fuse_rooms(config, site, allowed)
     if at_reserve:
-        preferred = tuple(
-            [
-                kept_for_reserve(room, latches[one.index])
-                for room, one in zip(rooms, site.batteries, strict=True)
-            ]
-        )
+        preferred = tuple(map(kept_for_reserve, rooms, [latches[one.index] for one in site.batteries]))
     limited = _Limited(wanted_w, *_together(allowed))
     if limited.limited_by:
         limited.limited_by = _rating_name(limited, latches, site)
@@ -184,7 +179,7 @@ def _within_limits(
     if demand is not None:
         limited.narrow("demand", demand_range(config, demand, site))
     if site.orders is not NO_ORDERS:
-        limited.narrow("order", ordered(config, site))
+        limited.narrow("order", ordered(site))
     return limited, rooms, preferred
 
 

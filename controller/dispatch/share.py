@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operator import lt
+from operator import add, lt, sub
 
 from controller.dispatch.limits import Range, total
 
@@ -38,13 +38,8 @@ def share(
     """
     if len(allowed) == 1:
         return (allowed[0].clamp(total_w),)
-    bases_w, least_w, most_w = [], 0.0, 0.0
-    for room in allowed:
-        lower_w, upper_w = room.lower_w, room.upper_w
-        least_w += lower_w
-        most_w += upper_w
-        bases_w.append(lower_w if lower_w > 0.0 else upper_w if upper_w < 0.0 else 0.0)
-    rest_w = (least_w if total_w < least_w else most_w if total_w > most_w else total_w) - total(bases_w)
+    bases_w = [room.clamp(0.0) for room in allowed]
+    rest_w = total_w - total(bases_w)
     if rest_w == 0.0:
         return tuple(bases_w)
     # From here on in magnitudes, so that charging mirrors discharging.
@@ -54,11 +49,7 @@ def share(
     merits_pct = _merits(side, heads_w, socs_pct, capacities_wh)
     alone = _alone(rest_w, heads_w, merits_pct, efficient_from_w, last_w) if any(efficient_from_w) else None
     if alone is None:
-        weights = [
-            (BALANCE_PCT + merit_pct) * capacity_wh if merit_pct > -BALANCE_PCT else 0.0
-            for merit_pct, capacity_wh in zip(merits_pct, capacities_wh, strict=True)
-        ]
-        given_w = _by_weight(rest_w, heads_w, weights)
+        given_w = _by_weight(rest_w, heads_w, list(map(_weight, merits_pct, capacities_wh)))
         rest_w -= total(given_w)
     else:
         given_w = [0.0] * len(allowed)
@@ -66,20 +57,29 @@ def share(
         rest_w = 0.0
     for rooms in (preferred, allowed):
         if rest_w > ROUNDING_W:
-            heads_w = _heads(side, rooms, [b + side * g for b, g in zip(bases_w, given_w, strict=True)])
-            more_w = _by_room(rest_w, heads_w)
-            given_w = [g + m for g, m in zip(given_w, more_w, strict=True)]
+            more_w = _by_room(rest_w, _heads(side, rooms, _moved(side, bases_w, given_w)))
+            given_w = list(map(add, given_w, more_w))
             rest_w -= total(more_w)
-    return tuple([room.clamp(b + side * g) for room, b, g in zip(allowed, bases_w, given_w, strict=True)])
+    return tuple(map(Range.clamp, allowed, _moved(side, bases_w, given_w)))
+
+
+def _moved(side: float, bases_w: list[float], by_w: list[float]) -> list[float]:
+    """These powers, moved by so much to this side."""
+    return list(map(add if side > 0.0 else sub, bases_w, by_w))
 
 
 def _heads(side: float, rooms: Rooms, from_w: list[float]) -> list[float]:
     """How far each may still go to this side, >= 0."""
     if side > 0.0:
-        pairs = [(room.upper_w, one_w) for room, one_w in zip(rooms, from_w, strict=True)]
+        heads_w = map(sub, [room.upper_w for room in rooms], from_w)
     else:
-        pairs = [(one_w, room.lower_w) for room, one_w in zip(rooms, from_w, strict=True)]
-    return [far_w - near_w if far_w > near_w else 0.0 for far_w, near_w in pairs]
+        heads_w = map(sub, from_w, [room.lower_w for room in rooms])
+    return [one_w if one_w > 0.0 else 0.0 for one_w in heads_w]
+
+
+def _weight(merit_pct: float, capacity_wh: float) -> float:
+    """What part a battery takes beside others: by capacity, more the better its SoC; the worst wait."""
+    return (BALANCE_PCT + merit_pct) * capacity_wh if merit_pct > -BALANCE_PCT else 0.0
 
 
 def _merits(

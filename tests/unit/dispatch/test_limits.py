@@ -70,7 +70,7 @@ def test_the_grid_operators_orders_bound_the_connection_point_while_they_are_in_
 
 def test_each_order_from_outside_bounds_what_it_names() -> None:
     def left(**orders: Order) -> Bounds | None:
-        return ordered(SITE, a_site(1000.0, orders=Orders(**orders)))
+        return ordered(a_site(1000.0, orders=Orders(**orders)))
 
     assert left() is None
     assert left(import_limit_w=an_order(300.0)) == (700.0, INFINITE_W)
@@ -89,7 +89,7 @@ def test_orders_from_outside_hold_together_and_expire_one_by_one() -> None:
     )
 
     def left(now_s: float) -> Bounds | None:
-        return ordered(SITE, a_site(1000.0, orders=orders, now_s=now_s))
+        return ordered(a_site(1000.0, orders=orders, now_s=now_s))
 
     assert left(11.0) == (700.0, 1100.0)
     assert left(12.0) == (-100.0, 1100.0)
@@ -154,7 +154,7 @@ def test_each_latch_opens_only_when_the_soc_came_back_by_one_percent() -> None:
     assert latched(30.9, at_reserve=True) == Latches(at_reserve=True)
     assert latched(31.0, at_reserve=True) == Latches()
     assert latched(89.1, full=True) == Latches(full=True)
-    assert latched(89.0, full=True) == Latches()
+    assert latched(89.0, full=True) is NO_LATCHES
 
 
 def test_a_full_battery_may_only_discharge_and_an_empty_one_only_charge() -> None:

@@ -195,6 +195,7 @@ def test_a_value_is_no_older_than_the_last_poll_or_the_meters_period() -> None:
 def test_delay_and_doubt_widen_the_time_a_value_may_be_from() -> None:
     late = MeterSettings(delay_s=2.0, period_s=1.0)
     assert bounds_w(past((6.0, 0.0)), 1000.0, late) == (pytest.approx(360.0), pytest.approx(640.0))
+    assert bounds_w(past((6.0, 200.0)), 1200.0, late) == (pytest.approx(560.0), pytest.approx(840.0))
     assert bounds_w(past((6.0, 0.0), slack_s=1.0), 1000.0, EACH_SECOND) == (600.0, 1000.0)
 
 
@@ -239,10 +240,12 @@ def test_a_delay_is_not_doubted_by_less_than_the_time_between_two_looks() -> Non
         assert response.slack_s == 0.0
 
 
-def late_by(late_s: float, every_s: int, until_s: int) -> Response:
+def late_by(late_s: float, every_s: int, until_s: int, pause: range = range(0)) -> Response:
     """1 kW of load; the battery gives 600 W from 12 s on, seen so often and really so much later."""
     response = NOTHING_HEARD
-    for at_s in range(0, until_s + 1, every_s):
+    for at_s in range(-40, until_s + 1, every_s):
+        if at_s in pause:
+            continue
         pcc_w = 1000.0 + at_s // every_s % 2 - (600.0 if at_s - late_s >= 12.0 else 0.0)
         response = after(response, pcc_w, 600.0 if at_s >= 12 else 0.0, float(at_s))
     return response
@@ -251,6 +254,7 @@ def late_by(late_s: float, every_s: int, until_s: int) -> Response:
 def test_with_a_look_a_second_a_meter_late_by_one_is_found_and_with_one_in_four_only_more_is() -> None:
     assert late_by(1.0, 1, 13).slack_s == 2.0
     assert late_by(8.0, 4, 20).slack_s == 9.0, "8 s, found after 1, 2 and 3 s were left out"
+    assert late_by(1.0, 1, 13, range(5, 9)).slack_s == 6.0, "nobody looked from 4 to 9 s"
 
 
 def test_a_jump_that_stands_and_that_the_battery_may_explain_after_all_changes_nothing() -> None:

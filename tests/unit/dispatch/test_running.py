@@ -250,7 +250,14 @@ COARSE = replace(FIVE_KW, min_power_w=500.0)
 
 @pytest.mark.parametrize(
     ("load_w", "export_limit_w", "setpoint_w"),
-    [(200.0, None, 0.0), (350.0, None, 500.0), (350.0, 150.0, 500.0), (350.0, 149.0, 0.0), (0.0, None, 0.0)],
+    [
+        (200.0, None, 0.0),
+        (350.0, None, 500.0),
+        (350.0, 150.0, 500.0),
+        (350.0, 149.0, 0.0),
+        (499.5, None, 500.0),
+        (0.0, None, 0.0),
+    ],
 )
 def test_too_little_for_the_inverter_is_nothing_or_its_least(
     load_w: float, export_limit_w: float | None, setpoint_w: float

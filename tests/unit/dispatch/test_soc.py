@@ -92,11 +92,12 @@ def test_a_silent_battery_keeps_its_charge_and_the_others_are_counted() -> None:
     both = (BatteryReading(1.0, 0.0, 50.0), BatteryReading(1.0, 0.0, 70.0))
     first, doubted = follow_soc((FIVE_KW, TWO_KW), (), Snapshot(1.0, None, both))
     assert first == (Charge(1.0, 50.0, 50.0), Charge(1.0, 70.0, 70.0))
-    assert not doubted
+    assert doubted is False
+    assert doubts((FIVE_KW, TWO_KW), first) == ""
     later = Snapshot(2.0, None, (None, BatteryReading(2.0, 0.0, 90.0)))
     after, doubted = follow_soc((FIVE_KW, TWO_KW), first, later)
     assert after == (first[0], Charge(2.0, 90.0, 70.0, 2.0))
-    assert doubted
+    assert doubted is True
     assert believed(later, after).batteries == (None, BatteryReading(2.0, 0.0, 70.0))
     silent = Snapshot(3.0, None, (None, None))
     assert follow_soc((FIVE_KW, TWO_KW), after, silent) == (after, True), "silence ends no doubt"

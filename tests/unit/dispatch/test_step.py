@@ -251,6 +251,12 @@ def test_power_comes_back_slowly_after_safe() -> None:
     assert later.setpoint_w == 1000.0
 
 
+def test_a_soft_start_after_a_long_silence_is_over_at_once() -> None:
+    memory = Memory(mode=Mode.SAFE, fresh_since_s=0.0, decided_at_s=-100.0)
+    after, decision = step(a_config(), memory, a_snapshot(pcc_import_w=4000.0))
+    assert (decision.setpoint_w, after.soft_start) == (4000.0, False)
+
+
 def test_the_soft_start_is_over_once_the_wanted_power_was_reached() -> None:
     memory = Memory(mode=Mode.SAFE, fresh_since_s=0.0, decided_at_s=9.0)
     after, _ = step(a_config(), memory, a_snapshot(pcc_import_w=300.0))
