@@ -339,30 +339,25 @@ PICTURES: dict[str, Callable[[], Any]] = {
 }
 
 
+def photographed(figure: Any, path: Path) -> None:
+    """The figure as a PNG, by chromium; its path is printed."""
+    figure.update_layout(width=WIDTH_PX)
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "page.html"
+        drawn = figure.to_html(include_plotlyjs=True, full_html=False, config=QUIET)
+        page.write_text(f"<body style='margin:0'>{drawn}</body>", encoding="utf-8")
+        size = f"--window-size={WIDTH_PX},{figure.layout.height}"
+        command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", size]
+        command += [f"--screenshot={path}", "--virtual-time-budget=4000", page.as_uri()]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+    print(path)
+
+
 def main(names: list[str]) -> int:
     """Draw these, or all."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in names or list(PICTURES):
-        figure = PICTURES[name]()
-        figure.update_layout(width=WIDTH_PX)
-        with tempfile.TemporaryDirectory() as folder:
-            page = Path(folder) / "page.html"
-            drawn = figure.to_html(include_plotlyjs=True, full_html=False, config=QUIET)
-            page.write_text(f"<body style='margin:0'>{drawn}</body>", encoding="utf-8")
-            size = f"--window-size={WIDTH_PX},{figure.layout.height}"
-            shot = f"--screenshot={FOLDER / f'{name}.png'}"
-            command = [
-                "chromium",
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--hide-scrollbars",
-                size,
-                shot,
-            ]
-            command += ["--virtual-time-budget=4000", page.as_uri()]
-            subprocess.run(command, check=True, capture_output=True, timeout=120)
-        print(FOLDER / f"{name}.png")
+        photographed(PICTURES[name](), FOLDER / f"{name}.png")
     return 0
 
 

@@ -20,34 +20,34 @@ AHEAD_S = 48 * 3600.0
 
 def economic(case: Case, every_s: float = 3600.0, *, told: bool = False) -> Planner:
     """A plan every so often. `told` its load and sun exactly, but no price before it is published."""
-    per_day = round(DAY_S / case.step_s)
-    slots = round(AHEAD_S / case.step_s)
     every = max(round(every_s / case.step_s), 1)
 
     def plan(step: int, soc_pct: float, import_w: Floats) -> Plan | None:
         if step % every:
             return None
-        begin = max(step - LOOK_BACK_DAYS * per_day, 0)
-        buy, sell = (
-            _ahead(case, one, begin, step, slots) for one in (case.import_per_kwh, case.export_per_kwh)
-        )
-        offset_s = _padded(case.offset_s[begin : step + slots], step - begin + slots)
-        free = free_slots(float(case.utc_s[begin]), case.step_s, offset_s)
-        ensemble = _exact(case, step, slots) if told else _forecast(case, begin, step, buy[1])
-        inputs = PlanInputs(
-            float(case.utc_s[step]),
-            case.step_s,
-            filled_prices(*buy, free, per_day),
-            filled_prices(*sell, free, per_day),
-            ensemble,
-            case.storage,
-            soc_pct,
-            case.leave,
-            _terms(case, step, slots, import_w),
-        )
-        return make_plan(inputs).orders_plan()
+        return make_plan(plan_inputs(case, step, soc_pct, import_w, told=told)).orders_plan()
 
     return plan
+
+
+def plan_inputs(case: Case, step: int, soc_pct: float, import_w: Floats, *, told: bool = False) -> PlanInputs:
+    """What a plan is made from at the begin of a step, after these imports of the steps before."""
+    per_day, slots = round(DAY_S / case.step_s), round(AHEAD_S / case.step_s)
+    begin = max(step - LOOK_BACK_DAYS * per_day, 0)
+    buy, sell = (_ahead(case, one, begin, step, slots) for one in (case.import_per_kwh, case.export_per_kwh))
+    offset_s = _padded(case.offset_s[begin : step + slots], step - begin + slots)
+    free = free_slots(float(case.utc_s[begin]), case.step_s, offset_s)
+    return PlanInputs(
+        float(case.utc_s[step]),
+        case.step_s,
+        filled_prices(*buy, free, per_day),
+        filled_prices(*sell, free, per_day),
+        _exact(case, step, slots) if told else _forecast(case, begin, step, buy[1]),
+        case.storage,
+        soc_pct,
+        case.leave,
+        _terms(case, step, slots, import_w),
+    )
 
 
 def _ahead(case: Case, prices: Floats, begin: int, step: int, slots: int) -> tuple[Floats, Floats]:
