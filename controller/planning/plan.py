@@ -12,6 +12,10 @@ from controller.planning.inputs import Floats, PlanInputs, Storage, check
 from controller.planning.skill import Skill
 from controller.planning.water_values import Values, water_values
 
+FULL_AT_END = 0.95
+"""What a kWh of a full battery is worth at the end beside one of an empty one: a little less, so that where
+prices do not change it is used rather than kept."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanTable:
@@ -94,10 +98,12 @@ def _import_at_most_w(inputs: PlanInputs, target_w: Floats) -> Floats:
     return np.minimum(target_w, limit_w)
 
 
-def _tail(inputs: PlanInputs) -> float:
-    """What a kWh is worth at the end: what it saves at the middle price."""
-    efficiency = inputs.storage.discharge_efficiency[-1][1]
-    return max(efficiency * (float(np.median(inputs.import_per_kwh)) - inputs.storage.wear_per_kwh), 0.0)
+def _tail(inputs: PlanInputs) -> Floats:
+    """What a kWh is worth at the end, by level of SoC: what it saves at the middle price."""
+    storage = inputs.storage
+    middle = float(np.median(inputs.import_per_kwh))
+    saved = max(storage.discharge_efficiency[-1][1] * (middle - storage.wear_per_kwh), 0.0)
+    return np.linspace(saved, FULL_AT_END * saved, inputs.levels)
 
 
 def _mean(values: Floats, likely: Floats) -> Floats:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from controller.planning.inputs import Floats, PlanInputs
 from controller.planning.outlook import Outlook, outlook
 
-DAY_S = 86_400.0
 PEAK_PER_KWH = 10.0
 """What a kWh above the target of a peak counts on top of its price."""
 OUT_OF_REACH = 1e6
@@ -106,37 +105,23 @@ def ladder(inputs: PlanInputs, ahead: Outlook, level_kwh: float) -> Ladder:
     return Ladder(shift, price, np.asarray(falling.all(axis=(0, 2))))
 
 
-def water_values(inputs: PlanInputs, target_w: Floats, tail: float) -> Values:
-    """Backwards from the end, where a kWh is worth what it would be if the last day came once again.
-
-    After that it has a flat worth of `tail` per kWh; that is the end's own where the inputs are shorter than
-    a day. To repeat the day twice changed no saving.
-    """
+def water_values(inputs: PlanInputs, target_w: Floats, tail: Floats) -> Values:
+    """Backwards from the end, where a kWh is worth `tail` by level of SoC."""
     storage, levels = inputs.storage, inputs.levels
     level_kwh = max(storage.usable_wh / 1000.0 / (levels - 1), 1e-9)
     ahead = outlook(inputs, target_w)
     rungs = ladder(inputs, ahead, level_kwh)
     states = rungs.shift.shape[2]
-    end = np.full((states, levels), tail)
-    day = round(DAY_S / inputs.slot_s)
-    if inputs.slots >= day:
-        again = int(np.searchsorted(ahead.begin, inputs.slots - day))
-        worth = _backwards(inputs, ahead, rungs, (again, ahead.steps), end, level_kwh)[1]
-        end = np.empty_like(worth)
-        ahead.chain.before(ahead.steps - 1, worth, end)
-    after, _ = _backwards(inputs, ahead, rungs, (0, ahead.steps), end, level_kwh)
+    after = _backwards(inputs, ahead, rungs, np.broadcast_to(tail, (states, levels)), level_kwh)
     return Values(after, rungs, level_kwh, ahead)
 
 
-def _backwards(
-    inputs: PlanInputs, ahead: Outlook, rungs: Ladder, part_of: tuple[int, int], end: Floats, level_kwh: float
-) -> tuple[Floats, Floats]:
-    """The worth after each of these steps (the first, and the one after the last), and before the first."""
+def _backwards(inputs: PlanInputs, ahead: Outlook, rungs: Ladder, end: Floats, level_kwh: float) -> Floats:
+    """The worth after each step."""
     levels = inputs.levels
-    first, stop = part_of
-    ends, _, states = rungs.shift.shape
+    ends, steps, states = rungs.shift.shape
     # A shift beyond all levels reaches no further than beyond all levels.
-    shift = np.clip(rungs.shift[:, first:stop], -levels, levels)
+    shift = np.clip(rungs.shift, -levels, levels)
     whole = np.floor(shift)
     part = (shift - whole)[..., None].swapaxes(0, 1)
     width = 3 * levels + 2
@@ -147,12 +132,12 @@ def _backwards(
     padded[:, 2 * levels :] = -OUT_OF_REACH
     # From each place on, as many slopes as there are levels; always those that stand in `padded` now.
     slopes = sliding_window_view(padded.ravel(), levels)
-    price = rungs.price[:, first:stop, :, None].swapaxes(0, 1)
-    after = np.empty((stop - first, states, levels))
-    after[-1] = worth = end
-    for step in range(stop - first - 1, -1, -1):
+    price = rungs.price[..., None].swapaxes(0, 1)
+    after = np.empty((steps, states, levels))
+    after[-1] = end
+    for step in range(steps - 1, 0, -1):
         padded[:, levels : 2 * levels] = after[step]
-        if rungs.in_order[first + step]:
+        if rungs.in_order[step]:
             at, beyond = slopes[places[step]]
             beyond -= at
             beyond *= part[step]
@@ -162,10 +147,9 @@ def _backwards(
                 np.minimum(price[step, rung], worth, out=worth)
                 np.maximum(at[rung], worth, out=worth)
         else:
-            worth = _tried(inputs, ahead, after[step], rungs.shift[:, first + step], first + step, level_kwh)
-        if step:
-            ahead.chain.before(first + step - 1, worth, after[step - 1])
-    return after, worth.copy()
+            worth = _tried(inputs, ahead, after[step], rungs.shift[:, step], step, level_kwh)
+        ahead.chain.before(step - 1, worth, after[step - 1])
+    return after
 
 
 def _tried(

@@ -62,7 +62,7 @@ def stored_worth(case: Case, step: int) -> Floats:
     )
     efficiency = case.storage.discharge_efficiency[-1][1]
     tail = max(efficiency * (float(np.median(buy)) - case.storage.wear_per_kwh), 0.0)
-    values = water_values(inputs, np.full(slots, np.inf), tail)
+    values = water_values(inputs, np.full(slots, np.inf), np.full(LEVELS, tail))
     per_kwh = values.after[0, 0]
     steps = (per_kwh[1:] + per_kwh[:-1]) / 2.0 * values.level_kwh
     return np.concatenate([[0.0], np.cumsum(steps)])

@@ -21,10 +21,18 @@ def worth(plan: PlanTable, slot: int, soc_pct: float) -> float:
 def test_a_kwh_is_worth_what_the_dearest_load_it_can_still_serve_would_pay() -> None:
     # 2 kW of load in a dear hour and in a middling one; the tail is the median of the prices, 0.20.
     plan = make_plan(inputs(known(0, 2000, 2000, 0), [0.20, 0.50, 0.30, 0.10]))
-    # The first 2 kWh save 0.50, the next two 0.30, all beyond go to the end, worth (0.20 + 0.30) / 2.
+    # The first 2 kWh save 0.50, the next two 0.30, all beyond go to the end, worth (0.20 + 0.30) / 2, and
+    # there with 20 % left a fifth of the 5 % less that a full battery's are.
     assert worth(plan, 0, 10.0) == pytest.approx(0.50)
     assert worth(plan, 0, 30.0) == pytest.approx(0.30)
-    assert worth(plan, 0, 60.0) == pytest.approx(0.25)
+    assert worth(plan, 0, 60.0) == pytest.approx(0.25 * 0.99)
+
+
+def test_where_the_price_never_changes_what_will_not_be_needed_is_used_rather_than_kept() -> None:
+    # After the first hour 1 kWh of load is to come: of 8 kWh 7 would be left, worth 3.5 % less.
+    plan = make_plan(inputs(known(1000, 1000), [0.30, 0.30]))
+    assert worth(plan, 0, 80.0) == pytest.approx(0.30 * 0.965)
+    assert worth(plan, 0, 5.0) == pytest.approx(0.30)
 
 
 def test_what_the_contracted_import_will_not_carry_is_kept_at_any_price() -> None:
@@ -42,20 +50,23 @@ def test_losses_and_wear_lower_what_a_kwh_can_save() -> None:
     plan = make_plan(inputs(known(0, 2000, 0), [0.20, 0.50, 0.10], storage=battery))
     # 0.9 x (0.50 - 0.02); 2 kWh of load take 2.22 kWh from the cells.
     assert worth(plan, 0, 20.0) == pytest.approx(0.432)
-    assert worth(plan, 0, 25.0) == pytest.approx(0.9 * (0.20 - 0.02))
+    # With 2.78 % left at the end a kWh there is worth 0.139 % less than in an empty battery.
+    assert worth(plan, 0, 25.0) == pytest.approx(0.9 * (0.20 - 0.02) * 0.99861, rel=1e-5)
 
 
 def test_where_it_is_not_known_what_comes_a_kwh_is_worth_the_mean() -> None:
     plan = make_plan(inputs(scenarios((0, 4000, 0), (0, 0, 0)), [0.20, 0.60, 0.20]))
-    # In one of two courses it saves 0.60, in the other it is kept for the end, worth 0.20.
-    assert worth(plan, 0, 20.0) == pytest.approx(0.40)
-    assert worth(plan, 0, 60.0) == pytest.approx(0.20)
+    # In one of two courses it saves 0.60, in the other it is kept to the end: 0.20 less 1 %.
+    assert worth(plan, 0, 20.0) == pytest.approx((0.60 + 0.198) / 2.0)
+    # Of 60 % one course leaves 20 %, the other all: 1 and 3 % less.
+    assert worth(plan, 0, 60.0) == pytest.approx((0.198 + 0.194) / 2.0)
 
 
 def test_before_a_sunny_hour_a_kwh_is_worth_little_since_the_sun_would_be_exported_instead() -> None:
     plan = make_plan(inputs(known(0, -3000, 0), [0.30, 0.30, 0.30], 0.05))
     # Above 70 % each kWh in the battery pushes one of the sun's 3 kWh into the grid.
-    assert worth(plan, 0, 65.0) == pytest.approx(0.30)
+    # Below it is kept: at the end 95 % are stored, whose kWh are worth 4.75 % less than the first.
+    assert worth(plan, 0, 65.0) == pytest.approx(0.30 * 0.9525)
     assert worth(plan, 0, 75.0) == pytest.approx(0.05)
 
 
@@ -63,16 +74,18 @@ def test_with_leave_to_charge_from_the_grid_a_full_battery_spares_only_what_the_
     prices = [0.40, 0.10, 0.50]
     without = make_plan(inputs(known(0, 0, 4000), prices))
     with_leave = make_plan(inputs(known(0, 0, 4000), prices, leave=Leave(grid_charging=True)))
-    # From 70 % the cheap hour fills it up to the brim anyhow, and from 20 % it cannot.
-    assert [worth(without, 0, soc_pct) for soc_pct in (20.0, 70.0)] == pytest.approx([0.50, 0.40])
-    assert [worth(with_leave, 0, soc_pct) for soc_pct in (20.0, 70.0)] == pytest.approx([0.40, 0.10])
+    # From 70 % the cheap hour fills it up to the brim anyhow, and from 20 % it cannot. What is left,
+    # 30 and 20 %, is worth the middle price of 0.40, less 1.5 and 1 %.
+    assert [worth(without, 0, soc_pct) for soc_pct in (20.0, 70.0)] == pytest.approx([0.50, 0.394])
+    assert [worth(with_leave, 0, soc_pct) for soc_pct in (20.0, 70.0)] == pytest.approx([0.396, 0.10])
 
 
 def test_the_reserve_is_no_part_of_what_can_be_planned_with() -> None:
     plan = make_plan(inputs(known(0, 2000), [0.20, 0.50], storage=replace(BATTERY, reserve_pct=40.0)))
     assert plan.soc_from_pct == 40.0
     assert worth(plan, 0, 59.0) == pytest.approx(0.50)
-    assert worth(plan, 0, 61.0) == pytest.approx(0.35)
+    # 1 of the 60 % above the reserve is left: a sixtieth of the 5 %.
+    assert worth(plan, 0, 61.0) == pytest.approx(0.35 * (1.0 - 0.05 / 60.0))
 
 
 def test_the_expected_course_charges_from_the_sun_and_serves_the_evening() -> None:
