@@ -16,7 +16,7 @@ from controller.dispatch.orders import LocalTime, Plan, Prices, in_force
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.past import Collector, Past, Quarter
-from controller.planning.calendars import OffsetAt, local_steps
+from controller.planning.calendars import OffsetAt
 from controller.planning.inputs import Floats, Leave, Storage
 from controller.planning.market import Market
 from controller.planning.peaks import peaks_ahead
@@ -193,13 +193,12 @@ class PlanKeeper:
             self.news(quarter)
 
     def _course(self, begin_utc_s: float, slots: int) -> Course:
-        steps = local_steps(begin_utc_s, SLOT_S, slots, self._offset_at)
         found = price_slots(self.tariff, self.market, begin_utc_s, SLOT_S, slots, self._offset_at)
         said: list[Said] = []
         if self._forecast_told:
             said = [self._sayings.of(begin_utc_s + SLOT_S * slot) for slot in range(slots)]
         return Course(
-            tuple(steps.offset_s.tolist()),
+            tuple(found.offset_s.tolist()),
             _values(found.import_per_kwh),
             _values(found.export_per_kwh),
             said_load_w=_values(np.array([one.load_w for one in said])),
@@ -220,8 +219,8 @@ class PlanKeeper:
         place = ((known[:, 0] - begin_utc_s) // SLOT_S).astype(np.intp)
         inside = (place >= 0) & (place < slots)
         measured[:, place[inside]] = known[inside][:, [1, 2, 4, 5]].T
-        load_w, pv_w, *said = (_values(one) for one in measured)
-        said_load_w, said_pv_w = said if self._forecast_told else ((), ())
+        load_w, pv_w = (_values(one) for one in measured[:2])
+        said_load_w, said_pv_w = (_values(one) if self._forecast_told else () for one in measured[2:])
         course = self._course(begin_utc_s, slots)
         return replace(course, load_w=load_w, pv_w=pv_w, said_load_w=said_load_w, said_pv_w=said_pv_w)
 

@@ -125,10 +125,11 @@ class Tariff:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriceSlots:
-    """Import and export price of even slots, NaN where not known."""
+    """Local offset, import and export price of even slots; a price is NaN where it is not known."""
 
     begin_utc_s: float
     slot_s: float
+    offset_s: NDArray[np.float64]
     import_per_kwh: NDArray[np.float64]
     export_per_kwh: NDArray[np.float64]
 
@@ -152,7 +153,7 @@ def price_slots(
     steps = local_steps(begin_utc_s, slot_s, count, offset_at)
     import_per_kwh = _side(tariff.energy, steps, market, used_kwh)
     feed_in = tariff.feed_in or NOTHING
-    return PriceSlots(begin_utc_s, slot_s, import_per_kwh, _side(feed_in, steps, market, 0.0))
+    return PriceSlots(begin_utc_s, slot_s, steps.offset_s, import_per_kwh, _side(feed_in, steps, market, 0.0))
 
 
 def _side(
