@@ -68,7 +68,9 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
     check(inputs)
     storage, ensemble = inputs.storage, inputs.ensemble
     targets = peak_targets(inputs)
-    values = water_values(inputs, _import_at_most_w(inputs, targets.import_w), _tail(inputs))
+    saved = worth_at_middle_price(inputs)
+    tail = np.linspace(saved, FULL_AT_END * saved, inputs.levels)
+    values = water_values(inputs, _import_at_most_w(inputs, targets.import_w), tail)
     ahead = values.outlook
     by_step = ahead.chain.likely(ensemble.weights)
     likely = ahead.spread(by_step)
@@ -98,12 +100,10 @@ def _import_at_most_w(inputs: PlanInputs, target_w: Floats) -> Floats:
     return np.minimum(target_w, limit_w)
 
 
-def _tail(inputs: PlanInputs) -> Floats:
-    """What a kWh is worth at the end, by level of SoC: what it saves at the middle price."""
-    storage = inputs.storage
-    middle = float(np.median(inputs.import_per_kwh))
-    saved = max(storage.discharge_efficiency[-1][1] * (middle - storage.wear_per_kwh), 0.0)
-    return np.linspace(saved, FULL_AT_END * saved, inputs.levels)
+def worth_at_middle_price(inputs: PlanInputs) -> float:
+    """What a kWh in the cells saves at the middle of these import prices, per kWh."""
+    storage, middle = inputs.storage, float(np.median(inputs.import_per_kwh))
+    return max(storage.discharge_efficiency[-1][1] * (middle - storage.wear_per_kwh), 0.0)
 
 
 def _mean(values: Floats, likely: Floats) -> Floats:

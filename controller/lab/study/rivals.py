@@ -23,7 +23,7 @@ BALANCED_W = 50.0
 
 
 class Penstock:
-    """This controller: the same `step` as on site, once a minute, and its planner."""
+    """This controller: the same `step` as on site, each time it is asked, and its planner."""
 
     def __init__(self, policy: str) -> None:
         self.name = policy

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.planning.inputs import Ensemble, Floats, PlanInputs
+from controller.planning.plan import worth_at_middle_price
 from controller.planning.water_values import water_values
 from tests.bench.money.course import Case, Course
 
@@ -60,9 +61,8 @@ def stored_worth(case: Case, step: int) -> Floats:
     inputs = PlanInputs(
         begin_utc_s, case.step_s, buy, sell, exact, case.storage, 50.0, case.leave, levels=LEVELS
     )
-    efficiency = case.storage.discharge_efficiency[-1][1]
-    tail = max(efficiency * (float(np.median(buy)) - case.storage.wear_per_kwh), 0.0)
-    values = water_values(inputs, np.full(slots, np.inf), np.full(LEVELS, tail))
+    tail = np.full(LEVELS, worth_at_middle_price(inputs))
+    values = water_values(inputs, np.full(slots, np.inf), tail)
     per_kwh = values.after[0, 0]
     steps = (per_kwh[1:] + per_kwh[:-1]) / 2.0 * values.level_kwh
     return np.concatenate([[0.0], np.cumsum(steps)])
