@@ -84,9 +84,11 @@ def perfect_foresight(
     leave: Leave,
     soc_pct: float,
     demand: Sequence[DemandTerm] = (),
+    curtails: bool = False,
 ) -> Foresight:
     """The cheapest course of the battery, ending no emptier than it began.
 
+    Where an inverter `curtails`, no more than the export limit is sold, and surplus beyond it may be lost.
     Costs are energy at the PCC, wear, and each term's price for its highest mean import. Binary variables
     keep the battery from charging and discharging at once only where doing both would pay.
     """
@@ -102,14 +104,18 @@ def perfect_foresight(
     cost[columns.bought], cost[columns.sold] = import_per_kwh * hours, -export_per_kwh * hours
     cost[columns.peaks] = [term.per_kw for term in demand]
     low, high = np.zeros(len(cost)), np.full(len(cost), np.inf)
+    spilt_kw = np.zeros(len(net_kw))
+    if curtails and leave.export_limit_w is not None:
+        spilt_kw = np.maximum(-net_kw - leave.export_limit_w / 1000.0, 0.0)
     _bound_powers(columns, high, net_kw, storage, leave)
+    high[columns.sold] -= spilt_kw
     low[columns.stored] = min(capacity_kwh * storage.floor_pct / 100.0, begin_kwh)
     high[columns.stored] = max(capacity_kwh * storage.max_soc_pct / 100.0, begin_kwh)
     low[columns.stored[-1]] = begin_kwh
     low[columns.peaks] = [term.peak_so_far_w / 1000.0 for term in demand]
     high[switches] = 1.0
     rows = _Rows([], [], [], [], [])
-    _balance(rows, columns, net_kw)
+    _balance(rows, columns, net_kw, spilt_kw)
     _store(rows, columns, begin_kwh, hours * into, hours / out)
     _peaks(rows, columns, demand)
     if len(both_pays):
@@ -137,10 +143,10 @@ def _bound_powers(columns: _Columns, high: Floats, net_kw: Floats, storage: Stor
         high[columns.sold] = np.maximum(leave.export_limit_w / 1000.0, -net_kw)
 
 
-def _balance(rows: _Rows, columns: _Columns, net_kw: Floats) -> None:
-    """What is bought covers load and charging less sun and discharging."""
+def _balance(rows: _Rows, columns: _Columns, net_kw: Floats, spilt_kw: Floats) -> None:
+    """What is bought covers load and charging less sun and discharging; so much of the sun may be spilt."""
     terms = [(columns.bought, 1.0), (columns.sold, -1.0), (columns.charge, -1.0), (columns.discharge, 1.0)]
-    rows.add(terms, net_kw, net_kw)
+    rows.add(terms, net_kw, net_kw + spilt_kw)
 
 
 def _store(rows: _Rows, columns: _Columns, begin_kwh: float, into_kwh: float, out_of_kwh: float) -> None:

@@ -59,23 +59,21 @@ def demand_terms(material: Material) -> tuple[DemandTerm, ...]:
 
 
 def foreseen(material: Material, storage: Storage) -> Foresight:
-    """What would have been best, seen from the end. Sun that neither load, battery nor export limit can take
-    is left out of it where there is an inverter to curtail."""
-    net_w, wall, leave = net_load_w(material), material.wall, leave_of(material)
-    if leave.export_limit_w is not None and material.config.pvs:
-        net_w = np.maximum(net_w, -(leave.export_limit_w + storage.max_charge_w))
+    """What would have been best, seen from the end."""
+    wall = material.wall
     prices = price_slots(
         material.tariff, material.market, wall.begin_utc_s, material.step_s, material.rows, wall.offset_at
     )
     return perfect_foresight(
-        net_w,
+        net_load_w(material),
         prices.import_per_kwh,
         prices.export_per_kwh,
         material.step_s,
         storage,
-        leave,
+        leave_of(material),
         material.config.simulation.initial_soc_pct,
         demand_terms(material),
+        curtails=bool(material.config.pvs),
     )
 
 

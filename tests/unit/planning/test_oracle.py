@@ -101,3 +101,15 @@ def test_a_price_below_zero_does_not_make_it_charge_and_discharge_at_once() -> N
 def test_a_battery_found_below_its_floor_is_no_reason_to_give_up() -> None:
     best = foresight((1000.0, 1000.0), (0.1, 0.5), storage=replace(KWH, reserve_pct=50.0), soc_pct=20.0)
     assert best.soc_pct[-1] >= 20.0
+
+
+def test_where_an_inverter_curtails_the_battery_takes_what_could_not_be_sold() -> None:
+    # Noon has 1 kW more than may be sold; the morning sells for a little more, so nothing is stored before.
+    three = (np.array([-1000.0, -2000.0, 1000.0]), np.full(3, 0.50), np.array([0.11, 0.10, 0.10]))
+    leave = Leave(export_limit_w=1000.0)
+    best = perfect_foresight(*three, 3600.0, KWH, leave, 0.0, curtails=True)
+    assert best.discharge_w == pytest.approx([0.0, -1000.0, 1000.0])
+    assert best.cost == pytest.approx(-0.11 - 0.10)
+    # A battery that is full leaves it to the inverter: 1 kW is lost, 1 kW sold.
+    full = perfect_foresight(*(one[1:2] for one in three), 3600.0, KWH, leave, 100.0, curtails=True)
+    assert full.cost == pytest.approx(-0.10)
