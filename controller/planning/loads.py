@@ -7,9 +7,9 @@ for days at home and days away. Only the slow one says how much a whole evening 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controller.planning.history import Ahead, Calendar, History
 from controller.planning.inputs import Floats
@@ -35,17 +35,15 @@ def bins(values: Floats, weights: Floats, count: int) -> tuple[Floats, Floats]:
 
     Each row of values ascends.
     """
-    weights = weights / weights.sum(axis=1, keepdims=True)
-    upto = np.cumsum(weights, axis=1)
-    found, edges = np.empty((len(values), count)), np.empty((len(values), count - 1))
-    for part in range(count):
-        inside = np.minimum(upto, (part + 1) / count) - np.maximum(upto - weights, part / count)
-        inside = np.maximum(inside, 0.0)
-        found[:, part] = (inside * values).sum(axis=1) / np.maximum(inside.sum(axis=1), 1e-12)
-        if part:
-            place = (upto < part / count).sum(axis=1)
-            edges[:, part - 1] = np.take_along_axis(values, place[:, None], 1)[:, 0]
-    return found, edges
+    upto, sums = np.cumsum(weights, axis=1), np.cumsum(weights * values, axis=1)
+    whole = upto[:, -1:]
+    ends = whole * np.arange(1, count) / count
+    place = (upto[:, None, :] < ends[..., None]).sum(axis=-1)
+    edges = np.take_along_axis(values, place, 1)
+    beyond = (np.take_along_axis(upto, place, 1) - ends) * edges
+    below = np.take_along_axis(sums, place, 1) - beyond
+    parts = np.diff(below, axis=1, prepend=0.0, append=sums[:, -1:])
+    return parts * count / whole, edges
 
 
 def chances(states: Floats, count: int, prior: float) -> Floats:
@@ -78,7 +76,9 @@ def load_chain(
         spread, even = np.linspace(0.25, 1.75, states), np.full(states, 1.0 / states)
         return LoadChain(np.outer(spread, np.full(ahead.slots, UNKNOWN_W)), even, np.tile(even, (states, 1)))
     free = days.free_days(np.arange(days.days))
-    profile, between = _profiles(rows, free, count)
+    # What is usual is told by the days before: it is the same all day, and does not know today.
+    before = rows[:-1] if np.isfinite(rows[:-1]).all(axis=1).any() else rows
+    profile, between = _profiles(before.tobytes(), free[: len(before)].tobytes(), count)
     usual, edges = profile[free.astype(int)], between[free.astype(int)]
     state = np.where(np.isfinite(rows), (rows[..., None] > edges).sum(axis=-1), np.nan).ravel()
     state = state[: (days.days - 1) * days.per_day + days.now]
@@ -139,8 +139,14 @@ def _levels(rows: Floats, usual_w: Floats, slots: int, slot_s: float, shares: tu
     return _Levels(gain, _next(state, transition), transition)
 
 
-def _profiles(rows: Floats, free: NDArray[np.bool_], count: int) -> tuple[Floats, Floats]:
-    """For working and free days, slots of the day x states: what is usual, and where one state ends."""
+@lru_cache(maxsize=2)
+def _profiles(load_w: bytes, free_days: bytes, count: int) -> tuple[Floats, Floats]:
+    """For working and free days, slots of the day x states: what is usual, and where one state ends.
+
+    Of days x slots of load, and which of the days were free; kept, as every plan of a day asks the same.
+    """
+    free = np.frombuffer(free_days, dtype=np.bool_)
+    rows = np.frombuffer(load_w).reshape(len(free), -1)
     seen, slots = np.isfinite(rows), rows.shape[1]
     values, known = _with_neighbours(np.nan_to_num(rows)), _with_neighbours(seen.astype(float))
     any_time = np.quantile(rows[seen], (np.arange(8) + 0.5) / 8)
@@ -154,6 +160,8 @@ def _profiles(rows: Floats, free: NDArray[np.bool_], count: int) -> tuple[Floats
         weights = np.concatenate([known * weight, np.full((slots, 8), YOUNG / 8)], axis=1)
         found.append(bins(values, np.take_along_axis(weights, order, 1), count))
     profile, between = (np.stack(one) for one in zip(*found, strict=True))
+    for one in (profile, between):
+        one.setflags(write=False)
     return profile, between
 
 

@@ -62,6 +62,20 @@ def test_working_days_and_free_days_differ() -> None:
     assert monday > 2000.0
 
 
+def test_what_is_usual_is_told_by_the_days_before_today() -> None:
+    """Two days of 500 W; this night from 00:00 to 06:00 2 kW; it is noon."""
+    night = range(2 * DAY, 2 * DAY + 24)
+    history = past(2 * DAY + 48, lambda slot: 2000.0 if slot in night else 500.0)
+    load_w, _ = expected(history, coming())
+    assert load_w[48 + 8 : 48 + 12] == pytest.approx(load_w[48 + 32 : 48 + 36], rel=0.08)
+
+
+def test_before_there_is_a_whole_day_what_is_usual_is_told_by_today() -> None:
+    history = past(DAY // 2, lambda slot: 2000.0 if slot >= 32 else 200.0)
+    load_w, _ = expected(history, coming())
+    assert load_w[48 + 36 : 48 + 44].mean() > 2.0 * load_w[48 + 8 : 48 + 24].mean()
+
+
 def test_a_house_whose_people_are_away_is_expected_to_need_less_tonight() -> None:
     """Now and then two days at a fifth of the usual load; it is noon, the last night was one or the other."""
 
