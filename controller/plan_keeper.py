@@ -168,7 +168,7 @@ class PlanKeeper:
             ),
             peaks_ahead(
                 self.tariff.demand,
-                self.history.table[:, [0, 3]],
+                self.history.table[:, :4:3],
                 begin_utc_s,
                 SLOT_S,
                 len(ahead.offset_s),
@@ -216,9 +216,9 @@ class PlanKeeper:
         slots = max(min(slots, int((end_utc_s - first_utc_s) // SLOT_S)), 1)
         begin_utc_s = end_utc_s - slots * SLOT_S
         measured = np.full((4, slots), np.nan)
+        known = known[slice(*np.searchsorted(known[:, 0], (begin_utc_s, end_utc_s)))]
         place = ((known[:, 0] - begin_utc_s) // SLOT_S).astype(np.intp)
-        inside = (place >= 0) & (place < slots)
-        measured[:, place[inside]] = known[inside][:, [1, 2, 4, 5]].T
+        measured[:, place] = known[:, [1, 2, 4, 5]].T
         load_w, pv_w = (_values(one) for one in measured[:2])
         said_load_w, said_pv_w = (_values(one) if self._forecast_told else () for one in measured[2:])
         course = self._course(begin_utc_s, slots)

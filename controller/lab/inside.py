@@ -72,8 +72,8 @@ class Inside:
             self.refusals[request] = self.refusals.get(request, 0) + 1
             return False
         try:
-            # Nobody reads here what is expected after the next plan.
-            table = plan_for(replace(request, told_s=request.valid_for_s))
+            # Nobody reads here what is expected after the next plan, nor how good forecasts were.
+            table = plan_for(replace(request, told_s=request.valid_for_s, with_skill=False))
         except PlanError as error:
             self.refusals[str(error)] = self.refusals.get(str(error), 0) + 1
             return False

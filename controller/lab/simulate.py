@@ -39,7 +39,7 @@ class Wall:
 
     def at(self, now_s: float) -> LocalTime:
         """The local time after `now_s`."""
-        index = bisect_right(self.offsets_s, now_s, key=_from_s) - 1
+        index = bisect_right(self.offsets_s, (now_s, inf)) - 1
         return LocalTime(self.begin_utc_s + now_s, self.offsets_s[index][1])
 
     def offset_at(self, utc_s: float) -> float:
@@ -65,10 +65,6 @@ class World:
         if self.prices is not None:
             prices = Prices(self.prices[0].at(now_s), self.prices[1].at(now_s))
         return Told(self.orders, prices, self.plan)
-
-
-def _from_s(change: tuple[float, float]) -> float:
-    return change[0]
 
 
 Watcher = Callable[[Snapshot, Decision], bool | None]

@@ -70,15 +70,15 @@ def local_steps(begin_utc_s: float, step_s: float, count: int, offset_at: Offset
 
 
 def _offsets(utc_s: NDArray[np.float64], offset_at: OffsetAt) -> NDArray[np.float64]:
-    """Asked once a UTC day, and step by step only on a day on which the offset changes."""
+    """Asked at every UTC midnight, and step by step only on a day on which the offset changes."""
     found = np.empty(len(utc_s))
     if not len(utc_s):
         return found
-    days = np.floor(utc_s / DAY_S)
-    bounds = np.concatenate(([0], np.flatnonzero(np.diff(days)) + 1, [len(utc_s)]))
-    for first, end in pairwise(bounds):
-        at_first, at_last = offset_at(float(utc_s[first])), offset_at(float(utc_s[end - 1]))
-        if at_first == at_last:
+    midnights_s = DAY_S * np.arange(utc_s[0] // DAY_S + 1.0, utc_s[-1] // DAY_S + 1.0)
+    places = [0, *np.searchsorted(utc_s, midnights_s).tolist(), len(utc_s)]
+    asked = [offset_at(one) for one in (float(utc_s[0]), *midnights_s.tolist(), float(utc_s[-1]))]
+    for (first, end), (at_first, at_end) in zip(pairwise(places), pairwise(asked), strict=True):
+        if at_first == at_end:
             found[first:end] = at_first
         else:
             found[first:end] = [offset_at(float(one)) for one in utc_s[first:end]]

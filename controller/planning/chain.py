@@ -16,6 +16,9 @@ from controller.planning.inputs import Ensemble, Floats
 GOLDEN, PLASTIC = 0.6180339887498949, 0.7548776662466927
 """Multiples of them spread evenly over 0 to 1, and over a square as pairs: draws without chance."""
 
+ALIKE = 1e-12
+"""Chances closer than this differ by rounding alone."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
@@ -43,14 +46,20 @@ class Chain:
         return Chain(_over(self.load, begin, lasts), _over(self.sun, begin, lasts))
 
     def before(self, step: int, worth: Floats, out: Floats) -> None:
-        """Into `out`, states x anything: what is expected of `worth` in the next step, by the state now."""
+        """Into `out`, states x anything: what is expected of `worth` in the next step, by the state now.
+
+        `worth` has a row for each state, or one for each of the load's where the sun makes no difference.
+        """
         loads, suns = self.load.shape[-1], self.sun.shape[-1]
-        if suns == 1:
-            np.matmul(self.load[step], worth, out=out)
-            return
-        pairs = (loads, suns, worth.shape[-1])
         led = self.load[step] @ worth.reshape(loads, -1)
-        np.matmul(self.sun[step], led.reshape(pairs), out=out.reshape(pairs))
+        if len(worth) == loads:
+            out.reshape(loads, suns, -1)[:] = led[:, None]
+        else:
+            np.matmul(self.sun[step], led.reshape(loads, suns, -1), out=out.reshape(loads, suns, -1))
+
+    def forgets_sun(self) -> NDArray[np.bool_]:
+        """For each step whether what follows it does not depend on the state of its sun."""
+        return np.asarray(np.ptp(self.sun, axis=1).max(axis=1) < ALIKE)
 
     def likely(self, weights: Floats) -> Floats:
         """Steps x states: how likely each state is in each step, from how likely each is in the first."""

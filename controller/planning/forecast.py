@@ -6,6 +6,8 @@ each pair. What is not published yet of the prices is taken to be as on the last
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,15 +67,21 @@ def _usual(known: Floats, free: NDArray[np.bool_], per_day: int) -> Floats:
 
     The latest count most, and those of the same kind, free or not.
     """
-    days, coming = -(-len(known) // per_day), free[len(known) :]
-    before = days * per_day - len(known)
-    rows = np.pad(known, (before, 0), constant_values=np.nan).reshape(days, per_day)[-DAYS:]
-    kinds = np.pad(free[: len(known)], (before, 0)).reshape(days, per_day)[-DAYS:, : len(coming)]
-    latest = rows[:, : len(coming)]
-    age = np.arange(len(rows))[::-1, None]
+    slots, coming = min(len(known), DAYS * per_day), free[len(known) :]
+    latest = _in_days(known[len(known) - slots :], per_day)[:, : len(coming)]
+    kinds = _in_days(free[len(known) - slots : len(known)], per_day)[:, : len(coming)]
+    age = np.arange(len(latest))[::-1, None]
     weight = np.exp(-age / PRICE_MEMORY_DAYS) * np.where(kinds == coming, 1.0, OTHER_KIND)
-    weight = np.where(np.isfinite(latest), weight, 0.0)
-    total, count = (weight * np.nan_to_num(latest)).sum(axis=0), weight.sum(axis=0)
+    seen = np.isfinite(latest)
+    count = (weight * seen).sum(axis=0)
+    total = (weight * np.where(seen, latest, 0.0)).sum(axis=0)
     anyhow = known[np.isfinite(known)].mean()
     usual: Floats = np.where(count > 0.0, total / np.where(count > 0.0, count, 1.0), anyhow)
     return usual
+
+
+def _in_days(values: NDArray[Any], per_day: int) -> Floats:
+    """Days x slots of which the last ends with the last value; NaN before the first."""
+    days = np.full((-(-len(values) // per_day), per_day), np.nan)
+    days.ravel()[days.size - len(values) :] = values
+    return days

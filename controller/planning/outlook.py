@@ -72,20 +72,26 @@ def outlook(inputs: PlanInputs, target_w: Floats) -> Outlook:
     begin = _begins(inputs)
     lasts = np.diff(begin, append=inputs.slots)
     states = len(inputs.ensemble.weights)
+    chain = Chain.of(inputs.ensemble).over(begin, lasts)
 
     def mean(values: Floats) -> Floats:
         sums = np.add.reduceat(values, begin, axis=-1) / lasts
         return np.broadcast_to(sums, (states, len(begin))).T
 
+    net_w = np.array(mean(inputs.ensemble.net_load_w))
+    by_sun = net_w.reshape(len(begin), -1, chain.sun.shape[-1])
+    # A step in which day breaks begins in a state of the day before, of which this day knows nothing.
+    dawns = np.flatnonzero(chain.forgets_sun())
+    by_sun[dawns] = by_sun[dawns] @ chain.sun[dawns, 0, :, None]
     return Outlook(
         begin,
         lasts,
         lasts * (inputs.slot_s / HOUR_S),
-        mean(inputs.ensemble.net_load_w),
+        net_w,
         mean(inputs.import_per_kwh),
         mean(inputs.export_per_kwh),
         np.minimum.reduceat(target_w, begin),
-        Chain.of(inputs.ensemble).over(begin, lasts),
+        chain,
     )
 
 

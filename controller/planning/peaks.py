@@ -33,7 +33,7 @@ def peaks_ahead(
     over months it costs a part in each of so many bills, which adds up to the same; with a ratchet of the
     whole it stays for all the months that the ratchet looks back.
     """
-    if len(past) < SEEN_QUARTERS:
+    if not charges or len(past) < SEEN_QUARTERS:
         return ()
     steps = local_steps(begin_utc_s, slot_s, slots, offset_at)
     found = []

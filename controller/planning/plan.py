@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -43,12 +44,13 @@ class PlanTable:
     skill: Skill | None = None
 
     def orders_plan(self) -> Plan:
-        """The part that dispatch acts on."""
+        """The part that dispatch acts on: water values for as long as the plan holds."""
         storage = self.storage
+        lasts = ceil((self.expires_at_utc_s - self.begin_utc_s) / self.slot_s)
         return Plan(
             self.begin_utc_s,
             self.slot_s,
-            tuple(tuple(row) for row in self.water_values.tolist()),
+            tuple(tuple(row) for row in self.water_values[:lasts].tolist()),
             self.expires_at_utc_s,
             self.soc_from_pct,
             self.soc_to_pct,
@@ -81,7 +83,7 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
         inputs.begin_utc_s + inputs.valid_for_s,
         storage.floor_pct,
         storage.max_soc_pct,
-        np.maximum(ahead.spread(np.einsum("ts,tsl->tl", by_step, values.after)), targets.worth),
+        np.maximum(ahead.spread((by_step[:, None] @ values.after)[:, 0]), targets.worth),
         _mean(inputs.import_per_kwh, likely),
         _mean(inputs.export_per_kwh, likely),
         _mean(ensemble.net_load_w, likely),
@@ -158,14 +160,13 @@ def _gone_through(level: float, shift: Floats, meet: Floats, highest: float) -> 
 
 def _meets(after: Floats, price: Floats) -> Floats:
     """Where the water value falls to each rung's price: `[rung, step, state]` in levels of SoC."""
-    levels = after.shape[-1]
-    found = np.empty(price.shape)
+    levels, found = after.shape[-1], np.empty(price.shape)
+    flat, begin = after.ravel(), np.arange(0, after.size, levels).reshape(after.shape[:-1])
     for rung, prices in enumerate(price):
         dearer = (after > prices[..., None]).sum(axis=-1)
-        low = np.clip(dearer - 1, 0, levels - 2)[..., None]
-        above, below = (np.take_along_axis(after, low + one, axis=-1)[..., 0] for one in (0, 1))
+        low = np.minimum(np.maximum(dearer - 1, 0), levels - 2)
+        above, below = flat[begin + low], flat[begin + low + 1]
         part = np.divide(above - prices, above - below, out=np.ones_like(above), where=above > below)
-        found[rung] = np.where(
-            dearer == 0, 0.0, np.minimum(low[..., 0] + np.clip(part, 0.0, 1.0), levels - 1)
-        )
+        met = np.minimum(low + np.minimum(np.maximum(part, 0.0), 1.0), levels - 1)
+        found[rung] = np.where(dearer == 0, 0.0, met)
     return found

@@ -58,12 +58,14 @@ def sun_chain(history: History, ahead: Ahead, days: Calendar, count: int) -> Sun
     lit = np.isfinite(rows) & light
     edges = np.quantile(belief[lit], np.arange(1, count) / count) if lit.any() else np.full(count - 1, 0.5)
     state = (belief[..., None] > edges).sum(axis=-1)
-    gives = np.array([_gives(rows, clear_w, lit & (state == one), guess.mean) for one in range(count)])
+    gives = _gives(rows, clear_w, np.where(lit, state, -1), count, guess.mean)
     course = np.where(lit, state, np.nan).ravel()
     by_day = chances(course[: (days.days - 1) * days.per_day + days.now], count, 0.25)
     place = days.now + np.arange(ahead.slots)
     slot, day = place % days.per_day, place // days.per_day
-    pv_w = gives[:, None] * clear_w[slot]
+    # Before dawn the state is still that of the day before.
+    dawning = np.cumsum(light)[slot] == 0
+    pv_w = np.where(dawning, guess.coming[day], gives[:, None]) * clear_w[slot]
     over_night = np.stack([_spread(gives, one, guess.wrong) for one in guess.coming])
     transition = np.empty((ahead.slots, count, count))
     transition[:] = np.eye(count)
@@ -156,23 +158,22 @@ def _dip(prices: Floats, per_day: int) -> Floats:
 
 def _beliefs(rows: Floats, clear_w: Floats, light: NDArray[np.bool_], guess: Floats, slot_s: float) -> Floats:
     """The belief about the day after each slot: the guess before sunrise, then more and more what is seen."""
-    keep = float(np.exp(-slot_s / MEMORY_S))
     weight = float(clear_w[light].mean())
-    got, could = guess * weight, np.full(len(rows), weight)
-    found = np.empty(rows.T.shape)
-    seen, gave_w = np.isfinite(rows).T, np.nan_to_num(rows).T
-    for slot in range(len(found)):
-        if light[slot]:
-            got = np.where(seen[slot], keep * got + (1.0 - keep) * gave_w[slot], got)
-            could = np.where(seen[slot], keep * could + (1.0 - keep) * clear_w[slot], could)
-        found[slot] = got / could
-    return found.T
+    lit = np.isfinite(rows) & light
+    # A running mean that forgets: a slot weighs more, by a fixed part, than the one before it.
+    grown = np.exp(np.cumsum(lit, axis=1) * slot_s / MEMORY_S)
+    fresh = np.where(lit, grown, 0.0) * (1.0 - np.exp(-slot_s / MEMORY_S))
+    got = (guess * weight)[:, None] + np.cumsum(fresh * np.nan_to_num(rows), axis=1)
+    could = weight + np.cumsum(fresh * clear_w, axis=1)
+    return np.asarray(got / could)
 
 
-def _gives(rows: Floats, clear_w: Floats, chosen: NDArray[np.bool_], otherwise: float) -> float:
-    """The clearness of these slots together."""
-    could_w = float((chosen * clear_w).sum())
-    return float(np.nan_to_num(rows)[chosen].sum()) / could_w if could_w > 0.0 else otherwise
+def _gives(rows: Floats, clear_w: Floats, state: NDArray[np.intp], count: int, otherwise: float) -> Floats:
+    """The clearness of the slots of each state together; a state of -1 is none."""
+    chosen = state >= 0
+    could_w = np.bincount(state[chosen], np.broadcast_to(clear_w, rows.shape)[chosen], count)
+    gave_w = np.bincount(state[chosen], rows[chosen], count)
+    return np.where(could_w > 0.0, gave_w / np.where(could_w > 0.0, could_w, 1.0), otherwise)
 
 
 def _spread(gives: Floats, guess: float, wrong: float) -> Floats:

@@ -117,9 +117,14 @@ def water_values(inputs: PlanInputs, target_w: Floats, tail: Floats) -> Values:
 
 
 def _backwards(inputs: PlanInputs, ahead: Outlook, rungs: Ladder, end: Floats, level_kwh: float) -> Floats:
-    """The worth after each step."""
-    levels = inputs.levels
+    """The worth after each step.
+
+    At night the state of the sun makes no difference, if it is forgotten by dawn: then it is gone through
+    once for each state of the load.
+    """
+    levels, chain = inputs.levels, ahead.chain
     ends, steps, states = rungs.shift.shape
+    suns = chain.sun.shape[-1]
     # A shift beyond all levels reaches no further than beyond all levels.
     shift = np.clip(rungs.shift, -levels, levels)
     whole = np.floor(shift)
@@ -135,21 +140,35 @@ def _backwards(inputs: PlanInputs, ahead: Outlook, rungs: Ladder, end: Floats, l
     price = rungs.price[..., None].swapaxes(0, 1)
     after = np.empty((steps, states, levels))
     after[-1] = end
+    dark, forgets, alike = _dark(rungs, suns), chain.forgets_sun(), True
     for step in range(steps - 1, 0, -1):
-        padded[:, levels : 2 * levels] = after[step]
+        alike &= bool(dark[step])
         if rungs.in_order[step]:
-            at, beyond = slopes[places[step]]
+            each = slice(None, None, suns if alike else 1)
+            padded[each, levels : 2 * levels] = after[step, each]
+            at, beyond = slopes[places[step, ..., each]]
             beyond -= at
-            beyond *= part[step]
+            beyond *= part[step, :, each]
             at += beyond
             worth = at[-1]
             for rung in range(ends - 2, -1, -1):
-                np.minimum(price[step, rung], worth, out=worth)
+                np.minimum(price[step, rung, each], worth, out=worth)
                 np.maximum(at[rung], worth, out=worth)
         else:
             worth = _tried(inputs, ahead, after[step], rungs.shift[:, step], step, level_kwh)
-        ahead.chain.before(step - 1, worth, after[step - 1])
+        chain.before(step - 1, worth, after[step - 1])
+        alike |= bool(forgets[step - 1])
     return after
+
+
+def _dark(rungs: Ladder, suns: int) -> NDArray[np.bool_]:
+    """In which steps the ladder is the same whatever the state of the sun."""
+    steps, states = rungs.shift.shape[1:]
+    found = np.ones(steps, dtype=bool)
+    for values in (rungs.shift, rungs.price):
+        by_sun = values.reshape(len(values), steps, states // suns, suns)
+        found &= (by_sun == by_sun[..., :1]).all(axis=(0, 2, 3))
+    return found
 
 
 def _tried(

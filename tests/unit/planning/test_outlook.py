@@ -11,6 +11,7 @@ from controller.planning.chain import Chain
 from controller.planning.inputs import Ensemble, PlanError, PlanInputs, check
 from controller.planning.outlook import outlook
 from controller.planning.plan import make_plan
+from controller.planning.water_values import water_values
 from tests.unit.planning.sites import BATTERY, inputs, known
 
 QUARTER_S = 900.0
@@ -71,6 +72,42 @@ def test_two_chains_are_one_of_all_their_pairs() -> None:
     assert np.allclose(by_both, by_one)
     plans = [make_plan(given) for given in (pairs, replace(pairs, ensemble=together))]
     assert np.allclose(plans[0].water_values, plans[1].water_values)
+
+
+def dawn_at(dawn: int, slots: int) -> PlanInputs:
+    """Dark before slot `dawn`; then any state of the sun may follow, whatever the day before was like."""
+    given = quarters(slots)
+    pv_w = np.tile([[0.0], [1500.0], [4000.0]], (2, slots))
+    pv_w[:, :dawn] = 0.0
+    follow = np.tile(np.eye(3), (slots, 1, 1))
+    follow[dawn - 1] = [0.2, 0.3, 0.5]
+    follow[dawn:] = SUN
+    return replace(given, ensemble=replace(given.ensemble, pv_w=pv_w, sun_transition=follow))
+
+
+def test_at_night_the_state_of_the_sun_makes_no_difference() -> None:
+    given = dawn_at(12, 20)
+    assert given.ensemble.transition is not None
+    assert given.ensemble.sun_transition is not None
+    each = np.stack([np.kron(given.ensemble.transition, one) for one in given.ensemble.sun_transition])
+    together = replace(given.ensemble, transition=each, sun_transition=None)
+    tail, never = np.linspace(0.2, 0.1, given.levels), np.full(given.slots, np.inf)
+    after, by_one = (
+        water_values(one, never, tail).after for one in (given, replace(given, ensemble=together))
+    )
+    assert np.allclose(after, by_one, rtol=0.0, atol=1e-12)
+    by_sun = after.reshape(20, 2, 3, given.levels)
+    assert (by_sun[:11] == by_sun[:11, :, :1]).all()
+    assert not np.allclose(by_sun[14], by_sun[14, :, :1])
+
+
+def test_an_hour_in_which_day_breaks_knows_nothing_of_the_day_before() -> None:
+    # Two of its quarters are dark; at its end 0.2, 0.3 and 0.5 have become these chances by three of SUN.
+    given = dawn_at(26, 32)
+    chances = np.array([0.2, 0.3, 0.5]) @ SUN @ SUN
+    pv_w = chances @ [0.0, 1500.0, 4000.0] * 2.0 / 4.0
+    hour = outlook(given, np.full(32, np.inf)).net_w[24]
+    assert hour == pytest.approx(given.ensemble.load_w[:, 24] - pv_w)
 
 
 def test_by_hours_or_by_quarters_it_is_the_same_plan_where_nothing_changes_within_an_hour(
