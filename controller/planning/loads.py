@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controller.planning.history import Ahead, Calendar, History
 from controller.planning.inputs import Floats
 
-MEMORY_DAYS = 14.0
+MEMORY_DAYS = 28.0
 """After so many days a measurement counts for 1/e."""
 OTHER_KIND = 0.3
 """A working day counts for so much on a free day, and the other way round."""
 LEVEL_MEMORY_S = 12 * 3600.0
 """What was used so long ago counts for 1/e in the level: longer than an evening, shorter than a day."""
+FEWEST_DAYS = 3
+"""With fewer whole days they cannot be told by each other."""
 FEWEST_SLOTS = 20
 """A level that was seen in fewer slots is not believed in."""
 YOUNG = 1.0
@@ -87,6 +90,8 @@ def load_chain(
     kind = days.free_days(days.days - 1 + place // days.per_day).astype(int)
     load_w = profile[kind, place % days.per_day].T
     usual_w = usual.mean(axis=-1)
+    if np.isfinite(rows[:-1]).all(axis=1).sum() >= FEWEST_DAYS:
+        usual_w[:-1] = told_by_others(rows[:-1], free[:-1])
     believed = _believed(history, ahead, days, rows, usual_w)
     if believed and ahead.outside_load_w is not None:
         step_w = np.nan_to_num(ahead.outside_load_w - load_w.mean(axis=0))
@@ -163,6 +168,17 @@ def _profiles(load_w: bytes, free_days: bytes, count: int) -> tuple[Floats, Floa
     for one in (profile, between):
         one.setflags(write=False)
     return profile, between
+
+
+def told_by_others(rows: Floats, free: NDArray[np.bool_]) -> Floats:
+    """What each day would be expected to be by all others: today is told by others, too."""
+    seen = np.isfinite(rows)
+    load_w, known = (
+        sum(np.roll(one, by, axis=1) for by in (-1, 0, 1)) for one in (np.where(seen, rows, 0.0), seen * 1.0)
+    )
+    gap = np.abs(np.subtract.outer(np.arange(len(rows)), np.arange(len(rows))))
+    weight = np.exp(-gap / MEMORY_DAYS) * np.where(free[:, None] == free, 1.0, OTHER_KIND) * (gap > 0)
+    return np.asarray((weight @ load_w + YOUNG * rows[seen].mean()) / (weight @ known + YOUNG))
 
 
 def _with_neighbours(rows: Floats) -> Floats:

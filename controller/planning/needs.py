@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.planning.inputs import DemandTerm, Floats, PeakLoads, PlanInputs
-from controller.planning.loads import MEMORY_DAYS
+from controller.planning.peak_loads import PEAK_MEMORY_DAYS
 
 TRIED, FINE = 80, 400
 UPPER = 0.75
@@ -114,7 +114,7 @@ def needed_anyhow(billed: Billed, loads: PeakLoads, needs_w: Floats, levels_w: F
     if not len(left):
         return billed.cost(levels_w)
     fine_w = np.linspace(0.0, 1.15 * max(float(loads.days_w.max()), float(levels_w[-1])), FINE)
-    weight = np.exp(-np.arange(len(needs_w))[::-1] / MEMORY_DAYS)
+    weight = np.exp(-np.arange(len(needs_w))[::-1] / PEAK_MEMORY_DAYS)
     below = np.ones(FINE)
     for kind in (False, True):
         days = int((left == kind).sum())

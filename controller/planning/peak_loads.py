@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from controller.planning.history import Calendar, History
 from controller.planning.inputs import Floats, PeakLoads
-from controller.planning.loads import MEMORY_DAYS
 
+PEAK_MEMORY_DAYS = 14.0
+"""After so many days a day counts for 1/e."""
 FEWEST_DAYS = 3
 """With fewer whole days nothing can be said of how long a deviation lasts."""
 OTHER_KINDS = (0.02, 0.3)
@@ -105,9 +106,9 @@ def _usual(rows: Floats, free: NDArray[np.bool_], days: Calendar) -> _Usual:
     usual_w, spread_w = np.empty((2, days.per_day)), np.empty((2, days.per_day))
     near = max(round(SPREAD_NEAR_S / days.slot_s), 1)
     for kind in (0, 1):
-        weight = np.exp(-age / MEMORY_DAYS) * np.where(free == kind, 1.0, OTHER_KINDS[best])
+        weight = np.exp(-age / PEAK_MEMORY_DAYS) * np.where(free == kind, 1.0, OTHER_KINDS[best])
         usual_w[kind] = _near(weight @ rows / weight.sum(), int(fine))
-        weight = np.exp(-age / MEMORY_DAYS) * np.where(free == kind, 1.0, SPREAD_OTHER_KIND)
+        weight = np.exp(-age / PEAK_MEMORY_DAYS) * np.where(free == kind, 1.0, SPREAD_OTHER_KIND)
         count = weight.sum() ** 2 / (weight**2).sum()
         square = _near(weight @ missed_w**2 / weight.sum(), near)
         spread_w[kind] = np.sqrt((count * square + square.mean()) / (count + 1.0))
@@ -118,7 +119,7 @@ def _before(rows: Floats, free: NDArray[np.bool_], other: float) -> Floats:
     """What each day would have been expected to be: by the days before, in the first week by all others."""
     day = np.arange(len(rows))
     gap = day[:, None] - day
-    weight = np.exp(-np.abs(gap) / MEMORY_DAYS) * np.where(free[:, None] == free, 1.0, other)
+    weight = np.exp(-np.abs(gap) / PEAK_MEMORY_DAYS) * np.where(free[:, None] == free, 1.0, other)
     early = day < min(7, len(rows) // 2)
     weight *= np.where(early[:, None], gap != 0, gap > 0)
     told: Floats = weight @ rows / weight.sum(axis=1, keepdims=True)

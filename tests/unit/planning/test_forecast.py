@@ -10,7 +10,7 @@ import pytest
 from controller.planning.forecast import filled_prices, forecast
 from controller.planning.history import Ahead, History, HistoryError, calendar
 from controller.planning.inputs import Floats
-from controller.planning.loads import UNKNOWN_W, bins, chances
+from controller.planning.loads import MEMORY_DAYS, UNKNOWN_W, YOUNG, bins, chances, told_by_others
 from controller.planning.skill import means, skill
 from tests.unit.planning.days import DAY, MONDAY, SLOT_S, SUMMER_S, SUN_W, coming, past, told
 
@@ -68,6 +68,18 @@ def test_what_is_usual_is_told_by_the_days_before_today() -> None:
     history = past(2 * DAY + 48, lambda slot: 2000.0 if slot in night else 500.0)
     load_w, _ = expected(history, coming())
     assert load_w[48 + 8 : 48 + 12] == pytest.approx(load_w[48 + 32 : 48 + 36], rel=0.08)
+
+
+def test_a_day_of_the_past_is_told_by_all_days_but_itself() -> None:
+    working = np.zeros(3, dtype=bool)
+    rows = np.repeat([[100.0], [200.0], [600.0]], DAY, axis=1)
+    # Each slot is told by itself and its neighbours: three times the other days, and once the mean of 300 W.
+    near, far = 3.0 * np.exp(-1.0 / MEMORY_DAYS), 3.0 * np.exp(-2.0 / MEMORY_DAYS)
+    first_w = (near * 200.0 + far * 600.0 + YOUNG * 300.0) / (near + far + YOUNG)
+    middle_w = (near * 700.0 + YOUNG * 300.0) / (2.0 * near + YOUNG)
+    told_w = told_by_others(rows, working)
+    assert told_w[0] == pytest.approx(np.full(DAY, first_w))
+    assert told_w[1] == pytest.approx(np.full(DAY, middle_w))
 
 
 def test_before_there_is_a_whole_day_what_is_usual_is_told_by_today() -> None:
