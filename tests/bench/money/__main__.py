@@ -25,6 +25,7 @@ from tests.bench.money.sites import (
     campus,
     french_home,
 )
+from tests.bench.money.variants import VARIANTS
 from tests.bench.money.whole import whole_controller
 
 WIDE = 160
@@ -37,6 +38,7 @@ OTHERS = {
     "be-peak": belgian_home_capacity,
     "ca-rd": californian_home_in_colorado,
     "fr": french_home,
+    **VARIANTS,
 }
 """Only when asked for: the same homes under other prices, and pieces that are no whole year of one home."""
 
