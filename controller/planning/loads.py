@@ -81,17 +81,16 @@ def load_chain(
     free = days.free_days(np.arange(days.days))
     # What is usual is told by the days before: it is the same all day, and does not know today.
     before = rows[:-1] if np.isfinite(rows[:-1]).all(axis=1).any() else rows
-    profile, between = _profiles(before.tobytes(), free[: len(before)].tobytes(), count)
-    usual, edges = profile[free.astype(int)], between[free.astype(int)]
+    usual = _usual(before.tobytes(), free[: len(before)].tobytes(), count)
+    edges = usual.between_w[free.astype(int)]
     state = np.where(np.isfinite(rows), (rows[..., None] > edges).sum(axis=-1), np.nan).ravel()
     state = state[: (days.days - 1) * days.per_day + days.now]
     transition = chances(state, count, 1.0)
     place = days.now + np.arange(ahead.slots)
     kind = days.free_days(days.days - 1 + place // days.per_day).astype(int)
-    load_w = profile[kind, place % days.per_day].T
-    usual_w = usual.mean(axis=-1)
-    if np.isfinite(rows[:-1]).all(axis=1).sum() >= FEWEST_DAYS:
-        usual_w[:-1] = told_by_others(rows[:-1], free[:-1])
+    load_w = usual.profile_w[kind, place % days.per_day].T
+    usual_w = usual.profile_w[free.astype(int)].mean(axis=-1)
+    usual_w[: len(usual.told_w)] = usual.told_w
     believed = _believed(history, ahead, days, rows, usual_w)
     if believed and ahead.outside_load_w is not None:
         step_w = np.nan_to_num(ahead.outside_load_w - load_w.mean(axis=0))
@@ -144,12 +143,21 @@ def _levels(rows: Floats, usual_w: Floats, slots: int, slot_s: float, shares: tu
     return _Levels(gain, _next(state, transition), transition)
 
 
-@lru_cache(maxsize=2)
-def _profiles(load_w: bytes, free_days: bytes, count: int) -> tuple[Floats, Floats]:
-    """For working and free days, slots of the day x states: what is usual, and where one state ends.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Usual:
+    """What days of the past say: for working and free days, slots x states of load, and where a state ends.
 
-    Of days x slots of load, and which of the days were free; kept, as every plan of a day asks the same.
+    `told_w` is what each of them would have been expected to be by the others, none while too few are known.
     """
+
+    profile_w: Floats
+    between_w: Floats
+    told_w: Floats
+
+
+@lru_cache(maxsize=2)
+def _usual(load_w: bytes, free_days: bytes, count: int) -> _Usual:
+    """Of days x slots of load, and which days were free; kept, as every plan of a day asks the same."""
     free = np.frombuffer(free_days, dtype=np.bool_)
     rows = np.frombuffer(load_w).reshape(len(free), -1)
     seen, slots = np.isfinite(rows), rows.shape[1]
@@ -165,9 +173,10 @@ def _profiles(load_w: bytes, free_days: bytes, count: int) -> tuple[Floats, Floa
         weights = np.concatenate([known * weight, np.full((slots, 8), YOUNG / 8)], axis=1)
         found.append(bins(values, np.take_along_axis(weights, order, 1), count))
     profile, between = (np.stack(one) for one in zip(*found, strict=True))
-    for one in (profile, between):
+    told_w = told_by_others(rows, free) if seen.all(axis=1).sum() >= FEWEST_DAYS else rows[:0]
+    for one in (profile, between, told_w):
         one.setflags(write=False)
-    return profile, between
+    return _Usual(profile, between, told_w)
 
 
 def told_by_others(rows: Floats, free: NDArray[np.bool_]) -> Floats:
