@@ -111,6 +111,13 @@ def test_the_plan_for_dispatch_carries_values_losses_and_expiry() -> None:
     assert plan.import_targets_w == ()
 
 
+def test_the_plan_for_dispatch_has_water_values_until_it_expires_and_none_after() -> None:
+    table = make_plan(replace(inputs(known(*[500] * 6), [0.30] * 6), valid_for_s=2.5 * 3600.0))
+    plan = table.orders_plan()
+    assert [plan.slot_of(hour * 3600.0) for hour in (0.0, 2.4, 2.5, 4.0)] == [0, 2, None, None]
+    assert plan.water_values == tuple(tuple(row) for row in table.water_values[:3])
+
+
 def test_a_battery_of_no_capacity_gets_a_plan_that_moves_nothing() -> None:
     plan = make_plan(inputs(known(0, 2000), [0.20, 0.50], storage=replace(BATTERY, capacity_wh=0.0)))
     assert plan.battery_discharge_w == pytest.approx([0, 0], abs=0.01)
