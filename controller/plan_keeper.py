@@ -147,7 +147,7 @@ class PlanKeeper:
         snapshot = self._snapshot
         storage = None if snapshot is None else _storage(self._config, self._planning, snapshot)
         soc_pct = None if snapshot is None else site_soc_pct(self._config, snapshot)
-        if storage is None or soc_pct is None:
+        if snapshot is None or storage is None or soc_pct is None:
             return "the batteries' SoC is not known"
         begin_utc_s = utc_s // SLOT_S * SLOT_S
         ahead = self._course(begin_utc_s, int(self._planning.horizon_s // SLOT_S))
@@ -176,6 +176,7 @@ class PlanKeeper:
             ),
             self._planning.valid_s,
             with_skill=today != self._skill_day,
+            pv_rated_w=sum((one.rated_w or 0.0 for one in snapshot.pvs if one is not None), 0.0),
         )
 
     def accept(self, request: PlanRequest, table: PlanTable, reason: str, utc_s: float) -> Standing:

@@ -13,6 +13,8 @@ from controller.planning.skill import Skill
 
 RESTING_SHARE = 0.02
 """Of the rating: less than this is rest."""
+GRID_SHARE = 0.25
+"""Where so much of what is charged comes from the grid, or of what is discharged goes there, it is said."""
 WORTH_TELLING_PCT = 3.0
 """A stretch that moves the SoC by less is not put into words."""
 MOST_STRETCHES = 4
@@ -96,13 +98,16 @@ def actions(table: PlanTable) -> list[str]:
     storage = table.storage
     rest_w = RESTING_SHARE * max(storage.max_charge_w, storage.max_discharge_w)
     found = []
-    for discharge_w, net_w in zip(table.battery_discharge_w.tolist(), table.net_load_w.tolist(), strict=True):
+    for discharge_w, grid_w in zip(
+        table.battery_discharge_w.tolist(), table.battery_grid_w.tolist(), strict=True
+    ):
+        grid = abs(grid_w) > GRID_SHARE * abs(discharge_w)
         if abs(discharge_w) <= rest_w:
             found.append(REST)
         elif discharge_w < 0.0:
-            found.append(CHARGE_GRID if discharge_w < min(net_w, 0.0) - rest_w else CHARGE_SUN)
+            found.append(CHARGE_GRID if grid else CHARGE_SUN)
         else:
-            found.append(SELL if discharge_w > max(net_w, 0.0) + rest_w else COVER)
+            found.append(SELL if grid else COVER)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,8 @@ class History:
     """Mean values of slots without a gap, oldest first; NaN where something was not measured or not known.
 
     `offset_s` is the local clock's offset from UTC in each slot. `outside_*` is what an outside forecast had
-    said for the slot, a day ahead.
+    said for the slot, a day ahead. `pv_rated_w` is what the PV inverters say they can give, 0 where they say
+    nothing.
     """
 
     begin_utc_s: float
@@ -38,6 +39,7 @@ class History:
     import_per_kwh: Floats
     outside_load_w: Floats | None = None
     outside_pv_w: Floats | None = None
+    pv_rated_w: float = 0.0
 
     def __post_init__(self) -> None:
         slots = len(self.load_w)
@@ -55,9 +57,18 @@ class History:
 
     def until(self, slots: int) -> History:
         """The first `slots` of it, as it was known then."""
-        outside = [None if one is None else one[:slots] for one in (self.outside_load_w, self.outside_pv_w)]
-        columns = (self.offset_s, self.load_w, self.pv_w, self.import_per_kwh)
-        return History(self.begin_utc_s, self.slot_s, *(one[:slots] for one in columns), *outside)
+        said_load_w, said_pv_w = (
+            None if one is None else one[:slots] for one in (self.outside_load_w, self.outside_pv_w)
+        )
+        return replace(
+            self,
+            offset_s=self.offset_s[:slots],
+            load_w=self.load_w[:slots],
+            pv_w=self.pv_w[:slots],
+            import_per_kwh=self.import_per_kwh[:slots],
+            outside_load_w=said_load_w,
+            outside_pv_w=said_pv_w,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

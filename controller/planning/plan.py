@@ -24,8 +24,9 @@ class PlanTable:
 
     `water_values[slot][level]` in currency per kWh in the cells, levels evenly spaced from `soc_from_pct` to
     `soc_to_pct`. Prices, SoC (at the end of each slot: low, middle, high) and `battery_discharge_w` are what
-    is expected. `import_target_w` is the mean import that no slot should exceed; inf where there is none.
-    `skill` is how good forecasts were lately, where that was asked for.
+    is expected; `battery_grid_w` is the part of the discharge that goes into the grid, negative: the part of
+    the charge that comes from there. `import_target_w` is the mean import that no slot should exceed; inf
+    where there is none. `skill` is how good forecasts were lately, where that was asked for.
     """
 
     begin_utc_s: float
@@ -39,6 +40,7 @@ class PlanTable:
     net_load_w: Floats
     soc_pct: Floats
     battery_discharge_w: Floats
+    battery_grid_w: Floats
     import_target_w: Floats
     storage: Storage
     skill: Skill | None = None
@@ -76,7 +78,7 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
     ahead = values.outlook
     by_step = ahead.chain.likely(ensemble.weights)
     likely = ahead.spread(by_step)
-    soc_pct, discharge_w = _expected(inputs, values)
+    soc_pct, discharge_w, grid_w = _expected(inputs, values)
     return PlanTable(
         inputs.begin_utc_s,
         inputs.slot_s,
@@ -89,6 +91,7 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
         _mean(ensemble.net_load_w, likely),
         soc_pct,
         discharge_w,
+        grid_w,
         targets.import_w,
         storage,
     )
@@ -112,8 +115,8 @@ def _mean(values: Floats, likely: Floats) -> Floats:
     return values if values.ndim == 1 else np.einsum("st,ts->t", values, likely)
 
 
-def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats]:
-    """SoC at the end of each slot (low, middle, high) and mean discharge, over drawn courses."""
+def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats, Floats]:
+    """SoC at the end of each slot (low, middle, high) in drawn courses; mean discharge and its grid part."""
     told_s = np.inf if inputs.told_s is None else inputs.told_s
     told = int(np.searchsorted(values.outlook.begin * inputs.slot_s, told_s))
     ahead, rungs, levels = values.outlook.until(max(told, 1)), values.ladder, inputs.levels
@@ -133,12 +136,15 @@ def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats]:
     soc_pct = storage.floor_pct + found / (levels - 1) * usable_pct
     cells_w = moved * values.level_kwh * 1000.0 / ahead.hours[:, None]
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
-    discharge_w = np.where(moved > 0.0, -cells_w / into, -cells_w * out).mean(axis=1)
+    discharge_w = np.where(moved > 0.0, -cells_w / into, -cells_w * out)
+    net_w = ahead.net_w[when, path]
+    own_w = np.clip(discharge_w, np.minimum(net_w, 0.0), np.maximum(net_w, 0.0))
     soc_pct = np.vstack([np.full((1, 3), inputs.soc_pct), np.quantile(soc_pct, (0.1, 0.5, 0.9), axis=1).T])
     ends, slots = np.append(0, ahead.begin + ahead.lasts), np.arange(1, inputs.slots + 1)
-    expected_w = np.zeros(inputs.slots)
-    expected_w[: ahead.slots] = ahead.spread(discharge_w)
-    return np.stack([np.interp(slots, ends, one) for one in soc_pct.T], axis=1), expected_w
+    expected_w = np.zeros((2, inputs.slots))
+    for row, each_w in zip(expected_w, (discharge_w, discharge_w - own_w), strict=True):
+        row[: ahead.slots] = ahead.spread(each_w.mean(axis=1))
+    return np.stack([np.interp(slots, ends, one) for one in soc_pct.T], axis=1), *expected_w
 
 
 def _gone_through(level: float, shift: Floats, meet: Floats, highest: float) -> Floats:

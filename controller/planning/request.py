@@ -65,6 +65,7 @@ class PlanRequest:
     valid_for_s: float
     with_skill: bool = False
     told_s: float | None = None
+    pv_rated_w: float = 0.0
 
     @property
     def slots(self) -> int:
@@ -127,6 +128,7 @@ def _history(request: PlanRequest) -> History:
         _array(past.import_per_kwh),
         _said(past.said_load_w),
         _said(past.said_pv_w),
+        request.pv_rated_w,
     )
 
 
@@ -176,6 +178,7 @@ def sound(table: PlanTable, request: PlanRequest) -> PlanTable:
             table.export_per_kwh,
             table.net_load_w,
             table.battery_discharge_w,
+            table.battery_grid_w,
         ):
             if values.shape != (slots,) or not np.isfinite(values).all():
                 wrong = "figures that are no numbers"

@@ -5,7 +5,9 @@ cloudless day would give at each time is the highest of the last weeks. The shar
 gives, its clearness, is guessed before sunrise by a regression on the day before, the last weeks, an outside
 forecast if there is one, and the price: day-ahead prices are made by people who know the weather, and dip at
 noon when the sun will shine. During the day the guess gives way to what is seen. The belief moves between
-states as it did in the past; what a state gives is what followed it in the past.
+states as it did in the past; what a state gives is what followed it in the past. Until a whole
+day has been seen, one of twelve hours stands in, as strong as the inverters' rating allows, of which any
+share is as likely.
 """
 
 from __future__ import annotations
@@ -30,6 +32,10 @@ MEMORY_S = 3 * 3600.0
 FEWEST_DAYS = 6
 WIDE = 0.3
 """How wrong a guess about a day is taken to be while too few days are known."""
+UNSEEN_SHARE = 0.7
+"""Of their rating inverters give so much at noon of a cloudless day that nobody has seen yet."""
+UNSEEN_NOON_H, UNSEEN_DAY_H = 13.0, 12.0
+"""Its noon by the local clock, between standard and summer time, and its length, as at an equinox."""
 SUN, SHOULDER = (10, 16), ((6, 9), (17, 21))
 """Hours of the clock at noon and around it, whose prices are compared."""
 
@@ -44,23 +50,33 @@ class SunChain:
 
 
 def sun_chain(history: History, ahead: Ahead, days: Calendar, count: int) -> SunChain | None:
-    """None for a site whose sun nobody has seen."""
+    """None for a site without sun: none was seen in a whole day, or its inverters' rating is not known."""
     # The sun does not keep summer time: rows are on today's clock all along.
     rows = days.rows(history.pv_w)
-    if not np.nan_to_num(rows).any():
+    young = history.pv_rated_w > 0.0 and int(np.isfinite(rows).sum()) < days.per_day
+    if not np.nan_to_num(rows).any() and not young:
         return None
     season = as_today(rows, days)[:, None]
     rows = rows * season
     clear_w = _cloudless(np.nan_to_num(rows), history.slot_s)
+    if young:
+        clear_w = np.maximum(clear_w, _unseen(history, days.per_day))
     light = clear_w > DAYLIGHT * clear_w.max()
     guess = _guesses(history, ahead, days, rows, clear_w * light, season)
     belief = _beliefs(rows, clear_w, light, guess.days, history.slot_s)
     lit = np.isfinite(rows) & light
-    edges = np.quantile(belief[lit], np.arange(1, count) / count) if lit.any() else np.full(count - 1, 0.5)
+    shares = np.arange(1, count) / count
+    even = young or not lit.any()
+    edges = shares if even else np.quantile(belief[lit], shares)
     state = (belief[..., None] > edges).sum(axis=-1)
     gives = _gives(rows, clear_w, np.where(lit, state, -1), count, guess.mean)
+    if even:
+        gives = (np.arange(count) + 0.5) / count
     course = np.where(lit, state, np.nan).ravel()
     by_day = chances(course[: (days.days - 1) * days.per_day + days.now], count, 0.25)
+    if even:
+        stays = np.exp(-history.slot_s / MEMORY_S)
+        by_day = stays * np.eye(count) + (1.0 - stays) * by_day
     place = days.now + np.arange(ahead.slots)
     slot, day = place % days.per_day, place // days.per_day
     # Before dawn the state is still that of the day before.
@@ -93,6 +109,13 @@ def _cloudless(seen: Floats, slot_s: float) -> Floats:
     highest = np.maximum(highest, (np.roll(highest, 1) + np.roll(highest, -1)) / 2.0)
     smooth: Floats = (np.roll(highest, 1) + 2.0 * highest + np.roll(highest, -1)) / 4.0
     return smooth
+
+
+def _unseen(history: History, per_day: int) -> Floats:
+    """A cloudless day of a plant of which nothing is known but its rating, until it is seen."""
+    hour = (np.arange(per_day) + 0.5) * 24.0 / per_day
+    height = np.cos((hour - UNSEEN_NOON_H) / UNSEEN_DAY_H * np.pi)
+    return np.asarray(UNSEEN_SHARE * history.pv_rated_w * np.maximum(height, 0.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

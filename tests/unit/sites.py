@@ -22,10 +22,10 @@ def constant(power_w: float) -> StepTrace:
     return StepTrace(100_000.0, [power_w, power_w])
 
 
-def a_house(load: Trace, sun: Trace, soc_pct: float = 50.0) -> House:
+def a_house(load: Trace, sun: Trace, soc_pct: float = 50.0, pv_rated_w: float = 6000.0) -> House:
     return House(
         load,
-        [PvUnit(sun, 6000.0)],
+        [PvUnit(sun, pv_rated_w)],
         [BatteryUnit(LithiumParams(10_000), InverterParams(5000, 5000), soc_pct)],
         phases=3,
     )

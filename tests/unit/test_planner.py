@@ -60,7 +60,10 @@ class Inside:
 
 
 class Night:
-    """A house with 500 W of load and a half full battery, under the planner, from midnight on."""
+    """A house with 500 W of load and a half full battery, under the planner, from midnight on.
+
+    It has no sun unless said otherwise.
+    """
 
     def __init__(self, folder: Path, tariff: str, process: Inside, grid_charging: bool = True) -> None:
         config = load(folder, tariff)
@@ -77,6 +80,7 @@ class Night:
         assert config.tariff is not None
         self.tariff: TariffConfig = config.tariff
         self.process = process
+        self.pv_rated_w = 0.0
         self.outbox = Outbox("house-7")
         self.cycles: list[Cycle] = []
         self.trusted = True
@@ -88,7 +92,7 @@ class Night:
 
     def spend(self, hours: float) -> Planner:
         async def spent() -> Planner:
-            house = a_house(constant(500.0), constant(0.0))
+            house = a_house(constant(500.0), constant(0.0), pv_rated_w=self.pv_rated_w)
             planner = Planner(
                 self.config,
                 self.tariff,
@@ -148,6 +152,18 @@ def test_it_charges_at_night_for_the_day_and_says_so(tmp_path: Path) -> None:
     assert noon["import_per_kwh"] == 0.4
     assert 0.1 < noon["water_value_per_kwh"] <= 0.4
     assert plan["slots"][4]["soc_low_pct"] <= plan["slots"][4]["soc_pct"] <= plan["slots"][4]["soc_high_pct"]
+
+
+def test_where_sun_may_come_that_nobody_has_seen_yet_less_is_bought_at_night(tmp_path: Path) -> None:
+    night = Night(tmp_path, IMPORT + NIGHT.replace("06:00", "01:15"), Inside())
+    night.pv_rated_w = 6000.0
+    night.spend(1.3)
+    battery = night.cycles[int(1.25 * 360)].snapshot.batteries[0]
+    assert battery is not None
+    assert battery.soc_pct is not None
+    assert battery.soc_pct < 50.0
+    assert "fills from the sun" in night.plan["words"]
+    assert "charges from the grid" not in night.plan["words"]
 
 
 def test_without_leave_it_keeps_what_it_has_for_the_dear_hours(tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ def any_site(draw: st.DrawFn) -> PlanInputs:
     load_w, pv_w = measured(draw(st.sampled_from(LOADS)), slots, scale_w, chance)
     begin_s = draw(st.integers(0, 40_000)) * HOUR_S
     offset_s = draw(st.integers(-11, 13)) * HOUR_S
-    history = History(begin_s, HOUR_S, np.full(slots, offset_s), load_w, pv_w, chance.random(slots))
+    rated_w = draw(st.sampled_from([0.0, scale_w]))
+    prices = chance.random(slots)
+    history = History(begin_s, HOUR_S, np.full(slots, offset_s), load_w, pv_w, prices, pv_rated_w=rated_w)
     ensemble = forecast(history, Ahead(np.full(ahead, offset_s), chance.random(ahead)), with_peaks=True)
     terms = tuple(
         DemandTerm(

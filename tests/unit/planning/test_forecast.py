@@ -170,6 +170,33 @@ def test_a_home_nobody_has_measured_is_taken_for_a_usual_one() -> None:
     assert not pv_w.any()
 
 
+def rated(history: History) -> History:
+    """The same site, whose inverters say that they can give 6 kW."""
+    return replace(history, pv_rated_w=6000.0)
+
+
+def test_before_its_first_sun_a_plant_is_expected_to_give_any_share_of_its_rating() -> None:
+    ensemble = forecast(rated(past(20, lambda slot: 500.0)), coming())
+    pv_w = np.unique(ensemble.pv_w[:, 51 - 20].round(6))
+    # At 12:52 of the day that stands in: six states, (k + 0.5) / 6 of 0.7 x 6 kW x cos(0.125 / 12 pi).
+    assert pv_w[[0, -1]] == pytest.approx(4200.0 * np.cos(0.125 / 12 * np.pi) * np.array([1, 11]) / 12)
+    assert len(pv_w) == len(np.unique(ensemble.pv_w[:, 60 - 20].round(6))) == 6
+    assert not ensemble.pv_w[:, : 28 - 20].any()
+
+
+def test_on_its_first_day_the_afternoon_of_a_plant_is_as_clear_as_its_morning() -> None:
+    def afternoon(share: float) -> float:
+        history = rated(past(48, lambda slot: 500.0, lambda slot: share * float(SUN_W[slot])))
+        return float(expected(history, coming(24))[1].sum())
+
+    assert afternoon(0.1) < 0.5 * afternoon(1.0)
+    assert afternoon(1.0) > 0.5 * SUN_W[48:72].sum()
+
+
+def test_a_plant_that_gave_nothing_on_its_first_day_is_expected_to_give_nothing() -> None:
+    assert not expected(rated(past(DAY, lambda slot: 500.0)), coming())[1].any()
+
+
 def test_what_was_not_measured_is_left_out() -> None:
     history = past(9 * DAY, lambda slot: NAN if 100 <= slot < 300 else 700.0)
     assert expected(history, coming())[0] == pytest.approx(np.full(DAY, 700.0))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from controller.plan_words import CHARGE_GRID, CHARGE_SUN, SELL, actions
 from controller.planning.inputs import DemandTerm, Ensemble, Leave, PlanError, PlanInputs
 from controller.planning.plan import PlanTable, make_plan
 from tests.unit.planning.sites import BATTERY, inputs, known, scenarios
@@ -92,6 +93,26 @@ def test_the_expected_course_charges_from_the_sun_and_serves_the_evening() -> No
     plan = make_plan(inputs(known(-3000, 0, 2000, 4000), [0.30, 0.30, 0.30, 0.30], 0.05))
     assert plan.battery_discharge_w == pytest.approx([-3000, 0, 2000, 4000])
     assert plan.soc_pct[:, 1] == pytest.approx([80, 80, 60, 20])
+
+
+def test_where_the_sun_may_shine_or_not_what_is_charged_when_it_does_is_not_from_the_grid() -> None:
+    leave = Leave(grid_charging=True)
+    plan = make_plan(
+        inputs(scenarios((-3000, 2000), (1000, 2000)), [0.30, 0.30], 0.05, soc_pct=0.0, leave=leave)
+    )
+    # In one of two courses 3 kW of surplus, in the other 1 kW of load: in the mean 1 kW of surplus.
+    assert plan.net_load_w[0] == -1000.0
+    assert plan.battery_discharge_w[0] == pytest.approx(-1500.0)
+    assert plan.battery_grid_w[0] == 0.0
+    assert actions(plan)[0] == CHARGE_SUN
+
+
+def test_what_is_sold_and_what_is_bought_for_the_battery_is_told_from_the_house_s_own() -> None:
+    leave = Leave(grid_charging=True, battery_export=True)
+    plan = make_plan(inputs(known(-1000, 1500), [0.05, 0.40], [0.01, 0.40], soc_pct=0.0, leave=leave))
+    # 4 kW charged, of which 1 kW is the sun's; then all of it goes, 1.5 kW into the house.
+    assert plan.battery_grid_w == pytest.approx([-3000.0, 2500.0])
+    assert actions(plan) == [CHARGE_GRID, SELL]
 
 
 def test_where_buying_is_cheaper_than_selling_it_buys_in_one_hour_and_sells_in_the_other() -> None:
