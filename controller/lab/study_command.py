@@ -89,7 +89,7 @@ def study(
     if benchmark:
         from controller.lab.study.contest_run import run_benchmark
 
-        run_benchmark(days, tuple(controller or ()))
+        run_benchmark(days, tuple(controller or ()), jobs)
         return
     if site is None or not source:
         raise typer.BadParameter("give a site file and --from with measured data, or --benchmark")

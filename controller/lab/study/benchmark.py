@@ -129,7 +129,7 @@ class Score:
     site: str
     controller: str
     cost: float
-    share_of_perfect_pct: float | None
+    share_of_perfect_pct: float | None = None
     violation_s: float = 0.0
     writes: int = 0
     full_cycles: float = 0.0
@@ -147,43 +147,48 @@ class Books:
     verdict: Verdict = field(default_factory=Verdict)
 
 
-Progress = Callable[[str, float], None]
+def bounds(contest: Contest) -> tuple[Score, Score]:
+    """What a site costs without a battery, and what one that knew all in advance would leave of that."""
+    nothing = run_case(contest.material, Case("", 0.0, 0.0, NO_BATTERY))
+    perfect = run_case(contest.material, Case("", *contest.battery, ORACLE))
+    return (
+        Score(contest.name, NO_BATTERY, nothing.cost),
+        Score(contest.name, ORACLE, perfect.cost, 100.0, full_cycles=perfect.full_cycles),
+    )
 
 
-def compete(contest: Contest, controllers: Sequence[Controller], progress: Progress) -> list[Score]:
-    """All controllers on one site, each with the same sun, load, prices and faults."""
-    material = contest.material
-    nothing = run_case(material, Case("", 0.0, 0.0, NO_BATTERY)).cost
-    perfect = run_case(material, Case("", *contest.battery, ORACLE))
-    best = nothing - perfect.cost
-    scores = [Score(contest.name, NO_BATTERY, nothing, None)]
-    for controller in controllers:
-
-        def told(share: float, name: str = controller.name) -> None:
-            progress(name, share)
-
-        books = run(contest, controller, told)
-        billed = billed_as(material, np.array(books.import_w), np.array(books.export_w))
-        cost = billed.total + material.config.planning.wear_per_kwh * books.discharged_wh / 1000.0
-        cost += stored_cost(material, contest.battery[0], books.soc_pct)
-        share_pct = 100.0 * (nothing - cost) / best if best > 0.01 else None
-        cycles = books.discharged_wh / contest.battery[0]
-        violation_s = books.verdict.violation_s
-        scores.append(
-            Score(contest.name, controller.name, cost, share_pct, violation_s, books.writes, cycles)
-        )
-    scores.append(Score(contest.name, ORACLE, perfect.cost, 100.0, full_cycles=perfect.full_cycles))
-    return scores
+def played(contest: Contest, controller: Controller) -> Score:
+    """One controller on one site; its share of perfect foresight is not known yet (`compared`)."""
+    material, books = contest.material, run(contest, controller)
+    billed = billed_as(material, np.array(books.import_w), np.array(books.export_w))
+    cost = billed.total + material.config.planning.wear_per_kwh * books.discharged_wh / 1000.0
+    cost += stored_cost(material, contest.battery[0], books.soc_pct)
+    return Score(
+        contest.name,
+        controller.name,
+        cost,
+        violation_s=books.verdict.violation_s,
+        writes=books.writes,
+        full_cycles=books.discharged_wh / contest.battery[0],
+    )
 
 
-def run(contest: Contest, controller: Controller, progress: Callable[[float], None]) -> Books:
-    """One controller through the whole time of one site."""
+def compared(between: tuple[Score, Score], scores: Sequence[Score]) -> list[Score]:
+    """The scores of one site between its bounds, each with its share of what perfect foresight saves."""
+    nothing, perfect = between
+    best = nothing.cost - perfect.cost
+    shown = [
+        replace(one, share_of_perfect_pct=100.0 * (nothing.cost - one.cost) / best if best > 0.01 else None)
+        for one in scores
+    ]
+    return [nothing, *shown, perfect]
+
+
+def run(contest: Contest, controller: Controller) -> Books:
+    """One controller through the whole time of one site, with the sun, load, prices and faults of all."""
     one = _Run(contest, controller)
-    minutes = int(contest.material.rows * SLOT_S / MINUTE_S)
-    for minute in range(minutes):
+    for minute in range(int(contest.material.rows * SLOT_S / MINUTE_S)):
         one.minute(minute * MINUTE_S)
-        if minute % 720 == 0:
-            progress(minute / minutes)
     return one.books
 
 

@@ -1,46 +1,89 @@
-"""`penstock study --benchmark`: every site, every controller, one table."""
+"""`penstock study --benchmark`: every site, every controller, one table; on all cores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
 from importlib import import_module
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from controller.lab.study.benchmark import Controller, Score, compete
+from controller.errors import RunError
+from controller.lab.study.benchmark import Contest, Controller, Score, bounds, compared, played
 from controller.lab.study.case import NO_BATTERY, ORACLE
 from controller.lab.study.contests import contests
 from controller.lab.study.rivals import LpMpc, Penstock
+from controller.lab.study.work import ended_as_by_ctrl_c, spread
 from drivers.doors import DoorError
 
+OWN: dict[str, Callable[[], Controller]] = {
+    "economic": lambda: Penstock("economic"),
+    "LP-MPC": LpMpc,
+    "self_consumption": lambda: Penstock("self_consumption"),
+}
+"""Who always takes part, the slowest first."""
+SHOWN = ("self_consumption", "economic", "LP-MPC")
+BOUNDS = ""
 
-def run_benchmark(days: int, others: Sequence[str]) -> list[Score]:
-    """All scores, printed as a table too."""
-    controllers: list[Controller] = [Penstock("self_consumption"), Penstock("economic"), LpMpc()]
-    controllers += [plugged_in(one) for one in others]
+Task = tuple[int, int, str]
+"""Days, number of the site, and who plays there: a name of `OWN`, module:Class, or `BOUNDS`."""
+
+
+def run_benchmark(days: int, others: Sequence[str], jobs: int = 0) -> list[Score]:
+    """All scores, printed as a table too; `jobs` runs at a time (0: one for each core).
+
+    DoorError for a controller that cannot take part, RunError when interrupted or out of memory.
+    """
+    for place in others:
+        plugged_in(place)
+    sites = range(len(_contests(days)))
+    tasks = [(days, site, who) for who in (*OWN, *others, BOUNDS) for site in sites]
     console = Console(stderr=True)
-    scores: list[Score] = []
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("benchmark"),
         BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("runs"),
         TimeElapsedColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     )
-    with bar:
-        task = bar.add_task("benchmark", total=1.0)
-        for contest in contests(days):
-
-            def told(name: str, share: float, site: str = contest.name) -> None:
-                bar.update(task, description=f"{site}: {name}", completed=share)
-
-            scores += compete(contest, controllers, told)
+    found: dict[Task, tuple[Score, ...]] = {}
+    with bar, ended_as_by_ctrl_c():
+        shown = bar.add_task("", total=len(tasks))
+        try:
+            for task, told in spread(_taken, tasks, jobs or os.cpu_count() or 1):
+                found[task] = told
+                bar.advance(shown)
+        except KeyboardInterrupt:
+            raise RunError(f"interrupted with {len(found)} of {len(tasks)} runs done") from None
+        except BrokenProcessPool:
+            raise RunError("a run's process died; is there enough memory? Try --jobs 1") from None
+    scores: list[Score] = []
+    for site in sites:
+        nothing, perfect = found[days, site, BOUNDS]
+        scores += compared((nothing, perfect), [found[days, site, who][0] for who in (*SHOWN, *others)])
     Console().print(table_of(scores, days))
     return scores
+
+
+def _taken(task: Task) -> tuple[Task, tuple[Score, ...]]:
+    days, site, who = task
+    contest = _contests(days)[site]
+    if who == BOUNDS:
+        return task, bounds(contest)
+    return task, (played(contest, OWN[who]() if who in OWN else plugged_in(who)),)
+
+
+@lru_cache(1)
+def _contests(days: int) -> tuple[Contest, ...]:
+    return contests(days)
 
 
 def plugged_in(place: str) -> Controller:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGTERM, default_int_handler, signal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -16,7 +15,7 @@ from controller.lab.study.asked import POLICIES, Study, asked
 from controller.lab.study.case import Case, Outcome
 from controller.lab.study.page import Frame, study_page
 from controller.lab.study.shown import rows_of, table_of, write_csv, write_parquet
-from controller.lab.study.work import Notebook, run_here, run_on_cluster
+from controller.lab.study.work import Notebook, ended_as_by_ctrl_c, run_here, run_on_cluster
 from drivers.doors import DoorError
 
 NOTEBOOK = "done.jsonl"
@@ -81,15 +80,13 @@ def _compute(study: Study, notebook: Notebook, options: StudyOptions, console: C
         transient=True,
         disable=not console.is_terminal,
     )
-    with bar:
+    with bar, ended_as_by_ctrl_c():
         task = bar.add_task("cases", total=len(study.cases), completed=len(study.cases) - len(left))
 
         def noted(outcome: Outcome) -> None:
             notebook.note(outcome)
             bar.advance(task)
 
-        # A service manager or `timeout` ends a program as Ctrl-C does, or its workers would outlive it.
-        before = signal(SIGTERM, default_int_handler)
         try:
             if options.scheduler is not None:
                 run_on_cluster(study.materials, left, options.scheduler, noted)
@@ -100,8 +97,6 @@ def _compute(study: Study, notebook: Notebook, options: StudyOptions, console: C
             raise RunError(
                 f"interrupted with {done} of {len(study.cases)} cases done; call it again to go on from there"
             ) from None
-        finally:
-            signal(SIGTERM, before)
 
 
 def _tell(site: Path, study: Study, outcomes: dict[Case, Outcome], options: StudyOptions) -> None:

@@ -12,13 +12,17 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import active_children, get_context
 from pathlib import Path
+from signal import SIGTERM, default_int_handler, signal
+from typing import Any, TypeVar
 
 from controller.errors import RunError
 from controller.lab.study.case import Case, Material, Outcome, run_case
 
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 Done = Callable[[Outcome], None]
 TRIES = 3
 """A case whose worker died so often is what kills it."""
@@ -59,16 +63,10 @@ def run_here(
     materials: dict[str, Material], cases: Sequence[Case], jobs: int, noted: Done
 ) -> dict[Case, Outcome]:
     """All cases on this machine, `jobs` at a time; RunError when one kills its worker again and again."""
-    if jobs == 1:
-        found = {}
-        for case in cases:
-            found[case] = run_case(materials[case.time], case)
-            noted(found[case])
-        return found
     found, left, tries = {}, list(cases), dict.fromkeys(cases, 0)
     while left:
         try:
-            for outcome in _pooled(materials, left, jobs):
+            for outcome in spread(_run_taken, left, jobs, _take, (materials,)):
                 found[outcome.case] = outcome
                 noted(outcome)
         except BrokenProcessPool:
@@ -85,9 +83,34 @@ def run_here(
     return found
 
 
-def _pooled(materials: dict[str, Material], cases: Sequence[Case], jobs: int) -> Iterator[Outcome]:
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _take, (materials,)) as pool:
-        running = {pool.submit(_run_taken, case) for case in cases}
+@contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """A service manager or `timeout` ends a program as Ctrl-C does, or its workers would outlive it."""
+    before = signal(SIGTERM, default_int_handler)
+    try:
+        yield
+    finally:
+        signal(SIGTERM, before)
+
+
+def spread(
+    call: Callable[[Given], Found],
+    given: Sequence[Given],
+    jobs: int,
+    begin: Callable[..., None] | None = None,
+    begun_with: tuple[Any, ...] = (),
+) -> Iterator[Found]:
+    """What each call gives, as it comes, `jobs` of them at a time; `begin` once in each process before.
+
+    With one job in this process. BrokenProcessPool when a process died.
+    """
+    if jobs == 1:
+        if begin is not None:
+            begin(*begun_with)
+        yield from map(call, given)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn"), begin, begun_with) as pool:
+        running = {pool.submit(call, one) for one in given}
         try:
             while running:
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
@@ -106,6 +129,7 @@ _materials: dict[str, Material] = {}
 
 def _take(materials: dict[str, Material]) -> None:
     """In each worker, once: sending a year with every case would take longer than some cases."""
+    _materials.clear()
     _materials.update(materials)
 
 
