@@ -23,8 +23,6 @@ QUARTER_S = 900.0
 SEEN_SHARE = 0.8
 """A quarter hour counts if so much of it was seen."""
 FILE = "history.csv"
-_HEAD = "begin_utc_s,load_w,pv_w,import_w,said_load_w,said_pv_w"
-_OLD_HEAD, _OLD_COLUMNS = "begin_utc_s,load_w,pv_w,import_w", 4
 _MOST_W = 1e9
 _FEWEST_ROWS = 96
 
@@ -33,7 +31,8 @@ _FEWEST_ROWS = 96
 class Quarter:
     """Means over one quarter hour; `import_w` is at the PCC and never below 0, as the biller counts.
 
-    `said_*` is what an outside forecast had said of it first, None where it said nothing.
+    `said_*` is what an outside forecast had said of it first, None where it said nothing. For the share
+    `pv_held_share` of the time PV inverters were held down: they could have given more.
     """
 
     begin_utc_s: float
@@ -42,9 +41,13 @@ class Quarter:
     import_w: float
     said_load_w: float | None = None
     said_pv_w: float | None = None
+    pv_held_share: float = 0.0
 
 
 _COLUMNS = tuple(one.name for one in fields(Quarter))
+_HEAD = ",".join(_COLUMNS)
+_MEASURED = 4
+"""So many columns stand in every line; the others may be empty or missing."""
 
 
 class Collector:
@@ -53,14 +56,15 @@ class Collector:
     def __init__(self, done: Callable[[Quarter], None], gap_s: float = 30.0) -> None:
         self._done = done
         self._gap_s = gap_s
-        self._last: tuple[float, float, float, float] | None = None
+        self._last: tuple[float, float, float, float, bool] | None = None
         self._begin_utc_s: float | None = None
         self._seen_s = 0.0
+        self._held_s = 0.0
         self._sums_ws = (0.0, 0.0, 0.0)
 
-    def take(self, utc_s: float, load_w: float, pv_w: float, import_w: float) -> None:
+    def take(self, utc_s: float, load_w: float, pv_w: float, import_w: float, pv_held: bool = False) -> None:
         """One reading. A clock that went back starts its quarter hour anew."""
-        last, self._last = self._last, (utc_s, load_w, pv_w, import_w)
+        last, self._last = self._last, (utc_s, load_w, pv_w, import_w, pv_held)
         if last is None or utc_s < last[0]:
             self._start(utc_s // QUARTER_S * QUARTER_S)
             return
@@ -72,6 +76,7 @@ class Collector:
                 self._start(begin_utc_s)
             part_s = min(end_s, begin_utc_s + QUARTER_S) - at_s
             self._seen_s += part_s
+            self._held_s += part_s * last[4]
             load_ws, pv_ws, import_ws = self._sums_ws
             self._sums_ws = (
                 load_ws + last[1] * part_s,
@@ -84,13 +89,15 @@ class Collector:
             self._start(utc_s // QUARTER_S * QUARTER_S)
 
     def _start(self, begin_utc_s: float) -> None:
-        self._begin_utc_s, self._seen_s, self._sums_ws = begin_utc_s, 0.0, (0.0, 0.0, 0.0)
+        self._begin_utc_s, self._seen_s, self._held_s = begin_utc_s, 0.0, 0.0
+        self._sums_ws = (0.0, 0.0, 0.0)
 
     def _finish(self) -> None:
         if self._begin_utc_s is None or self._seen_s < SEEN_SHARE * QUARTER_S:
             return
         load_w, pv_w, import_w = (one / self._seen_s for one in self._sums_ws)
-        self._done(Quarter(self._begin_utc_s, load_w, pv_w, import_w))
+        held_share = self._held_s / self._seen_s
+        self._done(Quarter(self._begin_utc_s, load_w, pv_w, import_w, pv_held_share=held_share))
 
 
 class Past:
@@ -140,7 +147,7 @@ def read_past(folder: Path, keep_s: float, now_utc_s: float | None) -> Past:
     for line in text.splitlines():
         quarter = _quarter(line)
         if quarter is None or (now_utc_s is not None and quarter.begin_utc_s + QUARTER_S > now_utc_s):
-            strange += line not in (_HEAD, _OLD_HEAD)
+            strange += not line.startswith(_COLUMNS[0])
         else:
             past.add(quarter)
     if strange:
@@ -174,25 +181,24 @@ def rewrite_past(folder: Path, past: Past) -> None:
 
 def _line(one: Quarter) -> str:
     measured = f"{one.begin_utc_s:.0f},{one.load_w:.1f},{one.pv_w:.1f},{one.import_w:.1f}"
-    said = (one.said_load_w, one.said_pv_w)
-    return ",".join([measured, *("" if value is None else f"{value:.1f}" for value in said)]) + "\n"
+    said = ["" if value is None else f"{value:.1f}" for value in (one.said_load_w, one.said_pv_w)]
+    return ",".join([measured, *said, f"{one.pv_held_share:.2f}"]) + "\n"
 
 
 def _quarter(line: str) -> Quarter | None:
     parts = line.split(",")
-    if len(parts) == _OLD_COLUMNS:
-        parts += ["", ""]
+    parts += [""] * (len(_COLUMNS) - len(parts))
+    if len(parts) != len(_COLUMNS):
+        return None
     try:
-        begin_utc_s, load_w, pv_w, import_w = (float(part) for part in parts[:_OLD_COLUMNS])
-        said_load_w, said_pv_w = (float(part) if part else None for part in parts[_OLD_COLUMNS:])
+        begin_utc_s, load_w, pv_w, import_w = (float(part) for part in parts[:_MEASURED])
+        said_load_w, said_pv_w, held = (float(part) if part else None for part in parts[_MEASURED:])
     except ValueError:
         return None
-    if any(
-        one is not None and not (isfinite(one) and abs(one) < _MOST_W) for one in (said_load_w, said_pv_w)
-    ):
-        return None
-    if not all(isfinite(one) and abs(one) < _MOST_W for one in (load_w, pv_w, import_w)):
+    known_w = [one for one in (load_w, pv_w, import_w, said_load_w, said_pv_w) if one is not None]
+    held_share = held or 0.0
+    if not all(isfinite(one) and abs(one) < _MOST_W for one in known_w) or not 0.0 <= held_share <= 1.0:
         return None
     if not isfinite(begin_utc_s) or begin_utc_s < 0.0 or begin_utc_s % QUARTER_S:
         return None
-    return Quarter(begin_utc_s, load_w, pv_w, import_w, said_load_w, said_pv_w)
+    return Quarter(begin_utc_s, load_w, pv_w, import_w, said_load_w, said_pv_w, held_share)

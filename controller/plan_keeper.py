@@ -26,6 +26,7 @@ from controller.planning.said import Said, Sayings
 from controller.planning.skill import Skill
 from controller.planning.tariff import Tariff, price_slots
 from controller.site_planning import PlanningConfig
+from drivers.device import PvReading
 
 LOOK_BACK_S = 28 * 86_400.0
 """Forecasts look back four weeks."""
@@ -35,6 +36,8 @@ SURPRISE_SHARE = 0.5
 """A mean net load so far off the expected, as a share of the batteries' power, makes a plan due too."""
 SURPRISE_AFTER_S = 300.0
 """A slot is judged once so much of it has passed, and no sooner after a plan."""
+HELD_FROM, HELD_SHARE = 0.9, 0.1
+"""A PV inverter is held down when it gives so much of its cap, and a quarter hour when it is for so long."""
 FRESH_S = 10.0
 PRICES_AT_ONCE = 96
 """So many slots are looked up at once for the loop."""
@@ -88,6 +91,8 @@ class PlanKeeper:
         """How good forecasts were lately, as of the last plan that looked."""
         self._price_of: dict[int, Prices | None] = {}
         self._slot_sums: tuple[int, float, float] = (0, 0.0, 0.0)
+        self._caps_w: tuple[float | None, ...] = ()
+        self._held_slot = -1
 
     def learn(self, market: Market) -> None:
         """New market prices."""
@@ -102,14 +107,18 @@ class PlanKeeper:
         """One beat: what was read and decided."""
         self._snapshot = snapshot
         self._followed = decision.policy == "economic"
-        local = snapshot.local
+        local, caps_w = snapshot.local, self._caps_w
+        self._caps_w = decision.pv_caps_w
         if local is None:
             return
         powers_w = site_powers_w(self._config, snapshot)
         if powers_w is not None:
             load_w, pv_w, import_w = powers_w
-            self._collector.take(local.utc_s, load_w, pv_w, import_w)
+            held = held_down(snapshot.pvs, caps_w)
+            self._collector.take(local.utc_s, load_w, pv_w, import_w, held)
             slot = int(local.utc_s // SLOT_S)
+            if held:
+                self._held_slot = slot
             count, sum_w = self._slot_sums[1:] if self._slot_sums[0] == slot else (0.0, 0.0)
             self._slot_sums = (slot, count + 1.0, sum_w + load_w - pv_w)
 
@@ -220,10 +229,18 @@ class PlanKeeper:
         known = known[slice(*np.searchsorted(known[:, 0], (begin_utc_s, end_utc_s)))]
         place = ((known[:, 0] - begin_utc_s) // SLOT_S).astype(np.intp)
         measured[:, place] = known[:, [1, 2, 4, 5]].T
+        held = tuple(place[known[:, 6] > HELD_SHARE].tolist())
         load_w, pv_w = (_values(one) for one in measured[:2])
         said_load_w, said_pv_w = (_values(one) if self._forecast_told else () for one in measured[2:])
         course = self._course(begin_utc_s, slots)
-        return replace(course, load_w=load_w, pv_w=pv_w, said_load_w=said_load_w, said_pv_w=said_pv_w)
+        return replace(
+            course,
+            load_w=load_w,
+            pv_w=pv_w,
+            said_load_w=said_load_w,
+            said_pv_w=said_pv_w,
+            pv_held=held,
+        )
 
     def _prices(self, utc_s: float) -> Prices | None:
         slot = int(utc_s // SLOT_S)
@@ -253,6 +270,9 @@ class PlanKeeper:
         number, count, sum_w = self._slot_sums
         if number != int(utc_s // SLOT_S) or utc_s % SLOT_S < SURPRISE_AFTER_S or not count:
             return ""
+        if number == self._held_slot:
+            # How much sun there is cannot be seen.
+            return ""
         power_w = max(table.storage.max_charge_w, table.storage.max_discharge_w)
         off_w = abs(sum_w / count - float(table.net_load_w[slot]))
         return NET_LOAD if off_w > SURPRISE_SHARE * power_w else ""
@@ -271,6 +291,18 @@ def site_powers_w(config: DispatchConfig, snapshot: Snapshot) -> tuple[float, fl
     pv_w = sum(one.pv_generation_w for one in snapshot.pvs if one is not None)
     discharge_w = sum(one.battery_discharge_w for one in snapshot.batteries if one is not None)
     return import_w + pv_w + discharge_w, pv_w, import_w
+
+
+def held_down(pvs: tuple[PvReading | None, ...], caps_w: tuple[float | None, ...]) -> bool:
+    """Whether any PV inverter gives about as much as it may, by what was ordered or what it says itself."""
+    for number, pv in enumerate(pvs):
+        if pv is None:
+            continue
+        ordered_w = caps_w[number] if number < len(caps_w) else None
+        known_w = [one for one in (ordered_w, pv.cap_w) if one is not None]
+        if known_w and pv.pv_generation_w >= HELD_FROM * min(known_w):
+            return True
+    return False
 
 
 def site_soc_pct(config: DispatchConfig, snapshot: Snapshot) -> float | None:

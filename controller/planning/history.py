@@ -28,7 +28,7 @@ class History:
 
     `offset_s` is the local clock's offset from UTC in each slot. `outside_*` is what an outside forecast had
     said for the slot, a day ahead. `pv_rated_w` is what the PV inverters say they can give, 0 where they say
-    nothing.
+    nothing; in slots where `pv_held` they were held down, and could have given more than they did.
     """
 
     begin_utc_s: float
@@ -40,6 +40,7 @@ class History:
     outside_load_w: Floats | None = None
     outside_pv_w: Floats | None = None
     pv_rated_w: float = 0.0
+    pv_held: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         slots = len(self.load_w)
@@ -68,6 +69,7 @@ class History:
             import_per_kwh=self.import_per_kwh[:slots],
             outside_load_w=said_load_w,
             outside_pv_w=said_pv_w,
+            pv_held=None if self.pv_held is None else self.pv_held[:slots],
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controller.planning.forecast import filled_prices, forecast
 from controller.planning.history import Ahead, History, free_slots
@@ -39,7 +40,8 @@ class Peak:
 class Course:
     """Slots of `SLOT_S` one after the other: prices, and what was measured in those that have passed.
 
-    `said_*` is an outside forecast, in the past what it had said first; empty where there is none.
+    `said_*` is an outside forecast, in the past what it had said first; empty where there is none. `pv_held`
+    are the numbers of the past slots in which PV inverters were held down.
     """
 
     offset_s: tuple[float, ...]
@@ -49,6 +51,7 @@ class Course:
     pv_w: Values = ()
     said_load_w: Values = ()
     said_pv_w: Values = ()
+    pv_held: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ def _history(request: PlanRequest) -> History:
         _said(past.said_load_w),
         _said(past.said_pv_w),
         request.pv_rated_w,
+        _held(past.pv_held, slots),
     )
 
 
@@ -144,6 +148,14 @@ def _ahead(request: PlanRequest) -> Ahead:
 
 def _said(values: Values) -> Floats | None:
     return _array(values) if values else None
+
+
+def _held(numbers: tuple[int, ...], slots: int) -> NDArray[np.bool_] | None:
+    if not numbers:
+        return None
+    held = np.zeros(slots, dtype=bool)
+    held[[one for one in numbers if 0 <= one < slots]] = True
+    return held
 
 
 def _measured(values: Values, slots: int) -> Floats:

@@ -42,7 +42,9 @@ def _missed(history: History, end: int, per_day: int) -> Floats:
     ahead = Ahead(history.offset_s[coming], history.import_per_kwh[coming], *said)
     likely = means(forecast(history.until(end - per_day), ahead))
     found = []
-    for expected_w, values in zip(likely, (history.load_w, history.pv_w), strict=True):
+    # What a plant could have given while it was held down, nobody knows.
+    pv_w = history.pv_w if history.pv_held is None else np.where(history.pv_held, np.nan, history.pv_w)
+    for expected_w, values in zip(likely, (history.load_w, pv_w), strict=True):
         found += [_error(expected_w, values[coming]), _error(values[yesterday], values[coming])]
     return np.array(found)
 

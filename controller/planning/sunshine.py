@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.planning.curtailed import clearness_while_free, cloudless
 from controller.planning.history import Ahead, Calendar, History, ahead_rows
 from controller.planning.inputs import Floats
 from controller.planning.loads import chances
@@ -62,6 +63,10 @@ def sun_chain(history: History, ahead: Ahead, days: Calendar, count: int) -> Sun
     if young:
         clear_w = np.maximum(clear_w, _unseen(history, days.per_day))
     light = clear_w > DAYLIGHT * clear_w.max()
+    if history.pv_held is not None and history.pv_held.any():
+        held = days.rows(history.pv_held.astype(np.float64)) > 0.0
+        clear_w = cloudless(clear_w, rows, held, light, history.pv_rated_w or np.inf)
+        rows = _freed(rows, held, clear_w, light, history.slot_s)
     guess = _guesses(history, ahead, days, rows, clear_w * light, season)
     belief = _beliefs(rows, clear_w, light, guess.days, history.slot_s)
     lit = np.isfinite(rows) & light
@@ -109,6 +114,15 @@ def _cloudless(seen: Floats, slot_s: float) -> Floats:
     highest = np.maximum(highest, (np.roll(highest, 1) + np.roll(highest, -1)) / 2.0)
     smooth: Floats = (np.roll(highest, 1) + 2.0 * highest + np.roll(highest, -1)) / 4.0
     return smooth
+
+
+def _freed(
+    rows: Floats, held: NDArray[np.bool_], clear_w: Floats, light: NDArray[np.bool_], slot_s: float
+) -> Floats:
+    """The days as they would have been had nobody held the plant down: as clear as while it was free."""
+    clearness = clearness_while_free(rows, held, clear_w, light)
+    belief = _beliefs(np.where(held, np.nan, rows), clear_w, light, clearness, slot_s)
+    return np.where(held, np.maximum(rows, belief * clear_w), rows)
 
 
 def _unseen(history: History, per_day: int) -> Floats:

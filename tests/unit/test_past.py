@@ -35,6 +35,16 @@ def test_a_quarter_hour_is_the_mean_over_its_time() -> None:
     assert collected(samples) == [Quarter(BEGIN, 500.0, 100.0, 200.0)]
 
 
+def test_a_quarter_hour_says_for_how_much_of_it_the_sun_was_held_down() -> None:
+    """300 of 900 s."""
+    samples = [(at, 500.0, 100.0, 400.0, at >= BEGIN + 600) for at, *_ in every(10, 91)]
+    collector_said: list[Quarter] = []
+    collector = Collector(collector_said.append)
+    for sample in samples:
+        collector.take(*sample)
+    assert collector_said[0].pv_held_share == pytest.approx(1 / 3)
+
+
 def test_export_does_not_pay_for_import_within_a_quarter_hour() -> None:
     """Half the time 1000 W in, half the time 1000 W out: the biller counts 500 W."""
     samples = [
@@ -72,7 +82,9 @@ def test_it_forgets_what_is_older_than_it_keeps() -> None:
 
 def test_it_survives_on_the_disk_but_for_a_torn_line_and_nonsense(tmp_path: Path) -> None:
     folder = tmp_path / "state"
-    kept = [Quarter(BEGIN + 900 * place, 100.0 + place, 5.0, 95.0) for place in range(4)]
+    kept = [
+        Quarter(BEGIN + 900 * place, 100.0 + place, 5.0, 95.0, pv_held_share=place / 4) for place in range(4)
+    ]
     for one in kept[:3]:
         append_past(folder, one)
     file = folder / FILE
@@ -80,9 +92,8 @@ def test_it_survives_on_the_disk_but_for_a_torn_line_and_nonsense(tmp_path: Path
         out.write(f"{BEGIN + 2700:.0f},10")
     append_past(folder, kept[3])
     with file.open("a") as out:
-        out.write(
-            f"nan,1,1,1\n{BEGIN + 3600:.0f},inf,1,1\n{BEGIN + 7:.0f},1,1,1\n{BEGIN + 9e6:.0f},1,1,1\n\x00\n"
-        )
+        out.write(f"nan,1,1,1\n{BEGIN + 3600:.0f},inf,1,1\n{BEGIN + 3600:.0f},1,1,1,,,1.5\n")
+        out.write(f"{BEGIN + 7:.0f},1,1,1\n{BEGIN + 9e6:.0f},1,1,1\n\x00\n")
     assert list(read_past(folder, 86_400, BEGIN + 86_400).quarters) == kept
     rewrite_past(folder, read_past(folder, 86_400, BEGIN + 86_400))
     assert file.read_text().count("\n") == 5
@@ -103,10 +114,10 @@ def test_as_a_table_it_says_the_same_however_long_it_has_run() -> None:
     for place in range(1000):
         past.add(Quarter(BEGIN + 900.0 * place, 100.0 + place, 1.0, 2.0, None, 3.0 if place % 2 else None))
     rows = [
-        (one.begin_utc_s, one.load_w, one.pv_w, one.import_w, nan, nan if one.said_pv_w is None else 3.0)
+        (one.begin_utc_s, one.load_w, one.pv_w, one.import_w, nan, nan if one.said_pv_w is None else 3.0, 0.0)
         for one in past.quarters
     ]
     assert len(rows) == 192
     assert np.array_equal(past.table, np.array(rows), equal_nan=True)
-    assert past.table.shape == (192, 6)
-    assert Past(1.0).table.shape == (0, 6)
+    assert past.table.shape == (192, 7)
+    assert Past(1.0).table.shape == (0, 7)

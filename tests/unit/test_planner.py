@@ -18,13 +18,14 @@ from controller.dispatch.settings import PolicySettings
 from controller.loop import ControlLoop, Cycle
 from controller.outbox import Outbox
 from controller.past import read_past
-from controller.plan_keeper import FIRST, NET_LOAD, NEW_PRICES, SOC, TURN
+from controller.plan_keeper import FIRST, NET_LOAD, NEW_PRICES, SOC, TURN, held_down
 from controller.planner import Planner
 from controller.planning.inputs import PlanError
 from controller.planning.market import Point, market_of
 from controller.planning.plan import PlanTable
 from controller.planning.request import PlanRequest, plan_for
 from controller.tariff_door import TariffConfig
+from drivers.device import PvReading
 from simulators import virtual_time
 from simulators.site import House
 from tests.unit.planning.clocks import BRUSSELS, local_s
@@ -80,7 +81,7 @@ class Night:
         assert config.tariff is not None
         self.tariff: TariffConfig = config.tariff
         self.process = process
-        self.pv_rated_w = 0.0
+        self.pv_rated_w = self.sun_w = 0.0
         self.outbox = Outbox("house-7")
         self.cycles: list[Cycle] = []
         self.trusted = True
@@ -92,7 +93,7 @@ class Night:
 
     def spend(self, hours: float) -> Planner:
         async def spent() -> Planner:
-            house = a_house(constant(500.0), constant(0.0), pv_rated_w=self.pv_rated_w)
+            house = a_house(constant(500.0), constant(self.sun_w), pv_rated_w=self.pv_rated_w)
             planner = Planner(
                 self.config,
                 self.tariff,
@@ -164,6 +165,52 @@ def test_where_sun_may_come_that_nobody_has_seen_yet_less_is_bought_at_night(tmp
     assert battery.soc_pct < 50.0
     assert "fills from the sun" in night.plan["words"]
     assert "charges from the grid" not in night.plan["words"]
+
+
+def test_the_past_says_when_the_sun_was_held_down_as_nothing_could_take_it(tmp_path: Path) -> None:
+    house = Night(tmp_path, IMPORT + NIGHT, Inside(), grid_charging=False)
+    house.pv_rated_w = house.sun_w = 6000.0
+    planner = house.spend(2.3)
+    quarters = planner.keeper.history.quarters
+    # The battery has room for 5 kWh, an hour's surplus; then house and export limit take 500 + 3000 W.
+    assert quarters[0].pv_held_share < 0.05
+    assert quarters[-1].pv_held_share == 1.0
+    assert quarters[0].pv_w == pytest.approx(6000.0, rel=0.01)
+    assert quarters[-1].pv_w == pytest.approx(3500.0, rel=0.02)
+    request = planner.keeper.request(MIDNIGHT + 2.3 * 3600.0)
+    assert isinstance(request, PlanRequest)
+    assert request.past.pv_held[-1] == len(request.past.offset_s) - 1
+    assert 0 not in request.past.pv_held
+
+
+def test_sun_that_is_held_down_is_no_surprise(tmp_path: Path) -> None:
+    house = Night(tmp_path, IMPORT + NIGHT, Inside(), grid_charging=False)
+    house.pv_rated_w = house.sun_w = 9000.0
+    plans: list[int] = []
+    house.at[1.6] = lambda *_: plans.append(house.process.asked)
+    house.spend(2.3)
+    assert house.policy(2.2) == "economic"
+    assert house.process.asked - plans[0] == 3, "at 1:45, 2:00 and 2:15"
+
+
+@pytest.mark.parametrize(
+    ("gives_w", "ordered_w", "says_w", "held"),
+    [
+        (2000.0, None, None, False),
+        (2000.0, 2000.0, None, True),
+        (1850.0, 2000.0, None, True),
+        (1500.0, 2000.0, None, False),
+        (2000.0, None, 2000.0, True),
+        (2000.0, 5000.0, 2000.0, True),
+        (0.0, 0.0, None, True),
+    ],
+)
+def test_an_inverter_that_gives_about_its_cap_is_held_down_whoever_set_it(
+    gives_w: float, ordered_w: float | None, says_w: float | None, held: bool
+) -> None:
+    pv = PvReading(0.0, gives_w, 6000.0, says_w)
+    assert held_down((None, pv), (100.0, ordered_w)) is held
+    assert held_down((pv,), ()) is (says_w is not None)
 
 
 def test_without_leave_it_keeps_what_it_has_for_the_dear_hours(tmp_path: Path) -> None:

@@ -44,7 +44,17 @@ def any_site(draw: st.DrawFn) -> PlanInputs:
     offset_s = draw(st.integers(-11, 13)) * HOUR_S
     rated_w = draw(st.sampled_from([0.0, scale_w]))
     prices = chance.random(slots)
-    history = History(begin_s, HOUR_S, np.full(slots, offset_s), load_w, pv_w, prices, pv_rated_w=rated_w)
+    held = chance.random(slots) < draw(st.sampled_from([0.0, 0.3, 1.1]))
+    history = History(
+        begin_s,
+        HOUR_S,
+        np.full(slots, offset_s),
+        load_w,
+        pv_w,
+        prices,
+        pv_rated_w=rated_w,
+        pv_held=held,
+    )
     ensemble = forecast(history, Ahead(np.full(ahead, offset_s), chance.random(ahead)), with_peaks=True)
     terms = tuple(
         DemandTerm(
