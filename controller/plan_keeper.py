@@ -174,6 +174,7 @@ class PlanKeeper:
                 policy.battery_export,
                 self._config.import_limit_w,
                 self._config.export_limit_w,
+                curtails=bool(self._config.pvs),
             ),
             peaks_ahead(
                 self.tariff.demand,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.dispatch.band import out_of_band
 from controller.dispatch.care import CareWish, care
-from controller.dispatch.curtailment import closed_loop
+from controller.dispatch.curtailment import Caps, closed_loop, uncapped
 from controller.dispatch.decision import Decision, Heard, Memory
 from controller.dispatch.demand import DemandState, demand_range, peak_forecast_w, update
 from controller.dispatch.following import Followings, follow_orders, short_note, within_ceiling
@@ -40,6 +40,7 @@ SOFT_START_PER_S = 0.1
 """After a restricted mode power comes back at this part of the rating a second (fault class R2)."""
 
 ASKING = "asking the meter whether it is alive"
+EXPORT_COSTS = "the price for export is negative"
 
 Rooms = tuple[Range, ...]
 
@@ -66,7 +67,12 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         note = _noted(config, note, heard.charges, followings)
     if abs(setpoint_w - power_w) > 1e-6 and not limited.limited_by:
         limited.limited_by = "min_power"
-    caps_w = _pv_caps_w(config, memory, site, limited) if config.pvs else ()
+    caps_w: Caps = ()
+    if config.pvs:
+        costs = policy == "economic" and site.prices is not None and site.prices.export_per_kwh < 0.0
+        caps_w = _pv_caps_w(config, memory, site, limited, costs)
+        if costs and caps_w != uncapped(len(caps_w)):
+            note = f"{note}; {EXPORT_COSTS}" if note else EXPORT_COSTS
     after = Memory(
         Mode.RUNNING,
         heard.fresh_since_s,
@@ -114,13 +120,13 @@ def _noted(config: DispatchConfig, note: str, charges: Charges, followings: Foll
     return note
 
 
-def _pv_caps_w(
-    config: DispatchConfig, memory: Memory, site: Site, limited: _Limited
-) -> tuple[float | None, ...]:
-    """Caps for what house, batteries and export limit cannot take."""
+def _pv_caps_w(config: DispatchConfig, memory: Memory, site: Site, limited: _Limited, costs: bool) -> Caps:
+    """Caps for what house, batteries and export limit cannot take; nothing is exported while that costs."""
     orders, export_w = site.orders, config.export_limit_w
     if orders is not NO_ORDERS:
         export_w = export_in_force_w(config, orders, site.now_s)
+    if costs:
+        export_w = 0.0
     return closed_loop(site, export_w, max(-limited.lower_w, 0.0), memory.pv_caps_w)
 
 

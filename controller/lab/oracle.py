@@ -84,20 +84,22 @@ def perfect_foresight(
     leave: Leave,
     soc_pct: float,
     demand: Sequence[DemandTerm] = (),
-    curtails: bool = False,
 ) -> Foresight:
     """The cheapest course of the battery, ending no emptier than it began.
 
-    Where an inverter `curtails`, no more than the export limit is sold, and surplus beyond it may be lost.
+    Where inverters curtail, no more than the export limit is sold, and surplus beyond it may be lost, or all
+    of it while its price is negative.
     Costs are energy at the PCC, wear, and each term's price for its highest mean import. Binary variables
     keep the battery from charging and discharging at once only where doing both would pay.
     """
+    costs = leave.curtails & (export_per_kwh < 0.0)
     columns = _Columns.of(len(net_load_w), len(demand))
     hours, net_kw = step_s / 3600.0, net_load_w / 1000.0
     capacity_kwh = storage.capacity_wh / 1000.0
     begin_kwh = capacity_kwh * soc_pct / 100.0
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
     both_pays = _both_pays(import_per_kwh, export_per_kwh, storage.wear_per_kwh, into * out)
+    export_per_kwh = np.where(costs, 0.0, export_per_kwh)
     switches = 5 * len(net_load_w) + len(demand) + np.arange(len(both_pays))
     cost = np.zeros(5 * len(net_load_w) + len(demand) + len(both_pays))
     cost[columns.discharge] = storage.wear_per_kwh * hours
@@ -105,10 +107,13 @@ def perfect_foresight(
     cost[columns.peaks] = [term.per_kw for term in demand]
     low, high = np.zeros(len(cost)), np.full(len(cost), np.inf)
     spilt_kw = np.zeros(len(net_kw))
-    if curtails and leave.export_limit_w is not None:
+    if leave.curtails and leave.export_limit_w is not None:
         spilt_kw = np.maximum(-net_kw - leave.export_limit_w / 1000.0, 0.0)
     _bound_powers(columns, high, net_kw, storage, leave)
     high[columns.sold] -= spilt_kw
+    # What is lost then is as surplus sold for nothing; from the battery nothing is sold.
+    for column, most_kw in ((columns.sold, -net_kw), (columns.discharge, net_kw)):
+        high[column[costs]] = np.minimum(high[column[costs]], np.maximum(most_kw[costs], 0.0))
     low[columns.stored] = min(capacity_kwh * storage.floor_pct / 100.0, begin_kwh)
     high[columns.stored] = max(capacity_kwh * storage.max_soc_pct / 100.0, begin_kwh)
     low[columns.stored[-1]] = begin_kwh

@@ -48,12 +48,16 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """What the battery may do at the PCC; limits are magnitudes in W, None where there is none."""
+    """What the battery may do at the PCC; limits are magnitudes in W, None where there is none.
+
+    Where the PV inverters can be held down (`curtails`), nothing is sold at a negative price.
+    """
 
     grid_charging: bool = False
     battery_export: bool = False
     import_limit_w: float | None = None
     export_limit_w: float | None = None
+    curtails: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

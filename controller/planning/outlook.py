@@ -74,6 +74,10 @@ def outlook(inputs: PlanInputs, target_w: Floats) -> Outlook:
     states = len(inputs.ensemble.weights)
     chain = Chain.of(inputs.ensemble).over(begin, lasts)
 
+    export_per_kwh = inputs.export_per_kwh
+    if inputs.leave.curtails:
+        export_per_kwh = np.maximum(export_per_kwh, 0.0)
+
     def mean(values: Floats) -> Floats:
         sums = np.add.reduceat(values, begin, axis=-1) / lasts
         return np.broadcast_to(sums, (states, len(begin))).T
@@ -89,7 +93,7 @@ def outlook(inputs: PlanInputs, target_w: Floats) -> Outlook:
         lasts * (inputs.slot_s / HOUR_S),
         net_w,
         mean(inputs.import_per_kwh),
-        mean(inputs.export_per_kwh),
+        mean(export_per_kwh),
         np.minimum.reduceat(target_w, begin),
         chain,
     )

@@ -85,7 +85,7 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
         inputs.begin_utc_s + inputs.valid_for_s,
         storage.floor_pct,
         storage.max_soc_pct,
-        np.maximum(ahead.spread((by_step[:, None] @ values.after)[:, 0]), targets.worth),
+        _dearer(ahead.spread((by_step[:, None] @ values.after)[:, 0]), targets.worth),
         _mean(inputs.import_per_kwh, likely),
         _mean(inputs.export_per_kwh, likely),
         _mean(ensemble.net_load_w, likely),
@@ -95,6 +95,11 @@ def make_plan(inputs: PlanInputs) -> PlanTable:
         targets.import_w,
         storage,
     )
+
+
+def _dearer(worth: Floats, for_peaks: Floats) -> Floats:
+    """Whichever is more, where charge is worth anything for the peaks; by prices it may be less than 0."""
+    return np.where(for_peaks > 0.0, np.maximum(worth, for_peaks), worth)
 
 
 def _import_at_most_w(inputs: PlanInputs, target_w: Floats) -> Floats:

@@ -11,7 +11,7 @@ from controller.lab.oracle import Foresight, perfect_foresight
 from controller.lab.study.case import Case, Material, Outcome, net_load_w, outcome
 from controller.planning.calendars import local_steps
 from controller.planning.inputs import DemandTerm, Leave, Storage
-from controller.planning.tariff import price_slots
+from controller.planning.tariff import PriceSlots, price_slots
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +39,11 @@ def leave_of(material: Material) -> Leave:
     dispatch = material.config.dispatch
     policy = dispatch.policy
     return Leave(
-        policy.grid_charging, policy.battery_export, dispatch.import_limit_w, dispatch.export_limit_w
+        policy.grid_charging,
+        policy.battery_export,
+        dispatch.import_limit_w,
+        dispatch.export_limit_w,
+        curtails=bool(dispatch.pvs),
     )
 
 
@@ -58,12 +62,16 @@ def demand_terms(material: Material) -> tuple[DemandTerm, ...]:
     return tuple(terms)
 
 
-def foreseen(material: Material, storage: Storage) -> Foresight:
-    """What would have been best, seen from the end."""
+def _prices(material: Material) -> PriceSlots:
     wall = material.wall
-    prices = price_slots(
+    return price_slots(
         material.tariff, material.market, wall.begin_utc_s, material.step_s, material.rows, wall.offset_at
     )
+
+
+def foreseen(material: Material, storage: Storage) -> Foresight:
+    """What would have been best, seen from the end."""
+    prices = _prices(material)
     return perfect_foresight(
         net_load_w(material),
         prices.import_per_kwh,
@@ -73,7 +81,6 @@ def foreseen(material: Material, storage: Storage) -> Foresight:
         leave_of(material),
         material.config.simulation.initial_soc_pct,
         demand_terms(material),
-        curtails=bool(material.config.pvs),
     )
 
 
@@ -83,8 +90,9 @@ def run_oracle(material: Material, case: Case) -> Outcome:
     best = foreseen(material, storage)
     grid_w = net_load_w(material) - best.discharge_w
     leave, export_w = leave_of(material), np.maximum(-grid_w, 0.0)
-    if leave.export_limit_w is not None and material.config.pvs:
-        export_w = np.minimum(export_w, leave.export_limit_w)
+    if leave.curtails:
+        most_w = np.inf if leave.export_limit_w is None else leave.export_limit_w
+        export_w = np.minimum(export_w, np.where(_prices(material).export_per_kwh < 0.0, 0.0, most_w))
     per_kwh = material.step_s / 3.6e6
     return outcome(
         material,

@@ -92,8 +92,10 @@ class LpMpc:
         return most_w if allowed_w is None else min(most_w, allowed_w)
 
     def _cap_w(self, view: View) -> float | None:
-        """The sun may give what load, battery and export limit take."""
+        """The sun may give what load, battery and export limit take; nothing is sold at a negative price."""
         limit_w = self._told.leave.export_limit_w
+        if len(view.export_per_kwh) and view.export_per_kwh[0] < 0.0:
+            limit_w = 0.0
         if limit_w is None:
             return None
         cap_w = max(view.load_w, 0.0) + self._room_w(view) + limit_w

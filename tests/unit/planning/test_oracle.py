@@ -106,10 +106,20 @@ def test_a_battery_found_below_its_floor_is_no_reason_to_give_up() -> None:
 def test_where_an_inverter_curtails_the_battery_takes_what_could_not_be_sold() -> None:
     # Noon has 1 kW more than may be sold; the morning sells for a little more, so nothing is stored before.
     three = (np.array([-1000.0, -2000.0, 1000.0]), np.full(3, 0.50), np.array([0.11, 0.10, 0.10]))
-    leave = Leave(export_limit_w=1000.0)
-    best = perfect_foresight(*three, 3600.0, KWH, leave, 0.0, curtails=True)
+    leave = Leave(export_limit_w=1000.0, curtails=True)
+    best = perfect_foresight(*three, 3600.0, KWH, leave, 0.0)
     assert best.discharge_w == pytest.approx([0.0, -1000.0, 1000.0])
     assert best.cost == pytest.approx(-0.11 - 0.10)
     # A battery that is full leaves it to the inverter: 1 kW is lost, 1 kW sold.
-    full = perfect_foresight(*(one[1:2] for one in three), 3600.0, KWH, leave, 100.0, curtails=True)
+    full = perfect_foresight(*(one[1:2] for one in three), 3600.0, KWH, leave, 100.0)
     assert full.cost == pytest.approx(-0.10)
+
+
+def test_where_an_inverter_curtails_nothing_is_sold_at_a_negative_price() -> None:
+    # 3 kW of surplus, of which the battery takes 1 kW; the rest would cost 0.20.
+    two = (np.array([-3000.0, 1000.0]), np.array([0.50, 0.50]), np.array([-0.10, 0.05]))
+    sells = perfect_foresight(*two, 3600.0, KWH, Leave(), 0.0)
+    assert sells.cost == pytest.approx(2.0 * 0.10)
+    curtails = perfect_foresight(*two, 3600.0, KWH, Leave(curtails=True), 0.0)
+    assert curtails.cost == pytest.approx(0.0)
+    assert curtails.discharge_w == pytest.approx([-1000.0, 1000.0])

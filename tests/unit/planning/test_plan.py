@@ -71,6 +71,13 @@ def test_before_a_sunny_hour_a_kwh_is_worth_little_since_the_sun_would_be_export
     assert worth(plan, 0, 75.0) == pytest.approx(0.05)
 
 
+def test_room_for_surplus_that_would_cost_money_is_worth_that_unless_the_sun_can_be_held_down() -> None:
+    ahead = inputs(known(0, -8000, 2000), [0.30, 0.30, 0.30], [0.0, -0.10, 0.0])
+    # At 90 % the battery takes 1 kWh of the 8: one more that is stored costs 0.10.
+    assert worth(make_plan(ahead), 0, 90.0) == pytest.approx(-0.10)
+    assert worth(make_plan(replace(ahead, leave=Leave(curtails=True))), 0, 90.0) == pytest.approx(0.0)
+
+
 def test_with_leave_to_charge_from_the_grid_a_full_battery_spares_only_what_the_cheap_hour_asks() -> None:
     prices = [0.40, 0.10, 0.50]
     without = make_plan(inputs(known(0, 0, 4000), prices))
