@@ -67,12 +67,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         note = _noted(config, note, heard.charges, followings)
     if abs(setpoint_w - power_w) > 1e-6 and not limited.limited_by:
         limited.limited_by = "min_power"
-    caps_w: Caps = ()
-    if config.pvs:
-        costs = policy == "economic" and site.prices is not None and site.prices.export_per_kwh < 0.0
-        caps_w = _pv_caps_w(config, memory, site, limited, costs)
-        if costs and caps_w != uncapped(len(caps_w)):
-            note = f"{note}; {EXPORT_COSTS}" if note else EXPORT_COSTS
+    caps_w, note = _pv_caps_w(config, memory, site, limited, (policy, note)) if config.pvs else ((), note)
     after = Memory(
         Mode.RUNNING,
         heard.fresh_since_s,
@@ -120,14 +115,24 @@ def _noted(config: DispatchConfig, note: str, charges: Charges, followings: Foll
     return note
 
 
-def _pv_caps_w(config: DispatchConfig, memory: Memory, site: Site, limited: _Limited, costs: bool) -> Caps:
-    """Caps for what house, batteries and export limit cannot take; nothing is exported while that costs."""
+def _pv_caps_w(
+    config: DispatchConfig, memory: Memory, site: Site, limited: _Limited, decided: tuple[str, str]
+) -> tuple[Caps, str]:
+    """Caps for what house, batteries and export limit cannot take, and the note; `decided` policy and note.
+
+    By the policy that goes by prices nothing is exported while that costs.
+    """
+    policy, note = decided
+    costs = policy == "economic" and site.prices is not None and site.prices.export_per_kwh < 0.0
     orders, export_w = site.orders, config.export_limit_w
-    if orders is not NO_ORDERS:
-        export_w = export_in_force_w(config, orders, site.now_s)
     if costs:
         export_w = 0.0
-    return closed_loop(site, export_w, max(-limited.lower_w, 0.0), memory.pv_caps_w)
+    elif orders is not NO_ORDERS:
+        export_w = export_in_force_w(config, orders, site.now_s)
+    caps_w = closed_loop(site, export_w, max(-limited.lower_w, 0.0), memory.pv_caps_w)
+    if costs and caps_w != uncapped(len(caps_w)):
+        note = f"{note}; {EXPORT_COSTS}" if note else EXPORT_COSTS
+    return caps_w, note
 
 
 def _wanted(
