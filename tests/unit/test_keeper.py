@@ -287,10 +287,11 @@ def test_counters_that_cannot_be_read_are_not_told_from_nought(tmp_path: Path) -
 
 def test_a_disk_that_does_not_answer_costs_no_cycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each save waits, as on a dying SD card."""
-    answers = threading.Event()
+    answers, asked = threading.Event(), threading.Event()
     save = Store.save
 
     def slow(store: Store, *what: Any) -> None:
+        asked.set()
         answers.wait()
         save(store, *what)
 
@@ -304,6 +305,7 @@ def test_a_disk_that_does_not_answer_costs_no_cycle(tmp_path: Path, monkeypatch:
             await asyncio.sleep(0)
         done = [task.result() for task in waiting if task.done()]
         assert done == [False] * (40 - MOST_WAITING), "the loop went on, and only so many wait"
+        await asyncio.to_thread(asked.wait)
         now_s = asyncio.get_running_loop().time()
         assert (keeper.rings(now_s), keeper.rings(now_s + 11.0)) == (False, True), "ten seconds may pass"
         answers.set()
