@@ -17,6 +17,7 @@ from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.past import Collector, Past, Quarter
 from controller.planning.calendars import OffsetAt
+from controller.planning.history import DAY_S, DAYS
 from controller.planning.inputs import Floats, Leave, Storage
 from controller.planning.market import Market
 from controller.planning.peaks import peaks_ahead
@@ -28,8 +29,8 @@ from controller.planning.tariff import Tariff, price_slots
 from controller.site_planning import PlanningConfig
 from drivers.device import PvReading
 
-LOOK_BACK_S = 28 * 86_400.0
-"""Forecasts look back four weeks."""
+LOOK_BACK_S = (DAYS + 1) * DAY_S
+"""Forecasts look back four weeks of whole days: what these say of today is the same until midnight."""
 SURPRISE_SOC_PCT = 10.0
 """So far outside the expected band, and a plan is due at once."""
 SURPRISE_SHARE = 0.5

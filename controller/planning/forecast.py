@@ -36,7 +36,7 @@ def forecast(history: History, ahead: Ahead, *, with_peaks: bool = False) -> Ens
     return Ensemble(
         np.repeat(load.load_w, SUN_STATES, axis=0),
         np.tile(sun.pv_w, (len(load.weights), 1)),
-        np.asarray(np.kron(load.weights, sun.weights), dtype=np.float64),
+        np.outer(load.weights, sun.weights).ravel(),
         load.transition,
         peaks,
         sun.transition,

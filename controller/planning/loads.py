@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.planning.history import Ahead, Calendar, History
+from controller.planning.history import Ahead, Calendar, History, or_none, quantiles
 from controller.planning.inputs import Floats
 
 MEMORY_DAYS = 28.0
@@ -53,8 +53,8 @@ def chances(states: Floats, count: int, prior: float) -> Floats:
     """How one state leads to the next: counted in a course, NaN where it is broken, `prior` added to each."""
     before, after = states[:-1], states[1:]
     known = np.isfinite(before) & np.isfinite(after)
-    found = np.full((count, count), prior)
-    np.add.at(found, (before[known].astype(int), after[known].astype(int)), 1.0)
+    pairs = count * before[known].astype(np.intp) + after[known].astype(np.intp)
+    found = prior + np.bincount(pairs, minlength=count * count).reshape(count, count)
     shares: Floats = found / found.sum(axis=1, keepdims=True)
     return shares
 
@@ -97,11 +97,12 @@ def load_chain(
         load_w = np.maximum(load_w + believed * step_w, 0.0)
     level = _levels(rows, usual_w, len(state), history.slot_s, shares)
     # What an outside forecast is believed in knows the level already.
+    states = len(level.weights) * count
     above = (1.0 - believed) * (level.gain - 1.0)
     return LoadChain(
         (load_w[None] + above[:, None, None] * np.abs(load_w[None])).reshape(-1, ahead.slots),
-        np.asarray(np.kron(level.weights, _next(state, transition)), dtype=np.float64),
-        np.asarray(np.kron(level.transition, transition), dtype=np.float64),
+        np.outer(level.weights, _next(state, transition)).ravel(),
+        np.einsum("ab,cd->acbd", level.transition, transition).reshape(states, states),
     )
 
 
@@ -131,7 +132,7 @@ def _levels(rows: Floats, usual_w: Floats, slots: int, slot_s: float, shares: tu
     base_w = np.abs(expected_w)
     start = float(base_w.mean()) * LEVEL_MEMORY_S / slot_s if slots else 0.0
     level = np.cumsum(weight * more_w) / np.maximum(np.cumsum(weight * base_w) + start, 1e-9)
-    edges = np.quantile(level, shares) if slots else np.zeros(len(shares))
+    edges = quantiles(level, np.array(shares)) if slots else np.zeros(len(shares))
     state = (level[:, None] > edges).sum(axis=1).astype(float)
     gain = np.ones(count)
     for one in range(count):
@@ -161,7 +162,7 @@ def _usual(load_w: bytes, free_days: bytes, count: int) -> _Usual:
     free = np.frombuffer(free_days, dtype=np.bool_)
     rows = np.frombuffer(load_w).reshape(len(free), -1)
     seen, slots = np.isfinite(rows), rows.shape[1]
-    values, known = _with_neighbours(np.nan_to_num(rows)), _with_neighbours(seen.astype(float))
+    values, known = _with_neighbours(or_none(rows)), _with_neighbours(seen.astype(float))
     any_time = np.quantile(rows[seen], (np.arange(8) + 0.5) / 8)
     values = np.concatenate([values, np.tile(any_time, (slots, 1))], axis=1)
     order = np.argsort(values, axis=1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from controller.dispatch.orders import Plan
 from controller.planning.demand import peak_targets
+from controller.planning.history import quantiles
 from controller.planning.inputs import Floats, PlanInputs, Storage, check
 from controller.planning.skill import Skill
 from controller.planning.water_values import Values, water_values
@@ -16,6 +17,10 @@ from controller.planning.water_values import Values, water_values
 FULL_AT_END = 0.95
 """What a kWh of a full battery is worth at the end beside one of an empty one: a little less, so that where
 prices do not change it is used rather than kept."""
+
+
+BAND = np.array([0.1, 0.5, 0.9])
+"""Which shares of the courses the expected SoC is given for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +149,7 @@ def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats, Float
     discharge_w = np.where(moved > 0.0, -cells_w / into, -cells_w * out)
     net_w = ahead.net_w[when, path]
     own_w = np.clip(discharge_w, np.minimum(net_w, 0.0), np.maximum(net_w, 0.0))
-    soc_pct = np.vstack([np.full((1, 3), inputs.soc_pct), np.quantile(soc_pct, (0.1, 0.5, 0.9), axis=1).T])
+    soc_pct = np.vstack([np.full((1, 3), inputs.soc_pct), quantiles(soc_pct, BAND)])
     ends, slots = np.append(0, ahead.begin + ahead.lasts), np.arange(1, inputs.slots + 1)
     expected_w = np.zeros((2, inputs.slots))
     for row, each_w in zip(expected_w, (discharge_w, discharge_w - own_w), strict=True):

@@ -7,9 +7,11 @@ the days in the last weeks follows the latitude, and from the latitude how the s
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
-from controller.planning.history import Calendar
+from controller.planning.history import Calendar, or_none
 from controller.planning.inputs import Floats
 
 TILT = np.radians(23.44)
@@ -31,17 +33,26 @@ LEAST_SUN = 0.05
 
 def as_today(rows: Floats, days: Calendar) -> Floats:
     """For each day of the past what its sun is to be multiplied by, to be like a day of today."""
-    numbers = days.first_day + np.arange(len(rows))
-    declination = TILT * np.sin(2.0 * np.pi * (numbers - EQUINOX_DAY) / YEAR_DAYS)
     whole = np.isfinite(rows).all(axis=1)
-    bright_w = SEEN_SHARE * np.nan_to_num(rows).max()
-    seen_h = (np.nan_to_num(rows) > bright_w).sum(axis=1) * days.slot_s / 3600.0
-    chosen = whole & (seen_h > SHORTEST_H)
+    seen_w = or_none(rows)
+    seen_h = (seen_w > SEEN_SHARE * seen_w.max()).sum(axis=1) * days.slot_s / 3600.0
+    return _to_last(np.where(whole, seen_h, np.nan).tobytes(), days.first_day)
+
+
+@lru_cache(maxsize=2)
+def _to_last(seen_h_of_days: bytes, first_day: int) -> Floats:
+    """Of days of these lengths, NaN where they were not whole; kept, as every plan of a day asks the same."""
+    seen_h = np.frombuffer(seen_h_of_days)
+    numbers = first_day + np.arange(len(seen_h))
+    declination = TILT * np.sin(2.0 * np.pi * (numbers - EQUINOX_DAY) / YEAR_DAYS)
+    chosen = seen_h > SHORTEST_H
     if chosen.sum() < FEWEST_DAYS:
-        return np.ones(len(rows))
+        return np.ones(len(seen_h))
     likely = _likely(seen_h[chosen], declination[chosen])
     sun = np.maximum(above_the_clouds(LATITUDES[:, None], declination[None, :]), LEAST_SUN)
-    return np.asarray(likely @ (sun[:, -1:] / sun))
+    found = np.asarray(likely @ (sun[:, -1:] / sun))
+    found.setflags(write=False)
+    return found
 
 
 def _likely(seen_h: Floats, declination: Floats) -> Floats:
