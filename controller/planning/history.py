@@ -138,7 +138,7 @@ def or_none(values: Floats) -> Floats:
 
 
 def quantiles(values: Floats, shares: Floats) -> Floats:
-    """Along the last axis what these shares of `values` lie below: as `numpy.quantile` has it, but quicker."""
+    """Along the last axis what these shares of `values` lie below: as `numpy.quantile` has it, quicker."""
     last = values.shape[-1] - 1
     place = shares * last
     low = place.astype(np.intp)
