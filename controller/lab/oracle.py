@@ -88,9 +88,9 @@ def perfect_foresight(
     """The cheapest course of the battery, ending no emptier than it began.
 
     Where inverters curtail, no more than the export limit is sold, and surplus beyond it may be lost, or all
-    of it while its price is negative.
-    Costs are energy at the PCC, wear, and each term's price for its highest mean import. Binary variables
-    keep the battery from charging and discharging at once only where doing both would pay.
+    of it while its price is negative. Costs are energy at the PCC, wear, and each term's price for its
+    highest mean import. Binary variables keep the battery from charging and discharging at once, and the
+    site from buying and selling at once, only where doing both would pay.
     """
     costs = leave.curtails & (export_per_kwh < 0.0)
     columns = _Columns.of(len(net_load_w), len(demand))
@@ -98,33 +98,35 @@ def perfect_foresight(
     capacity_kwh = storage.capacity_wh / 1000.0
     begin_kwh = capacity_kwh * soc_pct / 100.0
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
-    both_pays = _both_pays(import_per_kwh, export_per_kwh, storage.wear_per_kwh, into * out)
+    burns = _burns(import_per_kwh, export_per_kwh, storage.wear_per_kwh, into * out)
     export_per_kwh = np.where(costs, 0.0, export_per_kwh)
-    switches = 5 * len(net_load_w) + len(demand) + np.arange(len(both_pays))
-    cost = np.zeros(5 * len(net_load_w) + len(demand) + len(both_pays))
+    high = _most(columns, net_kw, storage, leave, costs)
+    trades = np.flatnonzero(
+        (export_per_kwh > import_per_kwh) & ~costs & (high[columns.bought] > 0.0) & (high[columns.sold] > 0.0)
+    )
+    switches = len(high) + np.arange(len(burns) + len(trades))
+    cost = np.zeros(len(high) + len(switches))
     cost[columns.discharge] = storage.wear_per_kwh * hours
     cost[columns.bought], cost[columns.sold] = import_per_kwh * hours, -export_per_kwh * hours
     cost[columns.peaks] = [term.per_kw for term in demand]
-    low, high = np.zeros(len(cost)), np.full(len(cost), np.inf)
+    low, high = np.zeros(len(cost)), np.append(high, np.ones(len(switches)))
     spilt_kw = np.zeros(len(net_kw))
     if leave.curtails and leave.export_limit_w is not None:
         spilt_kw = np.maximum(-net_kw - leave.export_limit_w / 1000.0, 0.0)
-    _bound_powers(columns, high, net_kw, storage, leave)
     high[columns.sold] -= spilt_kw
-    # What is lost then is as surplus sold for nothing; from the battery nothing is sold.
-    for column, most_kw in ((columns.sold, -net_kw), (columns.discharge, net_kw)):
-        high[column[costs]] = np.minimum(high[column[costs]], np.maximum(most_kw[costs], 0.0))
     low[columns.stored] = min(capacity_kwh * storage.floor_pct / 100.0, begin_kwh)
     high[columns.stored] = max(capacity_kwh * storage.max_soc_pct / 100.0, begin_kwh)
     low[columns.stored[-1]] = begin_kwh
     low[columns.peaks] = [term.peak_so_far_w / 1000.0 for term in demand]
-    high[switches] = 1.0
     rows = _Rows([], [], [], [], [])
     _balance(rows, columns, net_kw, spilt_kw)
     _store(rows, columns, begin_kwh, hours * into, hours / out)
     _peaks(rows, columns, demand)
-    if len(both_pays):
-        _one_way(rows, columns, both_pays, switches, storage)
+    for steps, one, other, own in (
+        (burns, columns.charge, columns.discharge, switches[: len(burns)]),
+        (trades, columns.bought, columns.sold, switches[len(burns) :]),
+    ):
+        _one_way(rows, (one[steps], high[one[steps]]), (other[steps], high[other[steps]]), own)
     found, objective = _solve(cost, low, high, rows, switches)
     return Foresight(
         objective,
@@ -134,18 +136,29 @@ def perfect_foresight(
     )
 
 
-def _bound_powers(columns: _Columns, high: Floats, net_kw: Floats, storage: Storage, leave: Leave) -> None:
+def _most(
+    columns: _Columns, net_kw: Floats, storage: Storage, leave: Leave, costs: NDArray[np.bool_]
+) -> Floats:
     """Ratings, what the site gives leave to, and the limits at the PCC, unless the load alone breaks them."""
+    high = np.full(int(columns.peaks[-1] if len(columns.peaks) else columns.stored[-1]) + 1, np.inf)
     high[columns.charge] = storage.max_charge_w / 1000.0
     high[columns.discharge] = storage.max_discharge_w / 1000.0
+    load_kw, surplus_kw = np.maximum(net_kw, 0.0), np.maximum(-net_kw, 0.0)
     if not leave.grid_charging:
-        high[columns.charge] = np.minimum(high[columns.charge], np.maximum(-net_kw, 0.0))
-    if not leave.battery_export:
-        high[columns.discharge] = np.minimum(high[columns.discharge], np.maximum(net_kw, 0.0))
+        high[columns.charge] = np.minimum(high[columns.charge], surplus_kw)
+    # While export costs nothing is sold from the battery, and what is lost is as surplus sold for nothing.
+    own = costs if leave.battery_export else np.ones(len(net_kw), dtype=bool)
+    high[columns.discharge[own]] = np.minimum(high[columns.discharge[own]], load_kw[own])
+    high[columns.bought] = np.maximum(np.where(costs, load_kw, net_kw) + high[columns.charge], 0.0)
+    high[columns.sold] = np.maximum(high[columns.discharge] - net_kw, 0.0)
+    high[columns.sold[costs]] = surplus_kw[costs]
     if leave.import_limit_w is not None:
-        high[columns.bought] = np.maximum(leave.import_limit_w / 1000.0, net_kw)
+        most_kw = np.maximum(leave.import_limit_w / 1000.0, net_kw)
+        high[columns.bought] = np.minimum(high[columns.bought], most_kw)
     if leave.export_limit_w is not None:
-        high[columns.sold] = np.maximum(leave.export_limit_w / 1000.0, -net_kw)
+        most_kw = np.maximum(leave.export_limit_w / 1000.0, -net_kw)
+        high[columns.sold] = np.minimum(high[columns.sold], most_kw)
+    return high
 
 
 def _balance(rows: _Rows, columns: _Columns, net_kw: Floats, spilt_kw: Floats) -> None:
@@ -179,22 +192,21 @@ def _peaks(rows: _Rows, columns: _Columns, demand: Sequence[DemandTerm]) -> None
 
 def _one_way(
     rows: _Rows,
-    columns: _Columns,
-    steps: NDArray[np.intp],
+    one: tuple[NDArray[np.intp], Floats],
+    other: tuple[NDArray[np.intp], Floats],
     switches: NDArray[np.intp],
-    storage: Storage,
 ) -> None:
-    """In these steps the battery charges where its switch is 1, and discharges where it is 0."""
-    charge_kw, discharge_kw = storage.max_charge_w / 1000.0, storage.max_discharge_w / 1000.0
-    none, most = np.full(len(steps), -np.inf), np.zeros(len(steps))
-    rows.add([(columns.charge[steps], 1.0), (switches, -charge_kw)], none, most)
-    rows.add([(columns.discharge[steps], 1.0), (switches, discharge_kw)], none, most + discharge_kw)
+    """Where its switch is 1 the one may flow, up to its most, and where it is 0 the other."""
+    if not len(switches):
+        return
+    none, most = np.full(len(switches), -np.inf), np.zeros(len(switches))
+    rows.add([(one[0], 1.0), (switches, -one[1])], none, most)
+    rows.add([(other[0], 1.0), (switches, other[1])], none, other[1])
 
 
-def _both_pays(buy: Floats, sell: Floats, wear: float, round_trip: float) -> NDArray[np.intp]:
-    """Steps in which charging and discharging at once would earn: by a price upside down, or by burning."""
-    burns = np.minimum(buy, sell) * (1.0 - round_trip) + wear * round_trip < 0.0
-    return np.flatnonzero((sell > buy) | burns)
+def _burns(buy: Floats, sell: Floats, wear: float, round_trip: float) -> NDArray[np.intp]:
+    """Steps in which charging and discharging at once would earn by what it burns."""
+    return np.flatnonzero(np.minimum(buy, sell) * (1.0 - round_trip) + wear * round_trip < 0.0)
 
 
 class _Quiet(highspy.Highs):

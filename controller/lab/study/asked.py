@@ -15,7 +15,7 @@ from controller.lab.billing import planner
 from controller.lab.simulate import Wall
 from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material
 from controller.lab.study.traces_door import of_year, read_checked
-from controller.planning.tariff import Tariff
+from controller.planning.tariff import Tariff, price_slots
 from controller.site_tariff import TariffTable
 from controller.tariff_door import TariffConfig, tariff_config
 from drivers.doors import DoorError, dotted, line_of, read_toml, validate
@@ -24,6 +24,8 @@ from simulators.traces import CsvTraces
 POLICIES = ("self_consumption", "economic", "schedule", "standby")
 """Those that need nothing from outside but a tariff."""
 MOST_CASES = 5000
+MOST_RESOLD = 100
+"""Steps in which a battery may sell dearer than it may buy: to find the best of more takes far too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,14 @@ def asked(
             _prices_cover(source, material)
             materials[time] = material
             cases.append(Case(time, 0.0, 0.0, NO_BATTERY))
-            cases += [
-                Case(time, size_wh, power_w, policy)
-                for size_wh, power_w, policy in product(sizes, powers, (*policies, ORACLE))
-            ]
+            resold = _resold(material)
+            shown = tuple(policies) if resold > MOST_RESOLD else (*policies, ORACLE)
+            if resold > MOST_RESOLD:
+                notes.append(
+                    f"{source.name}: {ORACLE} is left out: in {resold} of {material.rows} steps export earns "
+                    "more than import costs, and the battery may do both"
+                )
+            cases += [Case(time, *one) for one in product(sizes, powers, shown)]
     if len(cases) > MOST_CASES:
         raise DoorError(f"{len(cases)} cases; more than {MOST_CASES} are surely not meant")
     return Study(config, found.tariff, materials, tuple(cases), tuple(notes))
@@ -124,6 +130,17 @@ def _material(config: Config, found: TariffConfig, traces: CsvTraces) -> tuple[M
     inside, note = planner(config, wall, traces.prices, traces.duration_s)
     assert inside is not None, "the config has a tariff"
     return Material(config, traces, found.tariff, inside.market), note
+
+
+def _resold(material: Material) -> int:
+    """In how many steps export earns more than import costs, where the battery may do both."""
+    policy, wall = material.config.dispatch.policy, material.wall
+    if not (policy.grid_charging and policy.battery_export):
+        return 0
+    prices = price_slots(
+        material.tariff, material.market, wall.begin_utc_s, material.step_s, material.rows, wall.offset_at
+    )
+    return int((prices.export_per_kwh > np.maximum(prices.import_per_kwh, 0.0)).sum())
 
 
 def _prices_cover(source: Path, material: Material) -> None:

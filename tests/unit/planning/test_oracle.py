@@ -123,3 +123,13 @@ def test_where_an_inverter_curtails_nothing_is_sold_at_a_negative_price() -> Non
     curtails = perfect_foresight(*two, 3600.0, KWH, Leave(curtails=True), 0.0)
     assert curtails.cost == pytest.approx(0.0)
     assert curtails.discharge_w == pytest.approx([-1000.0, 1000.0])
+
+
+def test_where_export_earns_more_than_import_costs_nothing_is_bought_to_be_sold_at_the_same_instant() -> None:
+    two = (np.array([1000.0, -1000.0]), np.full(2, 0.20), np.full(2, 0.40))
+    alone = perfect_foresight(*two, 3600.0, KWH, Leave(), 0.0)
+    assert alone.cost == pytest.approx(0.20 - 0.40)
+    # With leave to charge and to sell: 1 kWh bought beside the load, and 2 kW sold in the second hour.
+    trading = perfect_foresight(*two, 3600.0, KWH, Leave(grid_charging=True, battery_export=True), 0.0)
+    assert trading.cost == pytest.approx(2.0 * 0.20 - 2.0 * 0.40)
+    assert trading.discharge_w == pytest.approx([-1000.0, 1000.0])

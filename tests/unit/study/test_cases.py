@@ -176,3 +176,22 @@ def test_a_tariff_that_is_not_there_or_not_right_is_said(tmp_path: Path) -> None
     (tmp_path / "rate.json").write_text("[]")
     with pytest.raises(DoorError, match=r"rate\.json"):
         read_tariff(tmp_path / "rate.json")
+
+
+def test_where_what_is_bought_could_be_sold_dearer_the_study_says_that_it_knows_no_bound(
+    tmp_path: Path,
+) -> None:
+    site = a_site(tmp_path)
+    dear = site.read_text(encoding="utf-8").replace("per_kwh = 0.08", "per_kwh = 0.50")
+    site.write_text(dear, encoding="utf-8")
+    one_way = asked(site, [measured(tmp_path, 6)], None, (), (), ("self_consumption",))
+    assert ORACLE in {case.policy for case in one_way.cases}, "nothing is sold from the battery"
+    site.write_text(dear.replace("grid_charging = true", "grid_charging = true\nbattery_export = true"))
+    both = asked(site, [measured(tmp_path, 6)], None, (), (), ("self_consumption",))
+    assert {case.policy for case in both.cases} == {NO_BATTERY, "self_consumption"}
+    assert "in 144 of 144 steps export earns more than import costs" in both.notes[-1]
+    outcomes = run_here(both.materials, both.cases, 1, lambda outcome: None)
+    assert share_pct(outcomes, both.cases[-1]) is None
+    assert table_of(outcomes, both.cases, "EUR").row_count >= len(both.cases)
+    frame = Frame("small", "EUR", "a tariff", {"spring": 6.0}, 0.0, 0.0, 15.0, both.notes, "")
+    assert both.notes[-1] in study_page(frame, outcomes, both.cases)
