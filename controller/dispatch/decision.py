@@ -10,6 +10,7 @@ from controller.dispatch.limits import Latches
 from controller.dispatch.modes import Mode
 from controller.dispatch.plausible import NO_DOUBT, Doubt
 from controller.dispatch.response import NOTHING_HEARD, Response
+from controller.dispatch.shortfall import NO_SHORTFALL, Shortfall
 from controller.dispatch.soc import Charges
 from drivers.fact import fact
 
@@ -43,6 +44,7 @@ class Memory:
     charges: Charges = ()
     ramped_w: float = 0.0
     followings: Followings = ()
+    shortfall: Shortfall = NO_SHORTFALL
 
 
 @fact

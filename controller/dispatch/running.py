@@ -33,6 +33,7 @@ from controller.dispatch.plausible import asks_w
 from controller.dispatch.policies import wish
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.share import share
+from controller.dispatch.shortfall import NO_SHORTFALL, Shortfall, shortfall
 from controller.dispatch.site import Site
 from controller.dispatch.soc import Charges, doubts
 
@@ -41,6 +42,7 @@ SOFT_START_PER_S = 0.1
 
 ASKING = "asking the meter whether it is alive"
 EXPORT_COSTS = "the price for export is negative"
+TAKE_LESS = "batteries take {:.0f} W less than they may"
 
 Rooms = tuple[Range, ...]
 
@@ -52,9 +54,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     care_states, care_wishes = care(config, memory.care, site)
     reserve_pct = _reserve_pct(config, site)
     latches = _latches(config, memory, site, care_wishes, heard, reserve_pct)
-    rated_w = 0.0
-    for one in site.batteries:
-        rated_w += (one.max_charge_w + one.max_discharge_w) / 2.0
+    rated_w = _rated_w(site)
     wanted_w, policy, note = _wanted(config, site, heard, care_wishes, rated_w)
     followings = follow_orders(config, memory.followings, memory.battery_setpoints_w, site)
     limited, rooms, preferred = _within_limits(config, site, (latches, followings), demand, wanted_w)
@@ -67,7 +67,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         note = _noted(config, note, heard.charges, followings)
     if abs(setpoint_w - power_w) > 1e-6 and not limited.limited_by:
         limited.limited_by = "min_power"
-    caps_w, note = _pv_caps_w(config, memory, site, limited, (policy, note)) if config.pvs else ((), note)
+    caps_w, note, short = _pv_caps_w(config, memory, site, limited, (policy, note))
     after = Memory(
         Mode.RUNNING,
         heard.fresh_since_s,
@@ -89,6 +89,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         heard.charges,
         power_w,
         followings,
+        short,
     )
     return after, Decision(
         Mode.RUNNING,
@@ -117,22 +118,37 @@ def _noted(config: DispatchConfig, note: str, charges: Charges, followings: Foll
 
 def _pv_caps_w(
     config: DispatchConfig, memory: Memory, site: Site, limited: _Limited, decided: tuple[str, str]
-) -> tuple[Caps, str]:
-    """Caps for what house, batteries and export limit cannot take, and the note; `decided` policy and note.
+) -> tuple[Caps, str, Shortfall]:
+    """Caps for what house, batteries and export limit cannot take; `decided` are policy and note.
 
-    By the policy that goes by prices nothing is exported while that costs.
+    With them the note, and by how much batteries take less than they may. By the policy that goes by prices
+    nothing is exported while that costs.
     """
     policy, note = decided
+    if not config.pvs:
+        return (), note, NO_SHORTFALL
     costs = policy == "economic" and site.prices is not None and site.prices.export_per_kwh < 0.0
     orders, export_w = site.orders, config.export_limit_w
     if costs:
         export_w = 0.0
     elif orders is not NO_ORDERS:
         export_w = export_in_force_w(config, orders, site.now_s)
-    caps_w = closed_loop(site, export_w, max(-limited.lower_w, 0.0), memory.pv_caps_w)
+    charge_w = max(-limited.lower_w, 0.0)
+    short = shortfall(config, memory.shortfall, site, export_w, charge_w)
+    caps_w = closed_loop(site, export_w, max(charge_w - short.short_w, 0.0), memory.pv_caps_w)
     if costs and caps_w != uncapped(len(caps_w)):
         note = f"{note}; {EXPORT_COSTS}" if note else EXPORT_COSTS
-    return caps_w, note
+    if short.short_w > 0.0:
+        less = TAKE_LESS.format(short.short_w)
+        note = f"{note}; {less}" if note else less
+    return caps_w, note, short
+
+
+def _rated_w(site: Site) -> float:
+    rated_w = 0.0
+    for one in site.batteries:
+        rated_w += (one.max_charge_w + one.max_discharge_w) / 2.0
+    return rated_w
 
 
 def _wanted(

@@ -15,6 +15,7 @@ from controller.dispatch.modes import Mode
 from controller.dispatch.orders import SPENT_SHARE, LocalTime, Order, Orders
 from controller.dispatch.response import Response
 from controller.dispatch.settings import CareSettings, DemandSettings, DispatchConfig, LoadSettings
+from controller.dispatch.shortfall import Shortfall
 from controller.dispatch.site import Snapshot
 from controller.dispatch.soc import Charge
 from controller.dispatch.step import step
@@ -57,6 +58,7 @@ def test_a_cycle_remembers_all_that_it_decided() -> None:
         (Latches(full=True), NO_LATCHES),
         charges=(Charge(10.0, 100.0, 100.0), Charge(10.0, 50.0, 50.0)),
         ramped_w=-2000.0,
+        shortfall=Shortfall(over_since_s=10.0),
     )
     assert after.response.net_load_w == 500.0, "with PV that says what it gives, all of the load"
 
