@@ -9,6 +9,7 @@ for a quarter of an hour; then half of it is.
 
 from __future__ import annotations
 
+from controller.dispatch.limits import total
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Site
 from drivers.fact import fact
@@ -20,6 +21,7 @@ PATIENCE_S = 4.0
 ROOM_PCT = 1.0
 """When the SoC has fallen by so much there is room again."""
 BELIEVED_S = 900.0
+"""After so long without anything new half of it is tried again."""
 
 
 @fact
@@ -48,9 +50,7 @@ def shortfall(
     over = over_w > max(OVER_W, OVER_PART * export_limit_w)
     if not over and before == NO_SHORTFALL:
         return before
-    given_w = 0.0
-    for one in site.batteries:
-        given_w += one.battery_discharge_w
+    given_w = total([one.battery_discharge_w for one in site.batteries])
     idle_w = max(most_charge_w + min(given_w, 0.0), 0.0)
     short_w, soc_pct, found_at_s = min(before.short_w, idle_w), before.soc_pct, before.found_at_s
     if site.soc_pct is not None and site.soc_pct <= soc_pct - ROOM_PCT:

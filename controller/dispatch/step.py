@@ -101,6 +101,7 @@ def _hold(
         heard.charges,
         memory.ramped_w,
         memory.followings,
+        memory.shortfall,
     )
     return after, decision
 

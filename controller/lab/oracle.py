@@ -68,6 +68,11 @@ class _Columns:
     stored: NDArray[np.intp]
     peaks: NDArray[np.intp]
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return 5 * len(self.charge) + len(self.peaks)
+
     @classmethod
     def of(cls, steps: int, peaks: int) -> _Columns:
         """For so many steps and peaks."""
@@ -140,7 +145,7 @@ def _most(
     columns: _Columns, net_kw: Floats, storage: Storage, leave: Leave, costs: NDArray[np.bool_]
 ) -> Floats:
     """Ratings, what the site gives leave to, and the limits at the PCC, unless the load alone breaks them."""
-    high = np.full(int(columns.peaks[-1] if len(columns.peaks) else columns.stored[-1]) + 1, np.inf)
+    high = np.full(columns.count, np.inf)
     high[columns.charge] = storage.max_charge_w / 1000.0
     high[columns.discharge] = storage.max_discharge_w / 1000.0
     load_kw, surplus_kw = np.maximum(net_kw, 0.0), np.maximum(-net_kw, 0.0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.planning.history import or_none
+from controller.planning.history import or_zero
 from controller.planning.inputs import Floats
 
 LEAST_HEIGHT = 0.2
@@ -27,7 +27,7 @@ def cloudless(
     lit = np.flatnonzero(light)
     height = np.zeros(len(clear_w))
     height[lit] = np.sin((lit - lit[0] + 0.5) / (lit[-1] - lit[0] + 1.0) * np.pi)
-    free_w = np.where(held, 0.0, or_none(rows)).max(axis=0)
+    free_w = np.where(held, 0.0, or_zero(rows)).max(axis=0)
     tells = height > LEAST_HEIGHT
     noon_w = np.quantile(free_w[tells] / height[tells], NEARLY_ALL) if tells.any() else 0.0
     raised_w = np.maximum(clear_w, np.minimum(noon_w * height, most_w))

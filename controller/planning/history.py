@@ -132,7 +132,7 @@ def _free(days: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray((days + FIRST_WEEKDAY) % 7 >= SUNDAY_IS - 1)
 
 
-def or_none(values: Floats) -> Floats:
+def or_zero(values: Floats) -> Floats:
     """The values, 0 where there is none."""
     return np.where(np.isfinite(values), values, 0.0)
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.planning.history import Ahead, Calendar, History, or_none, quantiles
+from controller.planning.history import Ahead, Calendar, History, or_zero, quantiles
 from controller.planning.inputs import Floats
 
 MEMORY_DAYS = 28.0
@@ -162,7 +162,7 @@ def _usual(load_w: bytes, free_days: bytes, count: int) -> _Usual:
     free = np.frombuffer(free_days, dtype=np.bool_)
     rows = np.frombuffer(load_w).reshape(len(free), -1)
     seen, slots = np.isfinite(rows), rows.shape[1]
-    values, known = _with_neighbours(or_none(rows)), _with_neighbours(seen.astype(float))
+    values, known = _with_neighbours(or_zero(rows)), _with_neighbours(seen.astype(float))
     any_time = np.quantile(rows[seen], (np.arange(8) + 0.5) / 8)
     values = np.concatenate([values, np.tile(any_time, (slots, 1))], axis=1)
     order = np.argsort(values, axis=1)

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from controller.planning.history import Calendar, or_none
+from controller.planning.history import Calendar, or_zero
 from controller.planning.inputs import Floats
 
 TILT = np.radians(23.44)
@@ -34,7 +34,7 @@ LEAST_SUN = 0.05
 def as_today(rows: Floats, days: Calendar) -> Floats:
     """For each day of the past what its sun is to be multiplied by, to be like a day of today."""
     whole = np.isfinite(rows).all(axis=1)
-    seen_w = or_none(rows)
+    seen_w = or_zero(rows)
     seen_h = (seen_w > SEEN_SHARE * seen_w.max()).sum(axis=1) * days.slot_s / 3600.0
     return _to_last(np.where(whole, seen_h, np.nan).tobytes(), days.first_day)
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.planning.curtailed import clearness_while_free, cloudless
-from controller.planning.history import Ahead, Calendar, History, ahead_rows, or_none, quantiles
+from controller.planning.history import Ahead, Calendar, History, ahead_rows, or_zero, quantiles
 from controller.planning.inputs import Floats
 from controller.planning.loads import chances
 from controller.planning.season import as_today
@@ -55,11 +55,11 @@ def sun_chain(history: History, ahead: Ahead, days: Calendar, count: int) -> Sun
     # The sun does not keep summer time: rows are on today's clock all along.
     rows = days.rows(history.pv_w)
     young = history.pv_rated_w > 0.0 and int(np.isfinite(rows).sum()) < days.per_day
-    if not or_none(rows).any() and not young:
+    if not or_zero(rows).any() and not young:
         return None
     season = as_today(rows, days)[:, None]
     rows = rows * season
-    clear_w = _cloudless(or_none(rows), history.slot_s)
+    clear_w = _cloudless(or_zero(rows), history.slot_s)
     if young:
         clear_w = np.maximum(clear_w, _unseen(history, days.per_day))
     light = clear_w > DAYLIGHT * clear_w.max()
@@ -147,7 +147,7 @@ def _guesses(
 ) -> _Guess:
     """A ridge regression of each day's clearness on what was known in the night before."""
     complete = np.isfinite(rows)
-    clearness = or_none(rows * (clear_w > 0)).sum(axis=1) / np.maximum((complete * clear_w).sum(axis=1), 1e-9)
+    clearness = or_zero(rows * (clear_w > 0)).sum(axis=1) / np.maximum((complete * clear_w).sum(axis=1), 1e-9)
     lit = (complete * clear_w).sum(axis=1) / max(clear_w.sum(), 1e-9)
     usable = lit > 0.5
     mean = float(clearness[usable].mean()) if usable.any() else 0.5
@@ -160,7 +160,7 @@ def _guesses(
     if history.outside_pv_w is not None and ahead.outside_pv_w is not None:
         said = days.rows(history.outside_pv_w) * season
         said = np.concatenate([said[:-1], ahead_rows(ahead.outside_pv_w, said, days.now, days.per_day)])
-        features.append(or_none(said).sum(axis=1) / max(clear_w.sum(), 1e-9))
+        features.append(or_zero(said).sum(axis=1) / max(clear_w.sum(), 1e-9))
     table = np.stack(features, axis=1)
     past = len(rows) - 1
     learn = usable[:past] & np.isfinite(table[:past]).all(axis=1)
@@ -200,7 +200,7 @@ def _beliefs(rows: Floats, clear_w: Floats, light: NDArray[np.bool_], guess: Flo
     # A running mean that forgets: a slot weighs more, by a fixed part, than the one before it.
     grown = np.exp(np.cumsum(lit, axis=1) * slot_s / MEMORY_S)
     fresh = np.where(lit, grown, 0.0) * (1.0 - np.exp(-slot_s / MEMORY_S))
-    got = (guess * weight)[:, None] + np.cumsum(fresh * or_none(rows), axis=1)
+    got = (guess * weight)[:, None] + np.cumsum(fresh * or_zero(rows), axis=1)
     could = weight + np.cumsum(fresh * clear_w, axis=1)
     return np.asarray(got / could)
 

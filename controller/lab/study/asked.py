@@ -15,7 +15,7 @@ from controller.lab.billing import planner
 from controller.lab.simulate import Wall
 from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material
 from controller.lab.study.traces_door import of_year, read_checked
-from controller.planning.tariff import Tariff, price_slots
+from controller.planning.tariff import Tariff
 from controller.site_tariff import TariffTable
 from controller.tariff_door import TariffConfig, tariff_config
 from drivers.doors import DoorError, dotted, line_of, read_toml, validate
@@ -134,12 +134,10 @@ def _material(config: Config, found: TariffConfig, traces: CsvTraces) -> tuple[M
 
 def _resold(material: Material) -> int:
     """In how many steps export earns more than import costs, where the battery may do both."""
-    policy, wall = material.config.dispatch.policy, material.wall
+    policy = material.config.dispatch.policy
     if not (policy.grid_charging and policy.battery_export):
         return 0
-    prices = price_slots(
-        material.tariff, material.market, wall.begin_utc_s, material.step_s, material.rows, wall.offset_at
-    )
+    prices = material.prices
     return int((prices.export_per_kwh > np.maximum(prices.import_per_kwh, 0.0)).sum())
 
 

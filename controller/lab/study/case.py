@@ -19,7 +19,7 @@ from controller.lab.simulate import Result, Wall, simulate
 from controller.lab.study.survival import Island, autonomy_h, chance_pct
 from controller.planning.bills import Bill, bill
 from controller.planning.market import Market
-from controller.planning.tariff import Tariff, price_slots
+from controller.planning.tariff import PriceSlots, Tariff, price_slots
 from simulators.traces import CsvTraces, StepTrace
 
 Floats = NDArray[np.float64]
@@ -72,6 +72,12 @@ class Material:
     def rows(self) -> int:
         """How many such steps there are; a last one that is not whole is left out."""
         return int(self.traces.duration_s // self.step_s)
+
+    @property
+    def prices(self) -> PriceSlots:
+        """Of each step."""
+        wall = self.wall
+        return price_slots(self.tariff, self.market, wall.begin_utc_s, self.step_s, self.rows, wall.offset_at)
 
     def means_w(self, trace: StepTrace) -> Floats:
         """A trace in such steps."""
@@ -296,15 +302,7 @@ def stored_cost(material: Material, capacity_wh: float, end_soc_pct: float) -> f
     """What the battery holds less at the end than at the beginning, as money."""
     simulation = material.config.simulation
     missing_kwh = max(capacity_wh * (simulation.initial_soc_pct - end_soc_pct) / 1e5, 0.0)
-    prices = price_slots(
-        material.tariff,
-        material.market,
-        material.wall.begin_utc_s,
-        material.step_s,
-        material.rows,
-        material.wall.offset_at,
-    )
-    return missing_kwh * simulation.efficiency_pct / 100.0 * float(np.median(prices.import_per_kwh))
+    return missing_kwh * simulation.efficiency_pct / 100.0 * float(np.median(material.prices.import_per_kwh))
 
 
 def billed_as(material: Material, import_w: Floats, export_w: Floats) -> Bill:

@@ -11,7 +11,6 @@ from controller.lab.oracle import Foresight, perfect_foresight
 from controller.lab.study.case import Case, Material, Outcome, net_load_w, outcome
 from controller.planning.calendars import local_steps
 from controller.planning.inputs import DemandTerm, Leave, Storage
-from controller.planning.tariff import PriceSlots, price_slots
 
 Floats = NDArray[np.float64]
 
@@ -62,16 +61,9 @@ def demand_terms(material: Material) -> tuple[DemandTerm, ...]:
     return tuple(terms)
 
 
-def _prices(material: Material) -> PriceSlots:
-    wall = material.wall
-    return price_slots(
-        material.tariff, material.market, wall.begin_utc_s, material.step_s, material.rows, wall.offset_at
-    )
-
-
 def foreseen(material: Material, storage: Storage) -> Foresight:
     """What would have been best, seen from the end."""
-    prices = _prices(material)
+    prices = material.prices
     return perfect_foresight(
         net_load_w(material),
         prices.import_per_kwh,
@@ -92,7 +84,7 @@ def run_oracle(material: Material, case: Case) -> Outcome:
     leave, export_w = leave_of(material), np.maximum(-grid_w, 0.0)
     if leave.curtails:
         most_w = np.inf if leave.export_limit_w is None else leave.export_limit_w
-        export_w = np.minimum(export_w, np.where(_prices(material).export_per_kwh < 0.0, 0.0, most_w))
+        export_w = np.minimum(export_w, np.where(material.prices.export_per_kwh < 0.0, 0.0, most_w))
     per_kwh = material.step_s / 3.6e6
     return outcome(
         material,

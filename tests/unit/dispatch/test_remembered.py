@@ -16,6 +16,7 @@ from controller.dispatch.orders import Order, Orders
 from controller.dispatch.plausible import Doubt
 from controller.dispatch.response import Response
 from controller.dispatch.settings import LoadSettings
+from controller.dispatch.shortfall import Shortfall
 from controller.dispatch.site import Snapshot
 from controller.dispatch.soc import Charge
 from controller.dispatch.step import step
@@ -41,6 +42,7 @@ BUSY = Memory(
     DemandState(month_peak_w=900.0),
     (CareState(5.0),),
     IslandState(loads_closed=(False,), switched_at_s=(5.0,)),
+    shortfall=Shortfall(4000.0, 99.0, 5.0),
 )
 OLD = "the last reading of the meter at the PCC is {} s old, allowed are 1.5 s"
 
