@@ -45,12 +45,22 @@ def closed_loop(site: Site, export_limit_w: float | None, most_charge_w: float, 
         needed = 0.0 < generation_w >= ENGAGE_AT * takes_w
     else:
         # A cap that binds hides what the sun could give: it may be widened, not lifted.
-        needed = generation_w >= BINDS_AT * held_w or generation_w >= RELEASE_AT * takes_w
+        needed = _reaches(generation_w, held_w) or generation_w >= RELEASE_AT * takes_w
     if not needed or takes_w >= _whole(rated_w):
         return uncapped(len(rated_w))
     if held_w is not None and 0.0 <= takes_w - held_w <= HOLD_W:
         return before
     return _split(takes_w, rated_w)
+
+
+def binds(site: Site, caps_w: Caps) -> bool:
+    """The inverters give what these caps allow, so that the sun may have more."""
+    held_w = _held(caps_w)
+    return held_w is not None and site.pv_generation_w is not None and _reaches(site.pv_generation_w, held_w)
+
+
+def _reaches(generation_w: float, held_w: float) -> bool:
+    return generation_w >= BINDS_AT * held_w
 
 
 def _whole(rated_w: tuple[float | None, ...]) -> float:

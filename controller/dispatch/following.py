@@ -1,27 +1,30 @@
 """A battery among others that does less than it was ordered: what it leaves is given to the others.
 
 It may be deaf, derated by its firmware or near full without saying so. Once it stands still short of its
-order it is taken to be able to do what it does, its ceiling, and is asked for no more; after a while it is
-tried again, each time later. One battery alone has nobody to leave anything to and is ordered as before.
+order it is taken to be able to do what it does, its ceiling, and is asked for no more while the others can
+do it; after a while it is tried again, each time later. One battery alone has nobody to leave anything to and
+is ordered as before.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.dispatch.limits import Range
+from controller.dispatch.limits import Range, beyond
 from controller.dispatch.settings import BatterySettings, DispatchConfig
 from controller.dispatch.site import BatterySite, Site
 from drivers.fact import fact
 
 SHORT_PART, SHORT_W = 0.1, 200.0
 """Short by more than max(10 % of the rating, 200 W) ..."""
+PRESSED_W = 50.0
+"""or, while a limit at the PCC is exceeded that it is to keep, by more than 50 W ..."""
 SHORT_FOR_S = 4.0
 """... for so long, beside dead time and three time constants, without coming closer ..."""
 CLOSER_PART = 0.02
 """... by this part of the rating."""
 SHORT_AGAIN_S = 2.0
-"""A ceiling that is not reached either is lowered after so long."""
+"""A ceiling that is not reached either is lowered after so long; one that is tried again is given so long."""
 FIRST_S, LONGEST_S = 60.0, 900.0
 """A ceiling holds for so long at first, then for twice as long each time, up to the longest."""
 
@@ -54,13 +57,15 @@ def follow_orders(
     if len(config.batteries) == 1 or len(orders_w) != len(config.batteries):
         return ()
     after: list[Following] | None = list(before) if before else None
+    pressed = beyond(config, site)
+    least_w = PRESSED_W if pressed else SHORT_W
     for one in site.batteries:
         index = one.index
         was = before[index] if before else FOLLOWS
         order_w, given_w = orders_w[index], one.battery_discharge_w
-        if was is FOLLOWS and -SHORT_W <= order_w - given_w <= SHORT_W:
+        if was is FOLLOWS and -least_w <= order_w - given_w <= least_w:
             continue
-        is_now = _one(config.batteries[index], was, one, order_w, site.now_s)
+        is_now = _one(config.batteries[index], was, one, order_w, (site.now_s, pressed))
         if is_now is not was:
             after = after or [FOLLOWS] * len(config.batteries)
             after[index] = is_now
@@ -70,23 +75,30 @@ def follow_orders(
 
 
 def _one(
-    settings: BatterySettings, was: Following, battery: BatterySite, order_w: float, now_s: float
+    settings: BatterySettings,
+    was: Following,
+    battery: BatterySite,
+    order_w: float,
+    now_and_pressed: tuple[float, int],
 ) -> Following:
+    now_s, pressed = now_and_pressed
     side = 1 if order_w > 0.0 else -1 if order_w < 0.0 else 0
     rated_w = battery.max_discharge_w if side > 0 else battery.max_charge_w
     given_w = battery.battery_discharge_w * side
-    short = order_w * side - given_w > max(SHORT_PART * rated_w, SHORT_W)
+    short_w = order_w * side - given_w
+    short = short_w > (PRESSED_W if side and side == pressed else max(SHORT_PART * rated_w, SHORT_W))
     if was.ceiling_w is not None and now_s - was.held_at_s >= was.hold_s:
         return Following(hold_s=min(2.0 * was.hold_s, LONGEST_S))
     if not short:
-        if was.ceiling_w is not None:
+        if was.ceiling_w is not None and (side != was.side or given_w <= was.ceiling_w + SHORT_W):
             return was if was.short_since_s is None else replace(was, short_since_s=None, best_w=0.0)
         trusted = was.hold_s == FIRST_S or order_w * side > max(SHORT_PART * rated_w, SHORT_W)
         return FOLLOWS if trusted else Following(hold_s=was.hold_s)
     if was.short_since_s is None or side != was.side or given_w > was.best_w + CLOSER_PART * rated_w:
         kept_w = was.ceiling_w if side == was.side else None
         return Following(now_s, given_w, side, kept_w, was.held_at_s, was.hold_s)
-    patience_s = SHORT_FOR_S + settings.dead_time_s + 3.0 * settings.time_constant_s
+    patience_s = SHORT_FOR_S if was.hold_s == FIRST_S else SHORT_AGAIN_S
+    patience_s += settings.dead_time_s + 3.0 * settings.time_constant_s
     if now_s - was.short_since_s < (patience_s if was.ceiling_w is None else SHORT_AGAIN_S):
         return was
     held_at_s = now_s if was.ceiling_w is None else was.held_at_s

@@ -217,3 +217,18 @@ GRID_LIMITS: tuple[tuple[str, SiteLimit], ...] = (
 
 SITE_LIMITS = tuple(one for one in GRID_LIMITS if not one[0].startswith("operator"))
 """Those of them that need no order from outside."""
+
+BEYOND_W = 50.0
+"""A limit at the PCC that is exceeded by no more than this is kept."""
+
+
+def beyond(config: DispatchConfig, site: Site) -> int:
+    """1 while more is imported than may be, -1 while more is exported, 0 while the PCC keeps its limits."""
+    discharge_w = site.net_load_w - site.pcc_import_w
+    for _, limit in GRID_LIMITS:
+        bounds = limit(config, site)
+        if bounds is not None and bounds[0] - discharge_w > BEYOND_W:
+            return 1
+        if bounds is not None and discharge_w - bounds[1] > BEYOND_W:
+            return -1
+    return 0

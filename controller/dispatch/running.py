@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.dispatch.band import out_of_band
 from controller.dispatch.care import CareWish, care
-from controller.dispatch.curtailment import Caps, closed_loop, uncapped
+from controller.dispatch.curtailment import Caps, binds, closed_loop, uncapped
 from controller.dispatch.decision import Decision, Heard, Memory
 from controller.dispatch.demand import DemandState, demand_range, peak_forecast_w, update
 from controller.dispatch.following import Followings, follow_orders, short_note, within_ceiling
@@ -42,7 +42,7 @@ SOFT_START_PER_S = 0.1
 
 ASKING = "asking the meter whether it is alive"
 EXPORT_COSTS = "the price for export is negative"
-TAKE_LESS = "batteries take {:.0f} W less than they may"
+TAKE_LESS = "batteries take no more than {:.0f} W of the {:.0f} W they may"
 
 Rooms = tuple[Range, ...]
 
@@ -134,12 +134,13 @@ def _pv_caps_w(
     elif orders is not NO_ORDERS:
         export_w = export_in_force_w(config, orders, site.now_s)
     charge_w = max(-limited.lower_w, 0.0)
-    short = shortfall(config, memory.shortfall, site, export_w, charge_w)
-    caps_w = closed_loop(site, export_w, max(charge_w - short.short_w, 0.0), memory.pv_caps_w)
+    short = shortfall(config, memory.shortfall, site, export_w, binds(site, memory.pv_caps_w))
+    takes_w = charge_w if short.takes_w is None or charge_w <= short.takes_w else short.takes_w
+    caps_w = closed_loop(site, export_w, takes_w, memory.pv_caps_w)
     if costs and caps_w != uncapped(len(caps_w)):
         note = f"{note}; {EXPORT_COSTS}" if note else EXPORT_COSTS
-    if short.short_w > 0.0:
-        less = TAKE_LESS.format(short.short_w)
+    if takes_w < charge_w:
+        less = TAKE_LESS.format(takes_w, charge_w)
         note = f"{note}; {less}" if note else less
     return caps_w, note, short
 
@@ -182,14 +183,16 @@ def _within_limits(
     demand: DemandState | None,
     wanted_w: float,
 ) -> tuple[_Limited, Rooms, Rooms]:
-    """The wanted power within every limit but the ramp; the batteries' rooms without and with the reserve."""
+    """The wanted power within every limit but the ramp; the batteries' rooms, and those they should keep to.
+
+    Those leave the reserve, and what a battery does not do to the others, as long as these can do it.
+    """
     allowed: Rooms = ()
     at_reserve = False
     latches, followings = states
     for one in site.batteries:
         run_into = latches[one.index]
-        room = rating(one, run_into)
-        allowed += (within_ceiling(room, followings[one.index]) if followings else room,)
+        allowed += (rating(one, run_into),)
         at_reserve = at_reserve or run_into.at_reserve
     rooms = preferred = fuse_rooms(config, site, allowed)
     if at_reserve:
@@ -207,6 +210,9 @@ def _within_limits(
         limited.narrow("demand", demand_range(config, demand, site))
     if site.orders is not NO_ORDERS:
         limited.narrow("order", ordered(site))
+    if followings:
+        ceilings = [followings[one.index] for one in site.batteries]
+        preferred = tuple(map(within_ceiling, preferred, ceilings))
     return limited, rooms, preferred
 
 

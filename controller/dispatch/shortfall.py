@@ -1,73 +1,129 @@
 """Batteries that take less than they may while the sun is held to an export limit.
 
 What may be generated is what house and batteries take, and the limit. A battery near full, cold, or deaf may
-take far less than it says, without a word; then the rest is exported. So more export than is allowed, once
-battery and inverters have had the time to answer, is taken for what the batteries do not take, and the sun is
-held to so much less. That is believed until they have something to make up for again, take more than that, or
-for a quarter of an hour; then half of it is.
+take far less than it says, without a word; then the rest is exported. So where more is exported than may
+be, once battery and inverters have had the time to answer, the batteries are taken to be able to do what they
+do, and no more. Then they are tried with a little: what they take of that is theirs, and twice as much is
+tried at once; what they do not take is tried again, each time later.
 """
 
 from __future__ import annotations
 
-from controller.dispatch.limits import total
+from dataclasses import replace
+
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Site
 from drivers.fact import fact
 
 OVER_W, OVER_PART = 50.0, 0.01
 """More than so much, or so much of the limit, beyond the limit is too much ..."""
-PATIENCE_S = 4.0
-"""... once it has lasted for so long, beside the meter's delay, dead time and three time constants."""
+PATIENCE_S, KNOWN_S = 4.0, 2.0
+"""... once it has lasted for so long, beside the meter's delay, dead time and three time constants; and for
+so long where it is known that they do not take all."""
 ROOM_PCT = 1.0
 """When the SoC has fallen by so much there is room again."""
-BELIEVED_S = 900.0
-"""After so long without anything new half of it is tried again."""
+FIRST_TRY_W = 40.0
+"""The first try: less than is too much where nothing may be exported."""
+TRY_S = 10.0
+"""So much longer than the patience they have to take it, as PV inverters have to give it first."""
+TAKEN_SHARE = 0.5
+"""They have taken what was tried if they took this part of it."""
+REFUSED = 1.6
+"""The largest try after one that was refused, beside what is too much: a limit bears it for seconds."""
+TAKEN_W, MOST_TAKEN_SHARE = 200.0, 0.1
+"""The largest try after one that was taken, at least, and of their rating."""
+FIRST_S, LONGEST_S = 60.0, 900.0
+"""Tried after so long at first, then after twice as long each time, up to the longest."""
 
 
 @fact
 class Shortfall:
-    """`short_w` less than they may is what the batteries take, found at `soc_pct` and `found_at_s`.
+    """`takes_w` is all that the batteries take, found at `soc_pct`, known since `known_s`; None: no less.
 
-    `over_since_s` is since when more has been exported than may be.
+    `over_since_s` is since when more has been exported than may be. `try_w` more is tried `hold_s` after
+    `known_s`; while `trying`, that has been in `takes_w` since then.
     """
 
-    short_w: float = 0.0
+    takes_w: float | None = None
     soc_pct: float = 0.0
-    found_at_s: float = 0.0
+    known_s: float = 0.0
     over_since_s: float | None = None
+    try_w: float = FIRST_TRY_W
+    hold_s: float = FIRST_S
+    trying: bool = False
 
 
 NO_SHORTFALL = Shortfall()
 
 
 def shortfall(
-    config: DispatchConfig, before: Shortfall, site: Site, export_limit_w: float | None, most_charge_w: float
+    config: DispatchConfig, before: Shortfall, site: Site, export_limit_w: float | None, held: bool
 ) -> Shortfall:
-    """What is known after this cycle, where the batteries may charge `most_charge_w` (>= 0) together."""
+    """What is known after this cycle.
+
+    `held` says that the sun gives all that its caps allow, so that a higher one would be used.
+    """
     if export_limit_w is None:
         return NO_SHORTFALL
-    over_w = -site.pcc_import_w - export_limit_w
-    over = over_w > max(OVER_W, OVER_PART * export_limit_w)
+    too_much_w = max(OVER_W, OVER_PART * export_limit_w)
+    over = -site.pcc_import_w - export_limit_w > too_much_w
     if not over and before == NO_SHORTFALL:
         return before
-    given_w = total([one.battery_discharge_w for one in site.batteries])
-    idle_w = max(most_charge_w + min(given_w, 0.0), 0.0)
-    short_w, soc_pct, found_at_s = min(before.short_w, idle_w), before.soc_pct, before.found_at_s
-    if site.soc_pct is not None and site.soc_pct <= soc_pct - ROOM_PCT:
-        short_w = 0.0
-    elif short_w and site.now_s - found_at_s >= BELIEVED_S:
-        short_w, found_at_s = short_w / 2.0, site.now_s
+    given_w = rated_w = 0.0
+    for one in site.batteries:
+        given_w -= one.battery_discharge_w
+        rated_w += one.max_charge_w
     if not over:
-        return Shortfall(short_w, soc_pct, found_at_s) if short_w else NO_SHORTFALL
-    since_s = site.now_s if before.over_since_s is None else before.over_since_s
-    if site.now_s - since_s < _patience_s(config):
-        return Shortfall(short_w, soc_pct, found_at_s, since_s)
-    soc_pct = soc_pct if site.soc_pct is None else site.soc_pct
-    return Shortfall(min(short_w + over_w, idle_w), soc_pct, site.now_s, site.now_s)
+        before = replace(before, over_since_s=None)
+    elif before.over_since_s is None:
+        before = replace(before, over_since_s=site.now_s)
+    elif site.now_s - before.over_since_s >= _patience_s(config, before):
+        soc_pct = before.soc_pct if site.soc_pct is None else site.soc_pct
+        known = _refused(before, too_much_w) if before.trying else NO_SHORTFALL
+        takes_w = max(given_w, 0.0)
+        return replace(known, takes_w=takes_w, soc_pct=soc_pct, known_s=site.now_s, over_since_s=site.now_s)
+    if before.takes_w is None:
+        return before
+    patience_s = _patience_s(config, before) + TRY_S
+    after = _tried(before, before.takes_w, site.now_s, (given_w, rated_w, too_much_w, patience_s), held)
+    room = site.soc_pct is not None and site.soc_pct <= before.soc_pct - ROOM_PCT
+    if room or after.takes_w is None or after.takes_w >= rated_w:
+        return replace(NO_SHORTFALL, over_since_s=before.over_since_s)
+    return after
 
 
-def _patience_s(config: DispatchConfig) -> float:
+def _tried(
+    before: Shortfall, known_w: float, now_s: float, seen: tuple[float, float, float, float], held: bool
+) -> Shortfall:
+    """What is known once a try has begun, has ended, or goes on, where they were known to take `known_w`.
+
+    `seen` are what they take now and are rated at, what is too much to export, and for how long to try.
+    """
+    given_w, rated_w, too_much_w, try_s = seen
+    takes_w, try_w = max(known_w, given_w), before.try_w
+    if not before.trying:
+        if not held or now_s - before.known_s < before.hold_s:
+            return replace(before, takes_w=takes_w)
+        return replace(before, takes_w=takes_w + try_w, known_s=now_s, trying=True)
+    if now_s - before.known_s < try_s:
+        return replace(before, takes_w=takes_w)
+    if not held:  # The sun has gone meanwhile, so this tells nothing.
+        return replace(before, takes_w=known_w - try_w, known_s=now_s, trying=False)
+    if given_w < known_w - (1.0 - TAKEN_SHARE) * try_w:
+        return replace(_refused(before, too_much_w), takes_w=known_w - try_w, known_s=now_s)
+    try_w = min(2.0 * try_w, max(TAKEN_W, MOST_TAKEN_SHARE * rated_w))
+    return replace(before, takes_w=takes_w + try_w, known_s=now_s, try_w=try_w, hold_s=FIRST_S)
+
+
+def _refused(before: Shortfall, too_much_w: float) -> Shortfall:
+    """What is tried next, and after how long, when a try was not taken."""
+    try_w = min(2.0 * before.try_w, REFUSED * too_much_w)
+    return replace(before, try_w=try_w, hold_s=min(2.0 * before.hold_s, LONGEST_S), trying=False)
+
+
+def _patience_s(config: DispatchConfig, before: Shortfall) -> float:
     lag_s = 0.0
     for one in config.batteries:
         lag_s = max(lag_s, one.dead_time_s + 3.0 * one.time_constant_s)
-    return PATIENCE_S + lag_s + config.meter.delay_s + config.meter.period_s
+    patience_s = PATIENCE_S if before.takes_w is None else KNOWN_S
+    return patience_s + lag_s + config.meter.delay_s + config.meter.period_s

@@ -20,6 +20,7 @@ from controller.dispatch.orders import NO_ORDERS, LocalTime, Orders, Plan, Price
 from controller.dispatch.policies.economic import AHEAD_PCT
 from controller.dispatch.running import ASKING
 from controller.dispatch.settings import BatterySettings
+from controller.dispatch.shortfall import NO_SHORTFALL
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
 from controller.lab.collector import without_collector
@@ -286,8 +287,8 @@ class _Site:
     def unchanged_for_s(self, now_s: float, decision: Decision) -> float:
         """How long the next decisions would be the same while load and sun are; 0 if nobody can tell.
 
-        At the start, on a ramp, after a new PV cap and while the meter has to confirm something the next
-        beat decides on what it then sees.
+        At the start, on a ramp, after a new PV cap, while the meter has to confirm something and while a
+        battery does less than it was ordered the next beat decides on what it then sees.
         """
         response = self._memory.response
         seen_w = 0.0 if response.value is None else response.value.pcc_import_w + response.samples[-1][1]
@@ -297,6 +298,8 @@ class _Site:
         if decision.mode is not Mode.RUNNING or self._memory.soft_start or decision.limited_by == "ramp":
             return 0.0
         if decision.pv_caps_w != self._caps_before_w:
+            return 0.0
+        if self._memory.followings or self._memory.shortfall != NO_SHORTFALL:
             return 0.0
         unchanged_s = self._house.time_to_limit_s(now_s, self._marks_wh)
         if decision.policy == "economic" and decision.setpoint_w:

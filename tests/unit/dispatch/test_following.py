@@ -123,6 +123,51 @@ def test_a_silent_battery_is_left_as_it_was_known() -> None:
     assert follow_orders(PAIR, (), (), at(10.0, *first)) == ()
 
 
+def pressed(given_w: float, seconds: int, **limits: float) -> Followings:
+    """The first battery ordered to charge at 2000 W, while more is exported by what it does not take."""
+    config, found = replace(PAIR, **limits), ()
+    batteries = (BatterySite(0, given_w, 50.0, 5000.0, 5000.0), BatterySite(1, 0.0, 50.0, 2000.0, 2000.0))
+    for second in range(seconds):
+        site = replace(at(float(second), *batteries), pcc_import_w=-2000.0 - given_w, net_load_w=-2000.0)
+        found = follow_orders(config, found, (-2000.0, 0.0), site)
+    return found
+
+
+def test_while_a_limit_is_exceeded_fifty_watts_are_short_enough() -> None:
+    assert pressed(-1900.0, 5) == (), "without a limit a tenth of the rating is nothing"
+    assert pressed(-1900.0, 5, export_limit_w=100.0) == ()
+    assert pressed(-1949.0, 5, export_limit_w=0.0)[0].ceiling_w == 1949.0
+    assert pressed(-1951.0, 5, export_limit_w=0.0) == ()
+    assert pressed(-1900.0, 5, import_limit_w=0.0) == (), "that it charges less is no harm to that limit"
+
+
+def test_one_on_probation_is_given_two_seconds() -> None:
+    tried = (Following(hold_s=120.0), FOLLOWS)
+    looks = [(60.0, 2000.0, 0.0), (61.9, 2000.0, 0.0)]
+    assert after(*looks, before=tried)[0].ceiling_w is None
+    assert after(*looks, (62.0, 2000.0, 0.0), before=tried)[0].ceiling_w == 0.0
+
+
+def test_one_that_does_more_than_it_was_taken_to_be_able_to_is_like_any_other() -> None:
+    held = (Following(None, 0.0, 1, 300.0, 4.0, 60.0), FOLLOWS)
+    assert seen(held, 2000.0, 1990.0, 10.0) == ()
+    assert seen(held, 510.0, 500.0, 10.0) == held, "200 W more could be an error of its reading"
+
+
+def test_what_the_others_cannot_do_is_asked_of_the_deaf_battery_all_the_same() -> None:
+    config = a_config(FIVE_KW, TWO_KW)
+    deaf = (Following(None, 0.0, 1, 0.0, 9.0), Following(None, 0.0, 1, 0.0, 9.0))
+    readings = (BatteryReading(10.0, 0.0, 50.0), BatteryReading(10.0, 0.0, 50.0))
+
+    def setpoints_w(load_w: float, followings: Followings) -> tuple[float | None, ...]:
+        memory = replace(RUNNING, followings=followings, battery_setpoints_w=(0.0, 0.0))
+        return step(config, memory, a_snapshot(load_w, batteries=readings))[1].battery_setpoints_w
+
+    assert setpoints_w(1500.0, (deaf[0], FOLLOWS)) == (0.0, 1500.0)
+    assert setpoints_w(3000.0, (deaf[0], FOLLOWS)) == (1000.0, 2000.0)
+    assert setpoints_w(3500.0, deaf) == (2500.0, 1000.0), "by what each could do"
+
+
 def test_what_a_deaf_battery_leaves_is_done_by_the_other_one_and_said() -> None:
     config = a_config(FIVE_KW, TWO_KW)
     memory, given_w = RUNNING, 0.0

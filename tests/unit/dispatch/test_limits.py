@@ -14,6 +14,7 @@ from controller.dispatch.limits import (
     Bounds,
     Latches,
     Range,
+    beyond,
     export_at_most_w,
     export_limit,
     import_limit,
@@ -96,6 +97,23 @@ def test_orders_from_outside_hold_together_and_expire_one_by_one() -> None:
     assert left(13.0) == (-100.0, 1100.0)
     assert left(14.0) == (-100.0, INFINITE_W)
     assert left(15.0) is None
+
+
+@pytest.mark.parametrize(
+    ("pcc_import_w", "is_beyond"), [(3051.0, 1), (3050.0, 0), (0.0, 0), (-1050.0, 0), (-1051.0, -1)]
+)
+def test_more_than_fifty_watts_beyond_a_limit_at_the_connection_point_are_too_much(
+    pcc_import_w: float, is_beyond: int
+) -> None:
+    # The batteries give 700 W.
+    site = a_site(pcc_import_w=pcc_import_w, net_load_w=pcc_import_w + 700.0, now_s=10.0)
+    by_contract = DispatchConfig((BATTERY,), import_limit_w=3000.0, export_limit_w=1000.0)
+    assert beyond(by_contract, site) == is_beyond
+    assert beyond(DispatchConfig((BATTERY,)), site) == 0
+    told = replace(
+        site, orders=Orders(operator_import_w=Order(3000.0, 20.0), operator_export_w=Order(1000.0, 20.0))
+    )
+    assert beyond(DispatchConfig((BATTERY,)), told) == is_beyond
 
 
 def test_the_tightest_export_limit_is_what_pv_has_to_keep() -> None:

@@ -42,7 +42,7 @@ BUSY = Memory(
     DemandState(month_peak_w=900.0),
     (CareState(5.0),),
     IslandState(loads_closed=(False,), switched_at_s=(5.0,)),
-    shortfall=Shortfall(4000.0, 99.0, 5.0),
+    shortfall=Shortfall(200.0, 99.0, 5.0),
 )
 OLD = "the last reading of the meter at the PCC is {} s old, allowed are 1.5 s"
 
