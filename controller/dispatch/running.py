@@ -43,6 +43,7 @@ SOFT_START_PER_S = 0.1
 ASKING = "asking the meter whether it is alive"
 EXPORT_COSTS = "the price for export is negative"
 TAKE_LESS = "batteries take no more than {:.0f} W of the {:.0f} W they may"
+GIVE = "batteries discharge {:.0f} W although they should not"
 
 Rooms = tuple[Range, ...]
 
@@ -140,7 +141,7 @@ def _pv_caps_w(
     if costs and caps_w != uncapped(len(caps_w)):
         note = f"{note}; {EXPORT_COSTS}" if note else EXPORT_COSTS
     if takes_w < charge_w:
-        less = TAKE_LESS.format(takes_w, charge_w)
+        less = TAKE_LESS.format(takes_w, charge_w) if takes_w >= 0.0 else GIVE.format(-takes_w)
         note = f"{note}; {less}" if note else less
     return caps_w, note, short
 

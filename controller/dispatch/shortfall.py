@@ -40,7 +40,7 @@ FIRST_S, LONGEST_S = 60.0, 900.0
 class Shortfall:
     """`takes_w` is all that the batteries take, found at `soc_pct`, known since `known_s`; None: no less.
 
-    `over_since_s` is since when more has been exported than may be. `try_w` more is tried `hold_s` after
+    It is below 0 where they discharge although they should not. `over_since_s` is since when more has been exported than may be. `try_w` more is tried `hold_s` after
     `known_s`; while `trying`, that has been in `takes_w` since then.
     """
 
@@ -80,8 +80,7 @@ def shortfall(
     elif site.now_s - before.over_since_s >= _patience_s(config, before):
         soc_pct = before.soc_pct if site.soc_pct is None else site.soc_pct
         known = _refused(before, too_much_w) if before.trying else NO_SHORTFALL
-        takes_w = max(given_w, 0.0)
-        return replace(known, takes_w=takes_w, soc_pct=soc_pct, known_s=site.now_s, over_since_s=site.now_s)
+        return replace(known, takes_w=given_w, soc_pct=soc_pct, known_s=site.now_s, over_since_s=site.now_s)
     if before.takes_w is None:
         return before
     patience_s = _patience_s(config, before) + TRY_S

@@ -60,8 +60,16 @@ def test_slow_batteries_and_meters_are_given_their_time() -> None:
     assert shortfall(slow, before, site(12.5, 3000.0), 0.0, held=False).takes_w == 200.0
 
 
-def test_a_battery_that_discharges_instead_takes_nothing() -> None:
-    assert known(Shortfall(over_since_s=0.0), site(60.0, 900.0, charge_w=-500.0)).takes_w == 0.0
+def test_for_a_battery_that_discharges_instead_the_sun_gives_so_much_less() -> None:
+    config = a_config(pvs=PV, export_limit_w=0.0)
+    memory: Memory = replace(RUNNING, shortfall=Shortfall(over_since_s=0.0))
+    snapshot = a_snapshot(-1000.0, battery_discharge_w=500.0, pv_generation_w=1300.0)
+    after, decision = step(config, memory, snapshot)
+    assert after.shortfall.takes_w == -500.0
+    # Of 800 W of load the battery gives 500 W.
+    assert decision.pv_caps_w == (300.0,)
+    assert "batteries discharge 500 W although they should not" in decision.reason
+    assert known(after.shortfall, site(60.0, charge_w=-100.0)).takes_w == -100.0
 
 
 @pytest.mark.parametrize(("limit_w", "export_w"), [(0.0, 50.0), (3000.0, 3050.0), (10_000.0, 10_100.0)])
