@@ -96,6 +96,7 @@ def _battery(one: sitefile.Battery, profile: DeviceProfile) -> BatterySettings:
         lease_s=None if profile.lease is None else profile.lease.seconds,
         dead_time_s=profile.response.dead_time_s,
         time_constant_s=profile.response.time_constant_s,
+        obeys=_obeys(profile),
         chemistry=one.chemistry,
         charge_by_temperature=charge_by_temperature,
         discharge_by_temperature=_curve(one.discharge_by_temperature),
@@ -103,6 +104,12 @@ def _battery(one: sitefile.Battery, profile: DeviceProfile) -> BatterySettings:
         discharge_by_soc=_curve(one.discharge_by_soc),
         care=CareSettings(one.full_every_days, one.absorption_min * 60.0),
     )
+
+
+def _obeys(profile: DeviceProfile) -> bool:
+    """Whether the device does just what it is ordered, at once: not by a law of its own, not once an hour."""
+    control = profile.control
+    return control is None or (control.style not in ("limited_amps", "import_watts") and not control.change_s)
 
 
 def _curve(points: Sequence[tuple[float, float]]) -> Curve:

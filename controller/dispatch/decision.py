@@ -12,6 +12,7 @@ from controller.dispatch.plausible import NO_DOUBT, Doubt
 from controller.dispatch.response import NOTHING_HEARD, Response
 from controller.dispatch.shortfall import NO_SHORTFALL, Shortfall
 from controller.dispatch.soc import Charges
+from controller.dispatch.trim import Trims
 from drivers.fact import fact
 
 
@@ -22,6 +23,7 @@ class Memory:
     `fresh_since_s` is since when readings have been good without a gap, `fresh_at_s` when they last were.
     `heard` is for each battery the order it had when it was last heard, W, and when that was. `ramped_w` is
     how far the ramp has come: what was to be ordered before inverters that cannot hold so little rested.
+    `battery_setpoints_w` is what the batteries are meant to do, and `orders_w` what was ordered for it.
     """
 
     mode: Mode = Mode.STARTING
@@ -45,6 +47,8 @@ class Memory:
     ramped_w: float = 0.0
     followings: Followings = ()
     shortfall: Shortfall = NO_SHORTFALL
+    trims: Trims = ()
+    orders_w: tuple[float, ...] = ()
 
 
 @fact
@@ -64,7 +68,8 @@ class Heard:
 class Decision:
     """What the devices shall do now, and why.
 
-    `battery_setpoints_w` and `pv_caps_w` follow the order of the config. A battery setpoint of None
+    `battery_setpoints_w` and `pv_caps_w` follow the order of the config. Battery setpoints are what to
+    order: for imprecise inverters (`trim.py`) their sum is not quite `setpoint_w`, what is meant. None
     means: release it to its own program; a PV cap of None: no cap. `loads_closed` is for the switches.
     `limited_w` is what the limit named by `limited_by` took from `wanted_w`; `missing` says which reading
     was lost, or which fault latched; `note` what care, a question to the meter or a SoC in doubt added.

@@ -36,6 +36,7 @@ from controller.dispatch.share import share
 from controller.dispatch.shortfall import NO_SHORTFALL, Shortfall, shortfall
 from controller.dispatch.site import Site
 from controller.dispatch.soc import Charges, doubts
+from controller.dispatch.trim import Trims, learn, trimmed_w
 
 SOFT_START_PER_S = 0.1
 """After a restricted mode power comes back at this part of the rating a second (fault class R2)."""
@@ -58,16 +59,15 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     rated_w = _rated_w(site)
     wanted_w, policy, note = _wanted(config, site, heard, care_wishes, rated_w)
     followings = follow_orders(config, memory.followings, memory.battery_setpoints_w, site)
+    trims = learn(config, memory.trims, memory.battery_setpoints_w, site)
     limited, rooms, preferred = _within_limits(config, site, (latches, followings), demand, wanted_w)
-    soft = memory.soft_start or memory.mode not in (Mode.RUNNING, Mode.HOLDING)
-    soft = _ramped(config, memory, site, limited, rated_w, soft)
+    soft = _ramped(config, memory, site, limited, rated_w)
     power_w = _economical(config, memory, limited)
     setpoints_w = _shared(config, memory, site, power_w, limited, preferred, rooms)
     setpoint_w = total(setpoints_w)
+    orders_w = _trimmed(config, site, trims, setpoints_w, rooms)
     if heard.soc_doubted or followings:
         note = _noted(config, note, heard.charges, followings)
-    if abs(setpoint_w - power_w) > 1e-6 and not limited.limited_by:
-        limited.limited_by = "min_power"
     caps_w, note, short = _pv_caps_w(config, memory, site, limited, (policy, note))
     after = Memory(
         Mode.RUNNING,
@@ -91,13 +91,15 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         power_w,
         followings,
         short,
+        trims,
+        orders_w,
     )
     return after, Decision(
         Mode.RUNNING,
         policy,
         wanted_w,
         setpoint_w,
-        setpoints_w,
+        orders_w,
         caps_w,
         limited.limited_by,
         wanted_w - setpoint_w if limited.limited_by else 0.0,
@@ -107,6 +109,19 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         loads_closed(config, island) if config.loads else (),
         None if demand is None else peak_forecast_w(config, demand, site),
     )
+
+
+def _trimmed(
+    config: DispatchConfig, site: Site, trims: Trims, setpoints_w: tuple[float, ...], rooms: Rooms
+) -> tuple[float, ...]:
+    """What to order so that the batteries do what is meant; a silent one is ordered that."""
+    if not trims:
+        return setpoints_w
+    orders_w = list(setpoints_w)
+    for one, room in zip(site.batteries, rooms, strict=True):
+        least_w = config.batteries[one.index].min_power_w
+        orders_w[one.index] = trimmed_w(trims[one.index], setpoints_w[one.index], room, least_w)
+    return tuple(orders_w)
 
 
 def _noted(config: DispatchConfig, note: str, charges: Charges, followings: Followings) -> str:
@@ -299,10 +314,9 @@ def _rating_name(limited: _Limited, latches: tuple[Latches, ...], site: Site) ->
     return "rating"
 
 
-def _ramped(
-    config: DispatchConfig, memory: Memory, site: Site, limited: _Limited, rated_w: float, soft: bool
-) -> bool:
-    """Narrow by the ramp; whether the soft start goes on."""
+def _ramped(config: DispatchConfig, memory: Memory, site: Site, limited: _Limited, rated_w: float) -> bool:
+    """Narrow by the ramp; whether there is a soft start that goes on."""
+    soft = memory.soft_start or memory.mode not in (Mode.RUNNING, Mode.HOLDING)
     ramp_w_per_s = config.policy.ramp_w_per_s
     if soft and (ramp_w_per_s is None or SOFT_START_PER_S * rated_w < ramp_w_per_s):
         ramp_w_per_s = SOFT_START_PER_S * rated_w
@@ -334,7 +348,10 @@ def _shared(
     preferred: Rooms,
     rooms: Rooms,
 ) -> tuple[float, ...]:
-    """A setpoint for every battery of the site; one that is silent is ordered to rest when it comes back."""
+    """A setpoint for every battery of the site; one that is silent is ordered to rest when it comes back.
+
+    Where no inverter can hold so little, that is what bound.
+    """
     heard = site.batteries
     if len(heard) == len(config.batteries) == 1 and not config.batteries[0].min_power_w:
         return (power_w,)
@@ -363,6 +380,8 @@ def _shared(
             setpoint_w = out_of_band(share_w, least_w, before[one.index], room.narrow(left))
             total_w += setpoint_w - share_w
         setpoints[one.index] = setpoint_w
+    if abs(total(setpoints) - power_w) > 1e-6 and not limited.limited_by:
+        limited.limited_by = "min_power"
     return tuple(setpoints)
 
 

@@ -33,7 +33,8 @@ class BatterySettings:
     `phase` 1 to 3 is where a single-phase inverter stands, None where it feeds all phases evenly.
     `min_power_w` is the band around 0 W in which the inverter cannot hold a setpoint. `lease_s`,
     `dead_time_s` and `time_constant_s` come from the device's profile; None: it never forgets an order.
-    `efficient_from_w` is the power below which one unit alone works better than several.
+    `efficient_from_w` is the power below which one unit alone works better than several. `obeys` says that it
+    is to do just what it is ordered, at once: then it can be told what it is off.
     """
 
     id: str
@@ -48,6 +49,7 @@ class BatterySettings:
     lease_s: float | None = None
     dead_time_s: float = 0.0
     time_constant_s: float = 0.0
+    obeys: bool = True
     chemistry: Chemistry = "lithium"
     charge_by_temperature: Curve = ()
     discharge_by_temperature: Curve = ()

@@ -40,8 +40,9 @@ FIRST_S, LONGEST_S = 60.0, 900.0
 class Shortfall:
     """`takes_w` is all that the batteries take, found at `soc_pct`, known since `known_s`; None: no less.
 
-    It is below 0 where they discharge although they should not. `over_since_s` is since when more has been exported than may be. `try_w` more is tried `hold_s` after
-    `known_s`; while `trying`, that has been in `takes_w` since then.
+    It is below 0 where they discharge although they should not. `over_since_s` is since when more has been
+    exported than may be. `try_w` more is tried `hold_s` after `known_s`; while `trying`, that has been in
+    `takes_w` since then.
     """
 
     takes_w: float | None = None

@@ -69,13 +69,13 @@ def _hold(
     config: DispatchConfig, memory: Memory, now_s: float, heard: Heard, observed: Site | Missing
 ) -> tuple[Memory, Decision]:
     """HOLDING: everything as it was ordered last."""
-    setpoints_w = memory.battery_setpoints_w or tuple([0.0 for _ in config.batteries])
+    orders_w = memory.orders_w or tuple([0.0 for _ in config.batteries])
     decision = Decision(
         Mode.HOLDING,
         memory.policy,
         memory.wanted_w,
         memory.setpoint_w,
-        setpoints_w,
+        orders_w,
         memory.pv_caps_w,
         missing=_why(observed),
         loads_closed=islanding.loads_closed(config, heard.island),
@@ -90,7 +90,7 @@ def _hold(
         memory.policy,
         memory.wanted_w,
         memory.setpoint_w,
-        setpoints_w,
+        memory.battery_setpoints_w,
         memory.heard,
         memory.pv_caps_w,
         memory.latches,
@@ -102,6 +102,8 @@ def _hold(
         memory.ramped_w,
         memory.followings,
         memory.shortfall,
+        memory.trims,
+        memory.orders_w,
     )
     return after, decision
 
@@ -154,6 +156,7 @@ def _rest(
         care=memory.care,
         island=island,
         charges=heard.charges,
+        trims=memory.trims,
     )
     return after, decision
 

@@ -47,6 +47,17 @@ def load(tmp_path: Path, text: str) -> Config:
     return load_config(path)
 
 
+@pytest.mark.parametrize(
+    ("profile", "obeys"), [("goodwe-et", True), ("victron-gx-mode2", False), ("deye-sg04lp3", False)]
+)
+def test_only_inverters_that_do_what_they_are_ordered_at_once_are_told_what_they_are_off(
+    tmp_path: Path, profile: str, obeys: bool
+) -> None:
+    battery = f'profile = "{profile}"\nmax_charge_w = 3000\nmax_discharge_w = 3000'
+    config = load(tmp_path, GOOD.replace('profile = "sunspec-hybrid"', battery))
+    assert config.dispatch.batteries[0].obeys is obeys
+
+
 def refusal(tmp_path: Path, text: str) -> list[str]:
     """What a bad file is told, line by line, without the folder."""
     with pytest.raises(ConfigError) as refused:

@@ -56,9 +56,11 @@ def test_a_lost_battery_is_as_bad_as_a_lost_meter_when_it_is_the_only_one() -> N
 
 
 def test_holding_keeps_the_last_setpoint() -> None:
-    memory = replace(RUNNING, setpoint_w=700.0, wanted_w=700.0, battery_setpoints_w=(700.0,))
+    memory = replace(
+        RUNNING, setpoint_w=700.0, wanted_w=700.0, battery_setpoints_w=(700.0,), orders_w=(721.0,)
+    )
     _, decision = step(a_config(), memory, lost_at(10.0, 12, 12)[0])
-    assert (decision.mode, decision.battery_setpoints_w) == (Mode.HOLDING, (700.0,))
+    assert (decision.mode, decision.battery_setpoints_w) == (Mode.HOLDING, (721.0,))
 
 
 def test_safe_is_left_after_ten_seconds_of_good_readings_and_not_before() -> None:

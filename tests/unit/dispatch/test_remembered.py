@@ -20,6 +20,7 @@ from controller.dispatch.shortfall import Shortfall
 from controller.dispatch.site import Snapshot
 from controller.dispatch.soc import Charge
 from controller.dispatch.step import step
+from controller.dispatch.trim import Trim
 from drivers.device import BatteryReading, MeterReading, PvReading
 from tests.unit.dispatch.sites import FIVE_KW, PV, RUNNING, TWO_KW, a_config, a_snapshot, decide
 
@@ -43,6 +44,8 @@ BUSY = Memory(
     (CareState(5.0),),
     IslandState(loads_closed=(False,), switched_at_s=(5.0,)),
     shortfall=Shortfall(200.0, 99.0, 5.0),
+    trims=(Trim(0.97, 1.03),),
+    orders_w=(618.0,),
 )
 OLD = "the last reading of the meter at the PCC is {} s old, allowed are 1.5 s"
 
@@ -67,7 +70,7 @@ def test_holding_keeps_all_that_was_ordered_and_remembered() -> None:
         "follow",
         700.0,
         600.0,
-        (600.0,),
+        (618.0,),
         (1500.0,),
         missing=OLD.format("2.0"),
         loads_closed=(False,),
@@ -76,7 +79,7 @@ def test_holding_keeps_all_that_was_ordered_and_remembered() -> None:
 
 def test_holding_before_anything_was_ordered_is_zero_watts() -> None:
     after, decision = step(HOUSE, RUNNING, later(12.0))
-    assert decision.battery_setpoints_w == after.battery_setpoints_w == (0.0,)
+    assert (decision.battery_setpoints_w, after.battery_setpoints_w) == ((0.0,), ())
 
 
 def test_readings_that_are_back_while_holding_are_not_said_to_be_missing() -> None:
@@ -110,6 +113,7 @@ def test_safe_orders_nothing_and_forgets_only_what_it_must() -> None:
         care=BUSY.care,
         island=BUSY.island,
         charges=at(13.0),
+        trims=BUSY.trims,
     )
     assert decision == Decision(
         Mode.SAFE,

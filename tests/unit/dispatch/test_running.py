@@ -59,6 +59,7 @@ def test_a_cycle_remembers_all_that_it_decided() -> None:
         charges=(Charge(10.0, 100.0, 100.0), Charge(10.0, 50.0, 50.0)),
         ramped_w=-2000.0,
         shortfall=Shortfall(over_since_s=10.0),
+        orders_w=(0.0, -2000.0),
     )
     assert after.response.net_load_w == 500.0, "with PV that says what it gives, all of the load"
 

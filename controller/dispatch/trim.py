@@ -1,0 +1,122 @@
+"""An inverter that does a little less or more than it is ordered is ordered a little more or less.
+
+Setpoints are a few percent off in many inverters, or act on the AC side while what is read is of the DC side.
+At the connection point that part of the battery's power would be imported or exported for ever. So each
+battery has a factor for charging and one for discharging, by which what is meant becomes what is ordered. It
+is learnt where order and power have stood still beside each other, and never says much: an inverter that is
+further off is not imprecise but does something else (`following.py`), and one that follows a law of its own
+or takes an order an hour (`obeys`) tells nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from controller.dispatch.limits import Range, beyond
+from controller.dispatch.settings import BatterySettings, DispatchConfig
+from controller.dispatch.site import BatterySite, Site
+from drivers.fact import fact
+
+OFF_PART, OFF_W = 0.005, 20.0
+"""Off by no more than max(0.5 % of the rating, 20 W) is what was meant."""
+LEAST_PART = 0.1
+"""Below this part of the rating errors of the reading and of rest would be taken for the inverter's."""
+MOST_PART = 0.15
+"""Off by more than this part of what was meant is something else ..."""
+FARTHEST = 0.08
+"""... and no factor is farther from 1, so that one learnt near full is always found to be off."""
+STILL_PART = 0.01
+"""What is meant and done stands still while it moves by no more than this part of the rating ..."""
+STILL_S, PRESSED_S = 10.0, 3.0
+"""... for so long, beside dead time and three time constants; the second while a limit is exceeded."""
+LEARNT_PART = 0.7
+"""So much of what is off is made up for at a time."""
+
+
+@fact
+class Trim:
+    """The factors of one battery; while it is off, what was meant and done since `still_since_s`."""
+
+    charge_factor: float = 1.0
+    discharge_factor: float = 1.0
+    still_since_s: float | None = None
+    meant_w: float = 0.0
+    done_w: float = 0.0
+
+
+EXACT = Trim()
+Trims = tuple[Trim, ...]
+
+
+def learn(config: DispatchConfig, before: Trims, meant_w: tuple[float, ...], site: Site) -> Trims:
+    """What is known of each battery of the config after this cycle; empty while all do what is meant.
+
+    `meant_w` is what each was meant to give since the last cycle, before it was trimmed.
+    """
+    if len(meant_w) != len(config.batteries):
+        return before
+    after: list[Trim] | None = None
+    still_s = PRESSED_S if beyond(config, site) else STILL_S
+    for one in site.batteries:
+        index = one.index
+        was = before[index] if before else EXACT
+        is_now = _one(config.batteries[index], was, one, meant_w[index], (site.now_s, still_s))
+        if is_now is not was:
+            after = after or list(before or (EXACT,) * len(meant_w))
+            after[index] = is_now
+    return before if after is None else tuple(after)
+
+
+def _one(
+    settings: BatterySettings,
+    was: Trim,
+    battery: BatterySite,
+    meant_w: float,
+    times_s: tuple[float, float],
+) -> Trim:
+    done_w = battery.battery_discharge_w
+    off_w = meant_w - done_w
+    if -OFF_W <= off_w <= OFF_W or not settings.obeys:
+        return was if was.still_since_s is None else replace(was, still_since_s=None)
+    now_s, still_s = times_s
+    rated_w = battery.max_discharge_w if meant_w > 0.0 else battery.max_charge_w
+    if not _tells(was, rated_w, meant_w, off_w):
+        return was if was.still_since_s is None else replace(was, still_since_s=None)
+    moved_w = max(abs(meant_w - was.meant_w), abs(done_w - was.done_w))
+    if was.still_since_s is None or moved_w > STILL_PART * rated_w:
+        return replace(was, still_since_s=now_s, meant_w=meant_w, done_w=done_w)
+    if now_s - was.still_since_s < still_s + settings.dead_time_s + 3.0 * settings.time_constant_s:
+        return was
+    change = 1.0 + LEARNT_PART * off_w / meant_w
+    known = Trim(was.charge_factor, was.discharge_factor)
+    if meant_w > 0.0:
+        return replace(known, discharge_factor=_near_one(was.discharge_factor * change))
+    return replace(known, charge_factor=_near_one(was.charge_factor * change))
+
+
+def _tells(trim: Trim, rated_w: float, meant_w: float, off_w: float) -> bool:
+    """Being off by so much tells something about the inverter."""
+    size_w, short_w = abs(meant_w), off_w if meant_w > 0.0 else -off_w
+    if (
+        abs(short_w) <= OFF_PART * rated_w
+        or size_w < LEAST_PART * rated_w
+        or abs(short_w) > MOST_PART * size_w
+    ):
+        return False
+    return short_w < 0.0 or size_w * _factor(trim, meant_w) < rated_w
+
+
+def _factor(trim: Trim, meant_w: float) -> float:
+    return trim.discharge_factor if meant_w > 0.0 else trim.charge_factor
+
+
+def _near_one(factor: float) -> float:
+    return min(max(factor, 1.0 - FARTHEST), 1.0 + FARTHEST)
+
+
+def trimmed_w(trim: Trim, meant_w: float, room: Range, least_w: float) -> float:
+    """What to order so that a battery does what is meant: no more than it may, and no less than it can."""
+    if abs(meant_w) <= least_w:
+        return meant_w
+    order_w = room.clamp(meant_w * _factor(trim, meant_w))
+    return meant_w if abs(order_w) < least_w else order_w
