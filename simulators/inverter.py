@@ -301,7 +301,8 @@ class BatteryInverter:
         on_ramp = abs(gap_w) > knee_w + SETTLED_W
         level_w = target_w - copysign(knee_w, gap_w) if on_ramp else target_w
         for kink_w in (low_w, 0.0, high_w):
-            if u_w < kink_w < level_w or level_w < kink_w < u_w:
+            # One that is as good as reached is passed: a limit that moves away as fast is never reached.
+            if u_w + SETTLED_W < kink_w < level_w or level_w < kink_w < u_w - SETTLED_W:
                 level_w = kink_w
         if on_ramp:
             self._slope_w_per_s = copysign(self.params.ramp_w_per_s, gap_w)

@@ -10,6 +10,8 @@ RELEASE_AT = 0.7
 """... and lifted below this part, so that a site with room has no cap and no writes."""
 BINDS_AT = 0.95
 """Generation above this part of the cap means that the cap, not the sun, decides."""
+IMPRECISE_PART = 0.03
+"""So near to the cap, as a part of the rating, it may also be the inverter's own imprecision that decides."""
 HOLD_W = 20.0
 """An existing cap that is lower than needed by no more than this stays, to save writes."""
 
@@ -28,10 +30,13 @@ def open_loop(export_limit_w: float | None, rated_w: tuple[float | None, ...]) -
     return _split(max(export_limit_w, 0.0), rated_w)
 
 
-def closed_loop(site: Site, export_limit_w: float | None, most_charge_w: float, before: Caps) -> Caps:
-    """Caps for what the site can take: load, `most_charge_w` (>= 0) into the batteries, the export limit.
+def closed_loop(
+    site: Site, export_limit_w: float | None, most_charge_w: float, before: Caps, trim_w: float = 0.0
+) -> Caps:
+    """Caps for what the site can take: load, `most_charge_w` into the batteries, the export limit.
 
-    None of this depends on the cap itself, so capping and releasing cannot chase each other.
+    None of this depends on the cap itself, so capping and releasing cannot chase each other. `trim_w` is by
+    how much higher caps have to be ordered for that.
     """
     rated_w = site.pv_rated_w
     if export_limit_w is None or not rated_w:
@@ -40,27 +45,32 @@ def closed_loop(site: Site, export_limit_w: float | None, most_charge_w: float, 
     if load_w is None or generation_w is None:
         return open_loop(export_limit_w, rated_w)
     takes_w = max(load_w + most_charge_w + export_limit_w, 0.0)
-    held_w = _held(before)
+    held_w = held(before)
     if held_w is None:
         needed = 0.0 < generation_w >= ENGAGE_AT * takes_w
     else:
         # A cap that binds hides what the sun could give: it may be widened, not lifted.
-        needed = _reaches(generation_w, held_w) or generation_w >= RELEASE_AT * takes_w
+        needed = binds(site, before) or generation_w >= RELEASE_AT * takes_w
     if not needed or takes_w >= _whole(rated_w):
         return uncapped(len(rated_w))
-    if held_w is not None and 0.0 <= takes_w - held_w <= HOLD_W:
+    order_w = max(takes_w + trim_w, 0.0)
+    if held_w is not None and 0.0 <= order_w - held_w <= HOLD_W:
         return before
-    return _split(takes_w, rated_w)
+    return _split(order_w, rated_w)
 
 
 def binds(site: Site, caps_w: Caps) -> bool:
-    """The inverters give what these caps allow, so that the sun may have more."""
-    held_w = _held(caps_w)
-    return held_w is not None and site.pv_generation_w is not None and _reaches(site.pv_generation_w, held_w)
+    """The inverters give what these caps allow, as near as they can, so that the sun may have more."""
+    held_w, given_w = held(caps_w), site.pv_generation_w
+    if held_w is None or given_w is None:
+        return False
+    return given_w >= BINDS_AT * held_w or given_w >= held_w - imprecise_w(site)
 
 
-def _reaches(generation_w: float, held_w: float) -> bool:
-    return generation_w >= BINDS_AT * held_w
+def imprecise_w(site: Site) -> float:
+    """How far off its cap an inverter may be; 0 where a rating is unknown."""
+    whole_w = _whole(site.pv_rated_w)
+    return IMPRECISE_PART * whole_w if whole_w < float("inf") else 0.0
 
 
 def _whole(rated_w: tuple[float | None, ...]) -> float:
@@ -73,7 +83,7 @@ def _whole(rated_w: tuple[float | None, ...]) -> float:
     return whole_w
 
 
-def _held(caps_w: Caps) -> float | None:
+def held(caps_w: Caps) -> float | None:
     """All caps together, or None when nothing is capped."""
     held_w: float | None = None
     for cap_w in caps_w:

@@ -9,6 +9,7 @@ from controller.dispatch.islanding import IslandState
 from controller.dispatch.limits import Latches
 from controller.dispatch.modes import Mode
 from controller.dispatch.plausible import NO_DOUBT, Doubt
+from controller.dispatch.pv_trim import EXACT_PV, PvTrim
 from controller.dispatch.response import NOTHING_HEARD, Response
 from controller.dispatch.shortfall import NO_SHORTFALL, Shortfall
 from controller.dispatch.soc import Charges
@@ -49,6 +50,7 @@ class Memory:
     shortfall: Shortfall = NO_SHORTFALL
     trims: Trims = ()
     orders_w: tuple[float, ...] = ()
+    pv_trim: PvTrim = EXACT_PV
 
 
 @fact

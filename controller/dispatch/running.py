@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from controller.dispatch.band import out_of_band
 from controller.dispatch.care import CareWish, care
-from controller.dispatch.curtailment import Caps, binds, closed_loop, uncapped
 from controller.dispatch.decision import Decision, Heard, Memory
 from controller.dispatch.demand import DemandState, demand_range, peak_forecast_w, update
 from controller.dispatch.following import Followings, follow_orders, short_note, within_ceiling
@@ -17,7 +16,6 @@ from controller.dispatch.limits import (
     Bounds,
     Latches,
     Range,
-    export_in_force_w,
     kept_for_reserve,
     latch,
     narrowed,
@@ -33,18 +31,15 @@ from controller.dispatch.plausible import asks_w
 from controller.dispatch.policies import wish
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.share import share
-from controller.dispatch.shortfall import NO_SHORTFALL, Shortfall, shortfall
 from controller.dispatch.site import Site
-from controller.dispatch.soc import Charges, doubts
+from controller.dispatch.soc import doubts
+from controller.dispatch.sun import hold_sun
 from controller.dispatch.trim import Trims, learn, trimmed_w
 
 SOFT_START_PER_S = 0.1
 """After a restricted mode power comes back at this part of the rating a second (fault class R2)."""
 
 ASKING = "asking the meter whether it is alive"
-EXPORT_COSTS = "the price for export is negative"
-TAKE_LESS = "batteries take no more than {:.0f} W of the {:.0f} W they may"
-GIVE = "batteries discharge {:.0f} W although they should not"
 
 Rooms = tuple[Range, ...]
 
@@ -66,9 +61,8 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     setpoints_w = _shared(config, memory, site, power_w, limited, preferred, rooms)
     setpoint_w = total(setpoints_w)
     orders_w = _trimmed(config, site, trims, setpoints_w, rooms)
-    if heard.soc_doubted or followings:
-        note = _noted(config, note, heard.charges, followings)
-    caps_w, note, short = _pv_caps_w(config, memory, site, limited, (policy, note))
+    caps_w, of_sun, short, pv_trim = hold_sun(config, memory, site, policy, max(-limited.lower_w, 0.0))
+    note = _noted(config, (note, of_sun), heard, followings)
     after = Memory(
         Mode.RUNNING,
         heard.fresh_since_s,
@@ -93,6 +87,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         short,
         trims,
         orders_w,
+        pv_trim,
     )
     return after, Decision(
         Mode.RUNNING,
@@ -124,41 +119,16 @@ def _trimmed(
     return tuple(orders_w)
 
 
-def _noted(config: DispatchConfig, note: str, charges: Charges, followings: Followings) -> str:
-    """The note, and what is wrong with the batteries."""
-    for more in (doubts(config.batteries, charges), short_note(config.batteries, followings)):
-        if more:
-            note = f"{note}; {more}" if note else more
-    return note
-
-
-def _pv_caps_w(
-    config: DispatchConfig, memory: Memory, site: Site, limited: _Limited, decided: tuple[str, str]
-) -> tuple[Caps, str, Shortfall]:
-    """Caps for what house, batteries and export limit cannot take; `decided` are policy and note.
-
-    With them the note, and by how much batteries take less than they may. By the policy that goes by prices
-    nothing is exported while that costs.
-    """
-    policy, note = decided
-    if not config.pvs:
-        return (), note, NO_SHORTFALL
-    costs = policy == "economic" and site.prices is not None and site.prices.export_per_kwh < 0.0
-    orders, export_w = site.orders, config.export_limit_w
-    if costs:
-        export_w = 0.0
-    elif orders is not NO_ORDERS:
-        export_w = export_in_force_w(config, orders, site.now_s)
-    charge_w = max(-limited.lower_w, 0.0)
-    short = shortfall(config, memory.shortfall, site, export_w, binds(site, memory.pv_caps_w))
-    takes_w = charge_w if short.takes_w is None or charge_w <= short.takes_w else short.takes_w
-    caps_w = closed_loop(site, export_w, takes_w, memory.pv_caps_w)
-    if costs and caps_w != uncapped(len(caps_w)):
-        note = f"{note}; {EXPORT_COSTS}" if note else EXPORT_COSTS
-    if takes_w < charge_w:
-        less = TAKE_LESS.format(takes_w, charge_w) if takes_w >= 0.0 else GIVE.format(-takes_w)
-        note = f"{note}; {less}" if note else less
-    return caps_w, note, short
+def _noted(config: DispatchConfig, notes: tuple[str, str], heard: Heard, followings: Followings) -> str:
+    """What was added by care and by the sun, and between them what is wrong with the batteries."""
+    note, of_sun = notes
+    if heard.soc_doubted or followings:
+        for more in (doubts(config.batteries, heard.charges), short_note(config.batteries, followings)):
+            if more:
+                note = f"{note}; {more}" if note else more
+    if not of_sun:
+        return note
+    return f"{note}; {of_sun}" if note else of_sun
 
 
 def _rated_w(site: Site) -> float:

@@ -104,6 +104,7 @@ def _hold(
         memory.shortfall,
         memory.trims,
         memory.orders_w,
+        memory.pv_trim,
     )
     return after, decision
 
@@ -157,6 +158,7 @@ def _rest(
         island=island,
         charges=heard.charges,
         trims=memory.trims,
+        pv_trim=memory.pv_trim,
     )
     return after, decision
 

@@ -32,10 +32,25 @@ def test_a_cap_is_written_from_nine_tenths_of_what_can_be_taken() -> None:
 
 
 def test_a_cap_stays_while_it_binds_or_the_sun_gives_seven_tenths() -> None:
-    assert caps(950.0, 4000.0, (1000.0,)) == (4000.0,)
-    assert caps(949.0, 4000.0, (1000.0,)) == (None,)
+    assert caps(3800.0, 6000.0, (4000.0,), (8000.0,)) == (6000.0,)
+    assert caps(3759.0, 6000.0, (4000.0,), (8000.0,)) == (None,)
     assert caps(700.0, 1000.0, (1000.0,)) == (1000.0,)
     assert caps(699.0, 1000.0, (1000.0,)) == (None,)
+
+
+def test_a_cap_stays_where_the_inverter_may_be_too_coarse_to_give_it() -> None:
+    # 3 % of 9 kW are 270 W: one with steps of 1 %, or 2 % off, gives nothing at 93 W in full sun.
+    assert caps(0.0, 93.0, (93.0,), (9000.0,)) == (93.0,)
+    assert caps(730.0, 2000.0, (1000.0,), (9000.0,)) == (2000.0,)
+    assert caps(729.0, 2000.0, (1000.0,), (9000.0,)) == (None,)
+    assert caps(0.0, 93.0, (93.0,), (None,)) == (None,), "nobody knows the rating"
+
+
+def test_caps_are_ordered_higher_or_lower_by_what_the_inverters_are_off() -> None:
+    site = a_site(-2500.0, pv_generation_w=3000.0, pv_rated_w=RATED_W)
+    assert closed_loop(site, 300.0, 400.0, (None,), 50.0) == (1250.0,)
+    assert closed_loop(site, 300.0, 400.0, (1250.0,), 50.0) == (1250.0,)
+    assert closed_loop(site, 0.0, -450.0, (None,), -100.0) == (0.0,)
 
 
 def test_a_cap_is_widened_from_twenty_watts_on_and_narrowed_at_once() -> None:
