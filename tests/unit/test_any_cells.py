@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from simulators.cells import KINDS, CellsParams, Kind, chemistry
 from simulators.converter import InverterParams, LossCurve
+from simulators.inverter import BatteryInverter
 from simulators.meters import MeterParams
 from simulators.site import BatteryUnit, House, PvUnit
 from simulators.traces import SyntheticHouse
@@ -88,6 +90,32 @@ def test_the_books_close_with_every_kind_of_battery_whatever_happens(
         for battery in house.batteries:
             assert -0.5 <= battery.cells.true_soc_pct <= 100.5
             assert 0.0 <= battery.cells.soc_pct <= 100.0
+
+
+def test_an_output_that_runs_after_a_limit_that_tapers_as_fast_gets_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was followed in steps of 1e-11 s, and a simulation of two days did not end; so did seed 33 here."""
+    chance = Random(33)
+    cells = chemistry("nmc", 25_000.0, max_charge_w=inf, max_discharge_w=inf, efficiency=1.0)
+    inverter = InverterParams(12_500.0, 12_500.0, time_constant_s=0.6, dead_time_s=0.2)
+    house = House(held(0.0), [], [BatteryUnit(cells, inverter, 94.0)], begin_s=36_000.0)
+    battery, port, moves, now_s = house.batteries[0], house.battery(0), 0, 36_000.0
+    move_to = BatteryInverter.move_to
+
+    def counted(self: BatteryInverter, now_s: float) -> float:
+        nonlocal moves
+        moves += 1
+        assert moves < 1000
+        return move_to(self, now_s)
+
+    monkeypatch.setattr(BatteryInverter, "move_to", counted)
+    for _ in range(300):
+        moves = 0
+        port.order(now_s, -(battery.max_charge_w + chance.uniform(-60.0, 60.0)), inf)
+        now_s += 1.0
+        house.advance(now_s)
+    assert battery.cells.soc_pct > 97.0
 
 
 @pytest.mark.parametrize("kind", KINDS)
