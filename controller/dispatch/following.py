@@ -13,12 +13,13 @@ from dataclasses import replace
 from controller.dispatch.limits import Range, beyond
 from controller.dispatch.settings import BatterySettings, DispatchConfig
 from controller.dispatch.site import BatterySite, Site
+from controller.dispatch.trim import EXACT, Trim, Trims, beyond_trim
 from drivers.fact import fact
 
 SHORT_PART, SHORT_W = 0.1, 200.0
 """Short by more than max(10 % of the rating, 200 W) ..."""
 PRESSED_W = 50.0
-"""or, while a limit at the PCC is exceeded that it is to keep, by more than 50 W ..."""
+"""or, while a limit at the PCC is exceeded, by more than 50 W that no trim makes up for ..."""
 SHORT_FOR_S = 4.0
 """... for so long, beside dead time and three time constants, without coming closer ..."""
 CLOSER_PART = 0.02
@@ -51,7 +52,7 @@ Followings = tuple[Following, ...]
 
 
 def follow_orders(
-    config: DispatchConfig, before: Followings, orders_w: tuple[float, ...], site: Site
+    config: DispatchConfig, before: Followings, orders_w: tuple[float, ...], site: Site, trims: Trims = ()
 ) -> Followings:
     """What is known of each battery of the config after this cycle; empty while all follow."""
     if len(config.batteries) == 1 or len(orders_w) != len(config.batteries):
@@ -65,7 +66,8 @@ def follow_orders(
         order_w, given_w = orders_w[index], one.battery_discharge_w
         if was is FOLLOWS and -least_w <= order_w - given_w <= least_w:
             continue
-        is_now = _one(config.batteries[index], was, one, order_w, (site.now_s, pressed))
+        trim = trims[index] if trims else EXACT
+        is_now = _one(config.batteries[index], was, one, order_w, (site.now_s, pressed, trim))
         if is_now is not was:
             after = after or [FOLLOWS] * len(config.batteries)
             after[index] = is_now
@@ -79,14 +81,16 @@ def _one(
     was: Following,
     battery: BatterySite,
     order_w: float,
-    now_and_pressed: tuple[float, int],
+    seen: tuple[float, int, Trim],
 ) -> Following:
-    now_s, pressed = now_and_pressed
+    now_s, pressed, trim = seen
     side = 1 if order_w > 0.0 else -1 if order_w < 0.0 else 0
     rated_w = battery.max_discharge_w if side > 0 else battery.max_charge_w
     given_w = battery.battery_discharge_w * side
     short_w = order_w * side - given_w
-    short = short_w > (PRESSED_W if side and side == pressed else max(SHORT_PART * rated_w, SHORT_W))
+    short = short_w > max(SHORT_PART * rated_w, SHORT_W)
+    if side and side == pressed and short_w > PRESSED_W and not short:
+        short = beyond_trim(settings, trim, rated_w, order_w, short_w)
     if was.ceiling_w is not None and now_s - was.held_at_s >= was.hold_s:
         return Following(hold_s=min(2.0 * was.hold_s, LONGEST_S))
     if not short:

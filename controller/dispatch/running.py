@@ -53,8 +53,9 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     latches = _latches(config, memory, site, care_wishes, heard, reserve_pct)
     rated_w = _rated_w(site)
     wanted_w, policy, note = _wanted(config, site, heard, care_wishes, rated_w)
-    followings = follow_orders(config, memory.followings, memory.battery_setpoints_w, site)
-    trims = learn(config, memory.trims, memory.battery_setpoints_w, site)
+    meant_w = memory.battery_setpoints_w
+    followings = follow_orders(config, memory.followings, meant_w, site, memory.trims)
+    trims = learn(config, memory.trims, meant_w, site)
     limited, rooms, preferred = _within_limits(config, site, (latches, followings), demand, wanted_w)
     soft = _ramped(config, memory, site, limited, rated_w)
     power_w = _economical(config, memory, limited)

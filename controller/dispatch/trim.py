@@ -18,9 +18,10 @@ from controller.dispatch.site import BatterySite, Site
 from drivers.fact import fact
 
 OFF_PART, OFF_W = 0.005, 20.0
-"""Off by no more than max(0.5 % of the rating, 20 W) is what was meant."""
-LEAST_PART = 0.1
-"""Below this part of the rating errors of the reading and of rest would be taken for the inverter's."""
+"""Off by no more than max(0.5 % of the rating, 20 W) is what was meant; 20 W while a limit is exceeded."""
+LEAST_PART, LEAST_W = 0.1, 200.0
+"""Below this part of the rating (so many watts, while a limit is exceeded) errors of the reading and of rest
+would be taken for the inverter's."""
 MOST_PART = 0.15
 """Off by more than this part of what was meant is something else ..."""
 FARTHEST = 0.08
@@ -29,6 +30,8 @@ STILL_PART = 0.01
 """What is meant and done stands still while it moves by no more than this part of the rating ..."""
 STILL_S, PRESSED_S = 10.0, 3.0
 """... for so long, beside dead time and three time constants; the second while a limit is exceeded."""
+AT_END_PART = 0.9
+"""A battery that is ordered more by this part of the farthest, and lacks something, has no more to give."""
 LEARNT_PART = 0.7
 """So much of what is off is made up for at a time."""
 
@@ -80,7 +83,8 @@ def _one(
         return was if was.still_since_s is None else replace(was, still_since_s=None)
     now_s, still_s = times_s
     rated_w = battery.max_discharge_w if meant_w > 0.0 else battery.max_charge_w
-    if not _tells(was, rated_w, meant_w, off_w):
+    leasts_w = (OFF_W, LEAST_W) if still_s == PRESSED_S else (OFF_PART * rated_w, LEAST_PART * rated_w)
+    if not _tells(was, rated_w, meant_w, off_w, leasts_w):
         return was if was.still_since_s is None else replace(was, still_since_s=None)
     moved_w = max(abs(meant_w - was.meant_w), abs(done_w - was.done_w))
     if was.still_since_s is None or moved_w > STILL_PART * rated_w:
@@ -94,20 +98,29 @@ def _one(
     return replace(known, charge_factor=_near_one(was.charge_factor * change))
 
 
-def _tells(trim: Trim, rated_w: float, meant_w: float, off_w: float) -> bool:
-    """Being off by so much tells something about the inverter."""
+def _tells(trim: Trim, rated_w: float, meant_w: float, off_w: float, leasts_w: tuple[float, float]) -> bool:
+    """Being off by so much tells of the inverter, if that and what is meant are more than these."""
     size_w, short_w = abs(meant_w), off_w if meant_w > 0.0 else -off_w
-    if (
-        abs(short_w) <= OFF_PART * rated_w
-        or size_w < LEAST_PART * rated_w
-        or abs(short_w) > MOST_PART * size_w
-    ):
+    if abs(short_w) <= leasts_w[0] or size_w < leasts_w[1] or abs(short_w) > MOST_PART * size_w:
         return False
     return short_w < 0.0 or size_w * _factor(trim, meant_w) < rated_w
 
 
 def _factor(trim: Trim, meant_w: float) -> float:
     return trim.discharge_factor if meant_w > 0.0 else trim.charge_factor
+
+
+def beyond_trim(
+    settings: BatterySettings, trim: Trim, rated_w: float, meant_w: float, short_w: float
+) -> bool:
+    """Whether a battery lacks `short_w` of what it is meant to do for another reason than being imprecise."""
+    size_w, factor = abs(meant_w), _factor(trim, meant_w)
+    return (
+        not settings.obeys
+        or factor > 1.0 + AT_END_PART * FARTHEST
+        or size_w * factor >= rated_w
+        or short_w > MOST_PART * size_w
+    )
 
 
 def _near_one(factor: float) -> float:

@@ -19,6 +19,7 @@ from controller.dispatch.modes import Mode
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import BatterySite, Site
 from controller.dispatch.step import step
+from controller.dispatch.trim import EXACT, Trim, Trims, beyond_trim
 from drivers.device import BatteryReading
 from tests.unit.dispatch.sites import FIVE_KW, RUNNING, TWO_KW, a_config, a_snapshot
 
@@ -123,13 +124,17 @@ def test_a_silent_battery_is_left_as_it_was_known() -> None:
     assert follow_orders(PAIR, (), (), at(10.0, *first)) == ()
 
 
-def pressed(given_w: float, seconds: int, **limits: float) -> Followings:
+AT_END = (Trim(charge_factor=1.08), EXACT)
+"""The first is ordered as much more as may be, and still lacks something."""
+
+
+def pressed(given_w: float, seconds: int, trims: Trims = AT_END, **limits: float) -> Followings:
     """The first battery ordered to charge at 2000 W, while more is exported by what it does not take."""
     config, found = replace(PAIR, **limits), ()
     batteries = (BatterySite(0, given_w, 50.0, 5000.0, 5000.0), BatterySite(1, 0.0, 50.0, 2000.0, 2000.0))
     for second in range(seconds):
         site = replace(at(float(second), *batteries), pcc_import_w=-2000.0 - given_w, net_load_w=-2000.0)
-        found = follow_orders(config, found, (-2000.0, 0.0), site)
+        found = follow_orders(config, found, (-2000.0, 0.0), site, trims)
     return found
 
 
@@ -139,6 +144,30 @@ def test_while_a_limit_is_exceeded_fifty_watts_are_short_enough() -> None:
     assert pressed(-1949.0, 5, export_limit_w=0.0)[0].ceiling_w == 1949.0
     assert pressed(-1951.0, 5, export_limit_w=0.0) == ()
     assert pressed(-1900.0, 5, import_limit_w=0.0) == (), "that it charges less is no harm to that limit"
+
+
+def test_what_may_be_imprecision_is_left_to_the_trim_first() -> None:
+    assert pressed(-1900.0, 5, trims=(), export_limit_w=0.0) == ()
+    assert pressed(-1701.0, 5, trims=(), export_limit_w=0.0) == ()
+    assert pressed(-1699.0, 5, trims=(), export_limit_w=0.0)[0].ceiling_w == 1699.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "rated_w", "factor", "is_beyond"),
+    [
+        ({}, 5000.0, 1.0, False),
+        ({"obeys": False}, 5000.0, 1.0, True),
+        ({}, 5000.0, 1.071, False),
+        ({}, 5000.0, 1.073, True),
+        ({}, 2000.0, 1.0, True),
+        ({}, 2090.0, 1.05, True),
+    ],
+)
+def test_no_trim_helps_one_that_has_no_more_to_give(
+    changes: dict[str, bool], rated_w: float, factor: float, is_beyond: bool
+) -> None:
+    for side, trim in ((1.0, Trim(discharge_factor=factor)), (-1.0, Trim(charge_factor=factor))):
+        assert beyond_trim(replace(FIVE_KW, **changes), trim, rated_w, side * 2000.0, 100.0) is is_beyond
 
 
 def test_one_on_probation_is_given_two_seconds() -> None:

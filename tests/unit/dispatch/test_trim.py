@@ -34,6 +34,20 @@ def after(*looks: tuple[float, float, float], before: Trims = (), config: Dispat
     return before
 
 
+def test_while_a_limit_is_exceeded_smaller_powers_and_errors_tell_something() -> None:
+    config = replace(ALONE, import_limit_w=0.0)
+
+    def found(meant_w: float, done_w: float) -> Trims:
+        known: Trims = ()
+        for second in range(4):
+            known = learn(config, known, (meant_w,), site(float(second), done_w, pcc_import_w=60.0))
+        return known
+
+    assert found(300.0, 279.0)[0].discharge_factor == pytest.approx(1.049)
+    assert found(300.0, 280.0) == ()
+    assert found(199.0, 178.0) == ()
+
+
 def test_who_has_stood_still_for_ten_seconds_five_percent_short_is_ordered_so_much_more() -> None:
     looks = [(float(second), 2000.0, 1900.0) for second in range(11)]
     assert after(*looks[:10]) == (Trim(still_since_s=0.0, meant_w=2000.0, done_w=1900.0),)
