@@ -53,9 +53,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     latches = _latches(config, memory, site, care_wishes, heard, reserve_pct)
     rated_w = _rated_w(site)
     wanted_w, policy, note = _wanted(config, site, heard, care_wishes, rated_w)
-    meant_w = memory.battery_setpoints_w
-    followings = follow_orders(config, memory.followings, meant_w, site, memory.trims)
-    trims = learn(config, memory.trims, meant_w, site)
+    followings, trims = _followed(config, memory, site)
     limited, rooms, preferred = _within_limits(config, site, (latches, followings), demand, wanted_w)
     soft = _ramped(config, memory, site, limited, rated_w)
     power_w = _economical(config, memory, limited)
@@ -105,6 +103,13 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         loads_closed(config, island) if config.loads else (),
         None if demand is None else peak_forecast_w(config, demand, site),
     )
+
+
+def _followed(config: DispatchConfig, memory: Memory, site: Site) -> tuple[Followings, Trims]:
+    """How the batteries did what they were meant to."""
+    meant_w = memory.battery_setpoints_w
+    followings = follow_orders(config, memory.followings, meant_w, site, memory.trims)
+    return followings, learn(config, memory.trims, meant_w, site)
 
 
 def _trimmed(
