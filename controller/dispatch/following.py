@@ -58,14 +58,13 @@ def follow_orders(
     if len(config.batteries) == 1 or len(orders_w) != len(config.batteries):
         return ()
     after: list[Following] | None = list(before) if before else None
-    pressed = beyond(config, site)
-    least_w = PRESSED_W if pressed else SHORT_W
     for one in site.batteries:
         index = one.index
         was = before[index] if before else FOLLOWS
         order_w, given_w = orders_w[index], one.battery_discharge_w
-        if was is FOLLOWS and -least_w <= order_w - given_w <= least_w:
+        if was is FOLLOWS and -PRESSED_W <= order_w - given_w <= PRESSED_W:
             continue
+        pressed = beyond(config, site)
         trim = trims[index] if trims else EXACT
         is_now = _one(config.batteries[index], was, one, order_w, (site.now_s, pressed, trim))
         if is_now is not was:

@@ -59,10 +59,12 @@ def learn(config: DispatchConfig, before: Trims, meant_w: tuple[float, ...], sit
     if len(meant_w) != len(config.batteries):
         return before
     after: list[Trim] | None = None
-    still_s = PRESSED_S if beyond(config, site) else STILL_S
     for one in site.batteries:
         index = one.index
         was = before[index] if before else EXACT
+        if was.still_since_s is None and -OFF_W <= meant_w[index] - one.battery_discharge_w <= OFF_W:
+            continue
+        still_s = PRESSED_S if beyond(config, site) else STILL_S
         is_now = _one(config.batteries[index], was, one, meant_w[index], (site.now_s, still_s))
         if is_now is not was:
             after = after or list(before or (EXACT,) * len(meant_w))
