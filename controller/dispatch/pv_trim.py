@@ -1,9 +1,9 @@
-"""PV inverters that give a little more or less than their cap are capped a little lower or higher.
+"""PV inverters that give a little more than their cap are capped a little lower.
 
-A cap in whole percent, or two percent of the rating off, is 200 W at an inverter of 10 kW: so much would be
-exported where nothing may be, or a house that takes 150 W would be refused the sun. So what all inverters
-together give beside what they were meant to, once both have stood still, is made up for, by a small part of
-their rating at most. What is missing beyond that is the sun's own.
+Two percent of the rating are 200 W at an inverter of 10 kW: so much would be exported where nothing may be.
+So what all inverters together give beyond what they were meant to, once both have stood still, is made up
+for, by a small part of their rating at most. That they give less may be the sun's own, so it only takes back
+what was made up for.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ OFF_W = 20.0
 """Off by no more than this is what was meant."""
 STILL_PART = 0.01
 """What is meant and given stands still while it moves by no more than this part of the rating."""
-OVER_S, UNDER_S = 3.0, 10.0
-"""Too much is made up for after so long, too little after so long ..."""
+OVER_S, UNDER_S = 3.0, 30.0
+"""Too much is made up for after so long, and taken back after so long ..."""
 AGAIN_S = 300.0
 """... but not for so long after it was too much: the inverter's steps may be as coarse."""
 LEARNT_PART = 0.7
@@ -28,9 +28,9 @@ LEARNT_PART = 0.7
 
 @fact
 class PvTrim:
-    """`trim_w` is added to the caps; what was meant and given since `still_since_s`.
+    """`trim_w` (<= 0) is added to the caps, and not made more before `more_s`.
 
-    It is not made more before `more_s`.
+    `meant_w` and `given_w` are what was meant and given since `still_since_s`.
     """
 
     trim_w: float = 0.0
@@ -50,7 +50,11 @@ def learn_pv(before: PvTrim, site: Site, caps_w: Caps) -> PvTrim:
         return before if before.still_since_s is None else replace(before, still_since_s=None)
     meant_w, now_s = held_w - before.trim_w, site.now_s
     off_w = given_w - meant_w
-    if -OFF_W <= off_w <= OFF_W or not -most_w <= given_w - held_w <= most_w:
+    if (
+        -OFF_W <= off_w <= OFF_W
+        or (off_w < 0.0 and not before.trim_w)
+        or not -most_w <= given_w - held_w <= most_w
+    ):
         return before if before.still_since_s is None else replace(before, still_since_s=None)
     moved_w = max(abs(meant_w - before.meant_w), abs(given_w - before.given_w))
     if before.still_since_s is None or moved_w > STILL_PART * sum(one or 0.0 for one in site.pv_rated_w):
@@ -58,5 +62,5 @@ def learn_pv(before: PvTrim, site: Site, caps_w: Caps) -> PvTrim:
     over = off_w > 0.0
     if now_s - before.still_since_s < (OVER_S if over else UNDER_S) or (not over and now_s < before.more_s):
         return before
-    trim_w = before.trim_w - LEARNT_PART * off_w
+    trim_w = min(before.trim_w - LEARNT_PART * off_w, 0.0)
     return PvTrim(trim_w, more_s=now_s + AGAIN_S if over else before.more_s)

@@ -301,6 +301,8 @@ class _Site:
             return 0.0
         if self._memory.followings or self._memory.shortfall != NO_SHORTFALL:
             return 0.0
+        if self._memory.pv_trim.still_since_s is not None:
+            return 0.0
         if any(trim.still_since_s is not None for trim in self._memory.trims):
             return 0.0
         unchanged_s = self._house.time_to_limit_s(now_s, self._marks_wh)

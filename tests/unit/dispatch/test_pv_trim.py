@@ -37,13 +37,16 @@ def test_what_is_given_too_much_for_three_seconds_is_taken_off() -> None:
     assert after(*looks) == PvTrim(pytest.approx(-105.0), more_s=303.0)
 
 
-def test_what_is_missing_for_ten_seconds_is_added() -> None:
-    looks = [(float(second), 900.0) for second in range(11)]
-    assert after(*looks[:10]).trim_w == 0.0
-    assert after(*looks) == PvTrim(pytest.approx(70.0))
-    coarse = PvTrim(more_s=20.0)
-    assert after(*looks, before=coarse).trim_w == 0.0
-    assert after(*looks, (20.0, 900.0), before=coarse).trim_w == pytest.approx(70.0)
+def test_what_is_missing_for_half_a_minute_only_takes_back_what_was_made_up_for() -> None:
+    looks = [(float(second), 900.0) for second in range(31)]
+    assert after(*looks) == EXACT_PV, "the sun may give no more"
+    known = PvTrim(-100.0)
+    assert after(*looks[:30], cap_w=900.0, before=known).trim_w == -100.0
+    assert after(*looks, cap_w=900.0, before=known) == PvTrim(pytest.approx(-30.0))
+    coarse = PvTrim(-100.0, more_s=40.0)
+    assert after(*looks, cap_w=900.0, before=coarse).trim_w == -100.0
+    assert after(*looks, (40.0, 900.0), cap_w=900.0, before=coarse).trim_w == pytest.approx(-30.0)
+    assert after(*[(at_s, 880.0) for at_s, _ in looks], cap_w=950.0, before=PvTrim(-50.0)) == EXACT_PV
 
 
 def test_what_was_meant_is_the_cap_without_its_trim() -> None:
@@ -54,8 +57,8 @@ def test_what_was_meant_is_the_cap_without_its_trim() -> None:
 @pytest.mark.parametrize("given_w", [1020.0, 980.0, 1301.0, 699.0])
 def test_what_is_hardly_off_or_by_more_than_three_percent_of_the_rating_tells_nothing(given_w: float) -> None:
     assert after(*[(float(second), given_w) for second in range(60)]) == EXACT_PV
-    learning = PvTrim(10.0, 990.0, given_w, 0.0)
-    assert after((60.0, given_w), cap_w=1010.0, before=learning).still_since_s in (None, 60.0)
+    learning = PvTrim(-10.0, 1010.0, given_w, 0.0)
+    assert after((60.0, given_w), cap_w=990.0, before=learning).still_since_s in (None, 60.0)
 
 
 def test_the_trim_is_at_most_three_percent_of_the_rating() -> None:
