@@ -100,8 +100,7 @@ def _one(
     if was.short_since_s is None or side != was.side or given_w > was.best_w + CLOSER_PART * rated_w:
         kept_w = was.ceiling_w if side == was.side else None
         return Following(now_s, given_w, side, kept_w, was.held_at_s, was.hold_s)
-    patience_s = SHORT_FOR_S if was.hold_s == FIRST_S else SHORT_AGAIN_S
-    patience_s += settings.dead_time_s + 3.0 * settings.time_constant_s
+    patience_s = settings.lag_s + (SHORT_FOR_S if was.hold_s == FIRST_S else SHORT_AGAIN_S)
     if now_s - was.short_since_s < (patience_s if was.ceiling_w is None else SHORT_AGAIN_S):
         return was
     held_at_s = now_s if was.ceiling_w is None else was.held_at_s

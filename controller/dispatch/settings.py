@@ -57,6 +57,11 @@ class BatterySettings:
     discharge_by_soc: Curve = ()
     care: CareSettings = CareSettings()
 
+    @property
+    def lag_s(self) -> float:
+        """After so long an order has been followed but for 5 %: dead time and three time constants."""
+        return self.dead_time_s + 3.0 * self.time_constant_s
+
 
 @dataclass(frozen=True, slots=True)
 class PvSettings:

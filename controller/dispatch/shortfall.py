@@ -122,8 +122,6 @@ def _refused(before: Shortfall, too_much_w: float) -> Shortfall:
 
 
 def _patience_s(config: DispatchConfig, before: Shortfall) -> float:
-    lag_s = 0.0
-    for one in config.batteries:
-        lag_s = max(lag_s, one.dead_time_s + 3.0 * one.time_constant_s)
+    lag_s = max([one.lag_s for one in config.batteries], default=0.0)
     patience_s = PATIENCE_S if before.takes_w is None else KNOWN_S
     return patience_s + lag_s + config.meter.delay_s + config.meter.period_s

@@ -91,7 +91,7 @@ def _one(
     moved_w = max(abs(meant_w - was.meant_w), abs(done_w - was.done_w))
     if was.still_since_s is None or moved_w > STILL_PART * rated_w:
         return replace(was, still_since_s=now_s, meant_w=meant_w, done_w=done_w)
-    if now_s - was.still_since_s < still_s + settings.dead_time_s + 3.0 * settings.time_constant_s:
+    if now_s - was.still_since_s < still_s + settings.lag_s:
         return was
     change = 1.0 + LEARNT_PART * off_w / meant_w
     known = Trim(was.charge_factor, was.discharge_factor)
