@@ -35,8 +35,8 @@ def closed_loop(
 ) -> Caps:
     """Caps for what the site can take: load, `most_charge_w` into the batteries, the export limit.
 
-    None of this depends on the cap itself, so capping and releasing cannot chase each other. `trim_w` is by
-    how much higher caps have to be ordered for that.
+    None of this depends on the cap itself, so capping and releasing cannot chase each other. `trim_w` (<= 0)
+    is added for inverters that give more than their cap.
     """
     rated_w = site.pv_rated_w
     if export_limit_w is None or not rated_w:

@@ -19,7 +19,7 @@ from drivers.fact import fact
 SHORT_PART, SHORT_W = 0.1, 200.0
 """Short by more than max(10 % of the rating, 200 W) ..."""
 PRESSED_W = 50.0
-"""or, while a limit at the PCC is exceeded, by more than 50 W that no trim makes up for ..."""
+"""... or, while a limit at the PCC is exceeded, by more than 50 W that no trim makes up for ..."""
 SHORT_FOR_S = 4.0
 """... for so long, beside dead time and three time constants, without coming closer ..."""
 CLOSER_PART = 0.02

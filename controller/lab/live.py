@@ -143,7 +143,8 @@ def send(site: str | None, request: Mapping[str, Any]) -> str:
 def _only_one() -> Path:
     """The socket of the one emulator that runs."""
     pattern = socket_path("*")
-    found = sorted(one for one in pattern.parent.glob(pattern.name) if stat.S_ISSOCK(one.lstat().st_mode))
+    sockets = [one for one in pattern.parent.glob(pattern.name) if stat.S_ISSOCK(one.lstat().st_mode)]
+    found = sorted(one for one in sockets if not _free(one))
     if len(found) == 1:
         return found[0]
     if not found:

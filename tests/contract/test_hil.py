@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from controller.lab.live import socket_path
 from drivers.device import DeviceError
 from drivers.link import LinkTiming, open_link
 from drivers.profile import load_profile
@@ -94,6 +96,8 @@ def test_faults_are_injected_into_a_running_emulator_and_cleared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(socket_path("killed")))
     nobody = result_of("inject", "bat1", "frozen", "--for", "60")
     assert nobody.returncode == 1
     assert "no penstock emulate or demo of yours runs on this host" in nobody.stderr

@@ -46,10 +46,10 @@ def test_a_cap_stays_where_the_inverter_may_be_too_coarse_to_give_it() -> None:
     assert caps(0.0, 93.0, (93.0,), (None,)) == (None,), "nobody knows the rating"
 
 
-def test_caps_are_ordered_higher_or_lower_by_what_the_inverters_are_off() -> None:
+def test_caps_are_ordered_lower_by_what_the_inverters_give_too_much() -> None:
     site = a_site(-2500.0, pv_generation_w=3000.0, pv_rated_w=RATED_W)
-    assert closed_loop(site, 300.0, 400.0, (None,), 50.0) == (1250.0,)
-    assert closed_loop(site, 300.0, 400.0, (1250.0,), 50.0) == (1250.0,)
+    assert closed_loop(site, 300.0, 400.0, (None,), -50.0) == (1150.0,)
+    assert closed_loop(site, 300.0, 400.0, (1150.0,), -50.0) == (1150.0,)
     assert closed_loop(site, 0.0, -450.0, (None,), -100.0) == (0.0,)
 
 
