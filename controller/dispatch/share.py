@@ -117,9 +117,10 @@ def _alone(
 def _by_weight(power_w: float, heads_w: list[float], weights: list[float]) -> list[float]:
     """Split in proportion to the weights; who reaches its head stays there and the others share the rest."""
     whole = total(weights)
-    given_w = [power_w / whole * weight for weight in weights]
-    if all(map(lt, given_w, heads_w)):
-        return given_w
+    if whole > 0.0:  # else none of them has a head: all is for the `allowed` rooms
+        given_w = [power_w / whole * weight for weight in weights]
+        if all(map(lt, given_w, heads_w)):
+            return given_w
     given_w = [0.0] * len(heads_w)
     sharing = [index for index, head_w in enumerate(heads_w) if head_w > 0.0 and weights[index] > 0.0]
     while sharing:

@@ -170,6 +170,11 @@ def test_a_room_without_zero_gets_its_edge_and_the_rest_goes_on_from_there() -> 
     assert shared(-9000.0, saving_a_fuse, FIVE_KW) == (2000.0, -5000.0)
 
 
+def test_batteries_that_are_all_held_back_share_what_must_be_charged_all_the_same() -> None:
+    held = Range(0.0, 5000.0)
+    assert shared(-4000.0, FIVE_KW, FIVE_KW, preferred=(held, held)) == (-2000.0, -2000.0)
+
+
 def test_a_preferred_room_on_the_other_side_takes_nothing() -> None:
     assert shared(1000.0, FIVE_KW, FIVE_KW, preferred=(Range(-5000.0, -1000.0), FIVE_KW)) == (0.0, 1000.0)
     assert shared(-1000.0, FIVE_KW, FIVE_KW, preferred=(Range(1000.0, 5000.0), FIVE_KW)) == (0.0, -1000.0)
@@ -295,9 +300,8 @@ def sites(
 ) -> tuple[tuple[Range, ...], tuple[Range, ...], dict[str, object]]:
     count = draw(st.integers(2, 6))
     rooms = tuple(draw(rooms_st(containing_zero)) for _ in range(count))
-    preferred = tuple(
-        room.narrow(Range(room.lower_w, 0.0)) if draw(st.booleans()) else room for room in rooms
-    )
+    kept = st.sampled_from([Range(-math.inf, math.inf), Range(-math.inf, 0.0), Range(0.0, math.inf), Range(0.0, 0.0)])
+    preferred = tuple(room.narrow(draw(kept)) for room in rooms)
 
     def each(values: st.SearchStrategy[float | None]) -> tuple[float | None, ...]:
         return tuple(draw(values) for _ in range(count))
