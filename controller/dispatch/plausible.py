@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from controller.dispatch.limits import total
-from controller.dispatch.response import Response
+from controller.dispatch.response import Response, moved, patience_s
 from controller.dispatch.settings import DispatchConfig
 from drivers.device import MeterReading
 
@@ -18,16 +18,13 @@ BEYOND_FUSE = 5.0
 LARGEST_W = 10e6
 """The same for a site that names neither fuse nor limits."""
 PHASES_TOLERANCE_PART, PHASES_TOLERANCE_W = 0.5, 500.0
-MOVED_PART, MOVED_W = 0.008, 25.0
-"""A battery that moved by max(0.8 %, 25 W) must be seen by the meter ..."""
-SEEN_WITHIN_S = 4.0
-"""... within this time, beside the meter's own delay and two periods."""
 ASKED_AFTER_S = 30.0
 """A meter that shows the same values for so long is asked: the battery is moved a little."""
 ASK_PART, ASK_W = 0.015, 40.0
 SWING_PART, SWING_W = 0.05, 250.0
 """Only a movement of the battery of max(5 %, 250 W) between two values says something about the sign."""
 STRIKES = 3
+FROZEN = "the meter at the PCC shows the same values although the battery has moved; is it frozen?"
 TRY_AGAIN_S = 300.0
 """A meter that was distrusted for its sign or scale gets another chance after this time."""
 
@@ -99,20 +96,27 @@ def _unseen(config: DispatchConfig, doubt: Doubt, after: Response, rated_w: floa
     """The value has not changed: has the battery?"""
     if not after.samples:  # PV that is heard again begins the past anew, before the meter is
         return doubt, ""
-    newest_w = after.samples[-1][1]
-    if abs(newest_w - after.battery_then_w) < max(MOVED_PART * rated_w, MOVED_W):
+    if not moved(after, after.samples, rated_w):
         return doubt, ""
     if doubt.moved_at_s is None:
         return Doubt(doubt.reversed_strikes, doubt.scale_strikes, after.polled_at_s), ""
-    period_s = max(config.meter.period_s, after.cadence_s)
-    patience_s = SEEN_WITHIN_S + config.meter.delay_s + 2.0 * period_s
-    if after.polled_at_s - doubt.moved_at_s < patience_s:
+    if after.polled_at_s - doubt.moved_at_s < patience_s(config.meter, after.cadence_s):
         return doubt, ""
-    return doubt, "the meter at the PCC shows the same values although the battery has moved; is it frozen?"
+    return doubt, FROZEN
 
 
-def asks_w(response: Response, now_s: float, rated_w: float) -> float:
-    """How much less to discharge, W, to see whether a meter that shows nothing new is alive; usually 0."""
+def asks_w(response: Response, now_s: float, rated_w: float, deadband_w: float) -> float:
+    """By how much to move, W, to see whether a meter that shows nothing new is alive; usually 0.
+
+    More than `deadband_w`, or the question would not be written.
+    """
     if response.value is None or now_s - response.seen_at_s < ASKED_AFTER_S:
+        return 0.0
+    return max(ASK_PART * rated_w, ASK_W, deadband_w + 1.0)
+
+
+def asks_at_rest_w(doubt: Doubt, now_s: float, rated_w: float) -> float:
+    """The same for one that is taken to be frozen, while the batteries rest: every other half minute."""
+    if doubt.moved_at_s is None or (now_s - doubt.moved_at_s) // ASKED_AFTER_S % 2.0 == 0.0:
         return 0.0
     return max(ASK_PART * rated_w, ASK_W)

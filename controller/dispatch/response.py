@@ -42,6 +42,10 @@ SAMPLES_JITTER_S = 0.5
 LOOK_AGAIN_S = 5.0
 CALM_S = 120.0
 """The doubt wanes by half after so long without a turn."""
+MOVED_PART, MOVED_W = 0.008, 25.0
+"""A battery that moved by max(0.8 %, 25 W) must be seen by the meter ..."""
+SEEN_WITHIN_S = 4.0
+"""... within this time, beside the meter's own delay and two periods."""
 
 Samples = tuple[tuple[float, float], ...]
 
@@ -95,7 +99,7 @@ def follow(
     samples = _with(before.samples, battery, _span_s(settings, before))
     value = before.value
     if value is not None and value.pcc_import_w == meter.pcc_import_w and _same(value, meter):
-        return _unchanged(settings, before, samples, meter, pv_w), False
+        return _unchanged(settings, before, samples, meter, (rated_w, pv_w)), False
     cadence_s = _cadence_s(before, meter, battery[1], rated_w)
     low_w, high_w = _between_w(settings, before, samples, meter, cadence_s)
     if value is None:
@@ -202,12 +206,35 @@ def _same(one: MeterReading, other: MeterReading) -> bool:
     )
 
 
+def patience_s(settings: MeterSettings, cadence_s: float) -> float:
+    """How long a meter may show the same although the battery moved."""
+    period_s = cadence_s if cadence_s > settings.period_s else settings.period_s
+    return SEEN_WITHIN_S + settings.delay_s + 2.0 * period_s
+
+
+def moved(response: Response, samples: Samples, rated_w: float) -> bool:
+    """Whether the battery is no longer where it was when the meter's value was new."""
+    return abs(samples[-1][1] - response.battery_then_w) >= max(MOVED_PART * rated_w, MOVED_W)
+
+
 def _unchanged(
-    settings: MeterSettings, before: Response, samples: Samples, meter: MeterReading, pv_w: float
+    settings: MeterSettings,
+    before: Response,
+    samples: Samples,
+    meter: MeterReading,
+    powers_w: tuple[float, float],
 ) -> Response:
-    """The same value again: one that waits to be confirmed is, once the meter must have measured anew."""
+    """The same value again: one that waits to be confirmed is, once the meter must have measured anew.
+
+    When nobody has moved for so long that it must have, what battery and PV give now says what the load is:
+    a wrong reading of theirs, when the value was new, does not outlast it. `powers_w` are rating and PV.
+    """
+    rated_w, pv_w = powers_w
     load_w, unconfirmed = before.net_load_w, before.unconfirmed
-    if unconfirmed and meter.taken_at_s - before.seen_at_s >= _period_s(settings, before.cadence_s):
+    lasted_s = meter.taken_at_s - before.seen_at_s
+    anew = unconfirmed and lasted_s >= _period_s(settings, before.cadence_s)
+    settled = lasted_s >= patience_s(settings, before.cadence_s)
+    if anew or (settled and not moved(before, samples, rated_w)):
         low_w, high_w = _between_w(settings, before, samples, meter, before.cadence_s)
         load_w, unconfirmed = _gated(before, low_w, high_w, inf)
     return Response(

@@ -52,10 +52,11 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     reserve_pct = _reserve_pct(config, site)
     latches = _latches(config, memory, site, care_wishes, heard, reserve_pct)
     rated_w = _rated_w(site)
-    wanted_w, policy, note = _wanted(config, site, heard, care_wishes, rated_w)
+    wanted_w, policy, note = _wanted(config, site, care_wishes)
     followings, trims = _followed(config, memory, site)
     limited, rooms, preferred = _within_limits(config, site, (latches, followings), demand, wanted_w)
     soft = _ramped(config, memory, site, limited, rated_w)
+    note = _asked(config, heard, limited, rated_w) or note
     power_w = _economical(config, memory, limited)
     setpoints_w = _shared(config, memory, site, power_w, limited, preferred, rooms)
     setpoint_w = total(setpoints_w)
@@ -144,18 +145,19 @@ def _rated_w(site: Site) -> float:
     return rated_w
 
 
-def _wanted(
-    config: DispatchConfig, site: Site, heard: Heard, wishes: tuple[CareWish, ...], rated_w: float
-) -> tuple[float, str, str]:
-    """What is wanted, the policy that decided, and what care or a question to the meter added to it."""
+def _wanted(config: DispatchConfig, site: Site, wishes: tuple[CareWish, ...]) -> tuple[float, str, str]:
+    """What is wanted, the policy that decided, and what care added to it."""
     wanted_w, policy = wish(config, site)
-    note = ""
-    if wishes:
-        wanted_w, note = _with_care(wanted_w, wishes)
-    question_w = asks_w(heard.response, site.now_s, rated_w)
-    if question_w:
-        return wanted_w - question_w, policy, ASKING
+    if not wishes:
+        return wanted_w, policy, ""
+    wanted_w, note = _with_care(wanted_w, wishes)
     return wanted_w, policy, note
+
+
+def _asked(config: DispatchConfig, heard: Heard, limited: _Limited, rated_w: float) -> str:
+    """Ask a meter that shows nothing new whether it is alive, and say so."""
+    question_w = asks_w(heard.response, heard.fresh_at_s, rated_w, config.policy.deadband_w)
+    return ASKING if question_w and limited.ask(question_w) else ""
 
 
 def _with_care(wanted_w: float, wishes: tuple[CareWish, ...]) -> tuple[float, str]:
@@ -224,6 +226,14 @@ class _Limited:
             return False
         self.lower_w, self.upper_w = narrowed((self.lower_w, self.upper_w), limit)
         return self._keep_within(name)
+
+    def ask(self, by_w: float) -> bool:
+        """Move by so much, to the side that has room, to see whether the meter is alive; whether one has."""
+        for moved_w in (self.power_w - by_w, self.power_w + by_w):
+            if self.lower_w <= moved_w <= self.upper_w:
+                self.power_w = moved_w
+                return True
+        return False
 
     def _keep_within(self, name: str) -> bool:
         if self.lower_w <= self.power_w <= self.upper_w:

@@ -5,9 +5,18 @@ from __future__ import annotations
 from controller.dispatch import islanding
 from controller.dispatch.curtailment import closed_loop, open_loop, uncapped
 from controller.dispatch.decision import Decision, Heard, Memory
-from controller.dispatch.limits import export_in_force_w
+from controller.dispatch.limits import (
+    NO_LATCHES,
+    export_in_force_w,
+    kept_for_reserve,
+    latch,
+    rating,
+    total,
+)
 from controller.dispatch.modes import NEXT_MODE, PROOF_S, Mode, Signal
-from controller.dispatch.observe import observe
+from controller.dispatch.observe import allowed_now, observe
+from controller.dispatch.orders import NO_ORDERS
+from controller.dispatch.plausible import FROZEN, Doubt, asks_at_rest_w
 from controller.dispatch.running import run
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Missing, Site, Snapshot
@@ -131,6 +140,8 @@ def _rest(
         [None if mode in _HANDED_BACK else 0.0 for _ in config.batteries]
     )
     missing = "" if mode is Mode.STOPPED else snapshot.fault if mode is Mode.FAULT else _why(observed)
+    if mode is Mode.SAFE and missing == FROZEN and snapshot.orders is NO_ORDERS:
+        setpoints_w = _question(config, snapshot, heard.doubt)
     decision = Decision(
         mode,
         snapshot.orders.policy or config.policy.name,
@@ -161,6 +172,29 @@ def _rest(
         pv_trim=memory.pv_trim,
     )
     return after, decision
+
+
+def _question(config: DispatchConfig, snapshot: Snapshot, doubt: Doubt) -> tuple[float | None, ...]:
+    """At rest, but for the question whether the meter is frozen: the first with room moves a little."""
+    rests_w = [0.0] * len(config.batteries)
+    heard = [
+        allowed_now(config.batteries[index], index, reading)
+        for index, reading in enumerate(snapshot.batteries)
+        if reading is not None and snapshot.now_s - reading.taken_at_s <= config.stale_after_s
+    ]
+    rated_w = total([max(one.max_charge_w, one.max_discharge_w) for one in heard])
+    question_w = asks_at_rest_w(doubt, snapshot.now_s, rated_w)
+    for one in heard:
+        settings = config.batteries[one.index]
+        run_into = latch(
+            NO_LATCHES, one.soc_pct, settings.min_soc_pct, settings.max_soc_pct, config.policy.reserve_pct
+        )
+        room = kept_for_reserve(rating(one, run_into), run_into)
+        asked_w = -question_w if -question_w >= room.lower_w else question_w
+        if room.lower_w <= asked_w <= room.upper_w:
+            rests_w[one.index] = asked_w
+            break
+    return tuple(rests_w)
 
 
 def _caps_of_return(

@@ -23,6 +23,8 @@ FRESH_S = 1.0
 WARN_AGAIN_S = 60.0
 CARRY_S = 3 * SLOW_S
 """Slow values are carried along with the fast ones this long, then they are absent."""
+TINY = 1e-4
+"""V and Hz: a grid that is gone reads 0, and noise is more; between them are words out of place."""
 
 SPARED_TEXT = (
     f"answers to older requests came: it is behind, and asked half as often for {SPARED_FOR_S / 60:.0f} min"
@@ -39,6 +41,8 @@ class _Polled:
     decode: Callable[[Sequence[int]], list[Value]]
     names: tuple[str, ...]
     ranged: tuple[tuple[str, float, float], ...]
+    electric: tuple[str, ...]
+    """Voltages and frequencies that are floats: where words are swapped or shifted these are tiny, not 0."""
     signs: tuple[Point, ...]
     sums: dict[str, Sum]
     values: dict[str, Value] = field(default_factory=dict)
@@ -76,6 +80,7 @@ def _polled(block: Block, sums: Mapping[str, Sum]) -> _Polled:
         block_decoder(fields),
         tuple(index),
         tuple((point.name, *point.range) for point in block.points if point.range is not None),
+        tuple(p.name for p in block.points if p.unit in ("V", "Hz") and p.encoding.type in ("f32", "f64")),
         tuple(point for point in block.points if point.sign is not None),
         {field: terms for field, terms in sums.items() if all(name in index for _, name in terms)},
     )
@@ -295,13 +300,18 @@ class Poller:
         for name, low, high in one.ranged:
             value = values[name]
             if isinstance(value, float) and not low <= value <= high:
-                shown = self.profile.points[name].gives or name
-                raise DeviceError(
-                    f"{self.device_id}: {shown} is {value:g}, plausible is {low:g} to {high:g}; "
-                    f"all {block.count} registers from {block.address} were dropped"
-                )
+                raise self._implausible(block, name, f"{value:g}, plausible is {low:g} to {high:g}")
+        for name in one.electric:
+            value = values[name]
+            if isinstance(value, float) and 0.0 < abs(value) < TINY:
+                raise self._implausible(block, name, f"{value:g}, as where registers are swapped or shifted")
         one.values, one.words, one.taken_at_s = values, reply.words, reply.taken_at_s
         one.connects = self.link.connects
+
+    def _implausible(self, block: Block, name: str, what: str) -> DeviceError:
+        shown = self.profile.points[name].gives or name
+        dropped = f"all {block.count} registers from {block.address} were dropped"
+        return DeviceError(f"{self.device_id}: {shown} is {what}; {dropped}")
 
     def _found(self, point: Point) -> str:
         holder = next((one for one in self._fast if point.name in one.names), None)

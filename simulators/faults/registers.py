@@ -6,6 +6,7 @@ In front of any emulated unit; a device without a wire has the nearest thing at 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from drivers.registers import encode
 from drivers.wire import DEVICE_FAILURE, ModbusFault, Space, Unit
 from simulators.emulator import EmulatedUnit
 from simulators.faults.model import LARGEST_W, LONGEST_S, Active, AnyReading, Fault, no_answer, param
+
+_log = logging.getLogger(__name__)
 
 DAY_S = 86_400.0
 ORDERED = ("battery", "pv")
@@ -297,12 +300,17 @@ class FaultyUnit:
         return faults
 
     async def _order(self, order_w: float) -> None:
-        """Write what another master would."""
+        """Write what another master would; what the registers do not hold nobody can write."""
         profile = self.device.profile
         if profile.control is None:
             return
         values = self.device.values()
-        for write in register_writes(profile, take(profile.control, order_w, values), values):
+        try:
+            writes = register_writes(profile, take(profile.control, order_w, values), values)
+        except ValueError as error:
+            _log.warning("the foreign order of %g W was not written: %s", order_w, error)
+            return
+        for write in writes:
             point = profile.points[write.points[0]]
             await self.device.write_at(point.unit_id, write.address, write.words)
 

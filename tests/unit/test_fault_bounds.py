@@ -224,3 +224,22 @@ class _Pv:
 
     def release(self, now_s: float) -> None:
         """Nothing holds it."""
+
+
+def test_a_foreign_order_that_the_registers_cannot_hold_is_not_written_and_the_device_answers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def read() -> None:
+        active, plant = Active(), Battery()
+        profile = load_profile("marstek-venus")
+        rating = Rating(2500.0, 2500.0)
+        unit = FaultyUnit(
+            lambda serial: emulated_unit(profile, plant, serial=serial or "SN-1", rating=rating), active
+        )
+        active.add(make_fault("foreign", {"power_w": 3348.0}), 0.0)
+        point = profile.gives["battery_discharge_w"]
+        await unit.read("me", "holding", point.address, point.encoding.words)
+        assert plant.diary == []
+        assert "3348 W was not written: discharge is 3348; give 0 to 2500" in caplog.text
+
+    run(read())

@@ -51,6 +51,26 @@ def test_one_implausible_value_drops_the_whole_block() -> None:
     in_virtual_time(a_meter(x00=0x450F, x01=0xC000), scenario)
 
 
+@pytest.mark.parametrize(("word", "shown"), [(0x0000, "2.4178e-41"), (0x3333, "4.1738e-08")])
+def test_a_voltage_with_its_words_swapped_is_no_reading_and_no_grid_that_is_gone(
+    word: int, shown: str
+) -> None:
+    async def scenario(site: Site) -> None:
+        assert await error_of(site.meter().read(soon())) == (
+            f"grid: phase_voltage_v.1 is {shown}, as where registers are swapped or shifted; "
+            "all 76 registers from 0 were dropped"
+        )
+
+    in_virtual_time(a_meter(x00=word, x01=0x4366), scenario)
+
+
+def test_a_grid_that_is_gone_reads_0_volt_and_is_a_reading() -> None:
+    async def scenario(site: Site) -> None:
+        assert (await site.meter().read(soon())).phase_voltage_v[0] == 0.0
+
+    in_virtual_time(a_meter(x00=0, x01=0), scenario)
+
+
 def test_a_battery_reading_has_every_field_its_profile_gives() -> None:
     async def scenario(site: Site) -> None:
         reading = await site.battery().read(soon())

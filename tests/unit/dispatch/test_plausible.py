@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from controller.dispatch.decision import Decision, Memory
+from controller.dispatch.modes import Mode
+from controller.dispatch.orders import NO_ORDERS, Order, Orders
 from controller.dispatch.plausible import NO_DOUBT, Doubt, asks_w, judge, nonsense
 from controller.dispatch.response import NOTHING_HEARD, Response
 from controller.dispatch.settings import DispatchConfig, MeterSettings
-from drivers.device import MeterReading
+from controller.dispatch.site import Snapshot
+from controller.dispatch.step import step
+from drivers.device import BatteryReading, MeterReading
+from tests.unit.dispatch.sites import FIVE_KW, TWO_KW, a_config
 
 RATED_W = 5000.0
 CONFIG = DispatchConfig((), fuse_a=25.0)
@@ -147,10 +155,11 @@ def test_a_slow_or_late_meter_is_given_the_time_it_needs() -> None:
 
 
 def test_a_meter_that_shows_nothing_new_for_half_a_minute_is_asked() -> None:
-    assert asks_w(value(0.0, 0.0, 10.0), 39.9, RATED_W) == 0.0
-    assert asks_w(value(0.0, 0.0, 10.0), 40.0, RATED_W) == 75.0
-    assert asks_w(value(0.0, 0.0, 10.0), 40.0, 1000.0) == 40.0
-    assert asks_w(NOTHING_HEARD, 40.0, RATED_W) == 0.0
+    assert asks_w(value(0.0, 0.0, 10.0), 39.9, RATED_W, 10.0) == 0.0
+    assert asks_w(value(0.0, 0.0, 10.0), 40.0, RATED_W, 10.0) == 75.0
+    assert asks_w(value(0.0, 0.0, 10.0), 40.0, 1000.0, 10.0) == 40.0
+    assert asks_w(value(0.0, 0.0, 10.0), 40.0, 1000.0, 200.0) == 201.0
+    assert asks_w(NOTHING_HEARD, 40.0, RATED_W, 10.0) == 0.0
 
 
 def test_what_is_said_of_a_meter_that_is_not_believed_is_a_whole_sentence() -> None:
@@ -197,3 +206,60 @@ def test_waiting_for_the_battery_to_be_seen_keeps_the_strikes() -> None:
     still = Response(((0.0, 500.0), (5.0, 510.0)), 0.0, 0, MeterReading(0.0, 1.0), 0.0, 5.0, 500.0)
     kept = Doubt(1, 2)
     assert judge(CONFIG, kept, still, still, False, RATED_W)[0] is kept
+
+
+def safe_and_frozen(now_s: float, *readings: BatteryReading, orders: Orders = NO_ORDERS) -> Decision:
+    """A meter that shows what it showed at 0 s, beside batteries that gave 300 W then and nothing since."""
+    config = a_config(FIVE_KW, TWO_KW, reserve_pct=10.0)
+    then = Response(((0.0, 300.0), (9.0, 0.0)), 800.0, 0, MeterReading(0.0, 500.0), 0.0, now_s - 1.0, 300.0)
+    memory = Memory(
+        mode=Mode.SAFE, response=then, doubt=Doubt(moved_at_s=10.0), fresh_at_s=0.0, decided_at_s=now_s - 1.0
+    )
+    batteries = tuple([replace(one, taken_at_s=now_s) for one in readings])
+    snapshot = Snapshot(now_s, MeterReading(now_s, 500.0), batteries, orders=orders)
+    return step(config, memory, snapshot)[1]
+
+
+HALF_FULL = BatteryReading(0.0, 0.0, 50.0)
+FULL = BatteryReading(0.0, 0.0, 100.0)
+AT_RESERVE = BatteryReading(0.0, 0.0, 10.0, max_charge_w=0.0)
+
+
+def test_a_meter_that_seems_frozen_is_asked_every_other_half_minute() -> None:
+    # 1.5 % of 7 kW.
+    asked = [safe_and_frozen(now_s, HALF_FULL, HALF_FULL).battery_setpoints_w for now_s in (39.9, 40.0, 69.9)]
+    assert asked == [(0.0, 0.0), (-105.0, 0.0), (-105.0, 0.0)]
+    assert safe_and_frozen(70.0, HALF_FULL, HALF_FULL).battery_setpoints_w == (0.0, 0.0)
+    assert safe_and_frozen(100.0, HALF_FULL, HALF_FULL).battery_setpoints_w == (-105.0, 0.0)
+    assert safe_and_frozen(40.0, HALF_FULL, HALF_FULL).mode is Mode.SAFE
+
+
+@pytest.mark.parametrize(
+    ("batteries", "expected_w"),
+    [
+        ((FULL, HALF_FULL), (105.0, 0.0)),
+        ((AT_RESERVE, HALF_FULL), (0.0, -105.0)),
+        ((AT_RESERVE, AT_RESERVE), (0.0, 0.0)),
+        ((replace(HALF_FULL, soc_pct=None), HALF_FULL), (0.0, -105.0)),
+    ],
+)
+def test_it_is_asked_by_the_first_battery_that_has_room(
+    batteries: tuple[BatteryReading, ...], expected_w: tuple[float, float]
+) -> None:
+    assert safe_and_frozen(40.0, *batteries).battery_setpoints_w == expected_w
+
+
+def test_nothing_is_asked_against_an_order() -> None:
+    ordered = Orders(max_charge_w=Order(0.0, 100.0))
+    assert safe_and_frozen(40.0, HALF_FULL, HALF_FULL, orders=ordered).battery_setpoints_w == (0.0, 0.0)
+
+
+def test_a_silent_battery_is_not_asked_to_move() -> None:
+    config = a_config(FIVE_KW, TWO_KW)
+    then = Response(((0.0, 300.0), (9.0, 0.0)), 800.0, 0, MeterReading(0.0, 500.0), 0.0, 39.0, 300.0)
+    memory = Memory(mode=Mode.SAFE, response=then, doubt=Doubt(moved_at_s=10.0), decided_at_s=39.0)
+    batteries = (replace(HALF_FULL, taken_at_s=38.0), replace(HALF_FULL, taken_at_s=40.0))
+    _, decision = step(config, memory, Snapshot(40.0, MeterReading(40.0, 500.0), batteries))
+    assert decision.battery_setpoints_w == (0.0, -40.0)
+    _, alone = step(config, memory, Snapshot(40.0, MeterReading(40.0, 500.0), (None, batteries[1])))
+    assert alone.battery_setpoints_w == (0.0, -40.0)

@@ -55,6 +55,21 @@ def test_a_reading_with_nothing_new_changes_only_when_it_was_asked() -> None:
     assert unchanged == replace(before, polled_at_s=11.0)
 
 
+def test_a_load_that_was_misread_is_put_right_while_the_meter_and_the_battery_stand_still() -> None:
+    # 5000 W are given and 2000 exported, so the house takes 3000; a wrong reading had made 6106 of it.
+    misread = a_response(3000.0, 5000.0, net_load_w=6106.0)
+    assert after(misread, -2000.0, 5000.0, now_s=13.9).net_load_w == 6106.0
+    assert after(misread, -2000.0, 5000.0, now_s=14.0).net_load_w == 3000.0
+    # A battery that moved by 40 W must be seen first: until then the meter may be frozen.
+    assert after(misread, -2000.0, 5040.0, now_s=14.0).net_load_w == 6106.0
+    late = MeterSettings(period_s=1.0, delay_s=2.0)
+    assert after(misread, -2000.0, 5000.0, now_s=17.9, settings=late).net_load_w == 6106.0
+    assert after(misread, -2000.0, 5000.0, now_s=18.0, settings=late).net_load_w == 3000.0
+    seen_slow = replace(misread, cadence_s=3.0)
+    assert after(seen_slow, -2000.0, 5000.0, now_s=19.9).net_load_w == 6106.0
+    assert after(seen_slow, -2000.0, 5000.0, now_s=20.0).net_load_w == 3000.0
+
+
 def test_a_jump_of_a_fifth_of_the_rating_is_believed_and_a_larger_one_at_the_second_reading() -> None:
     assert after(a_response(), 1000.0).net_load_w == 1000.0
     assert after(a_response(), -1000.0).net_load_w == -1000.0

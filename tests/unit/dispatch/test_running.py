@@ -201,8 +201,30 @@ def test_a_meter_that_shows_nothing_new_is_asked_by_a_small_charge() -> None:
     # 1.5 % of 5 kW.
     mute = Response(((9.0, 0.0),), 800.0, 0, MeterReading(9.0, 800.0), -20.0, 9.0)
     decision = decide(a_config(), a_snapshot(800.0), replace(RUNNING, response=mute))
-    assert (decision.wanted_w, decision.setpoint_w) == (725.0, 725.0)
+    assert (decision.wanted_w, decision.setpoint_w) == (800.0, 725.0)
     assert decision.reason == "covering the house; asking the meter whether it is alive"
+
+
+@pytest.mark.parametrize(
+    ("pcc_w", "soc_pct", "expected_w"),
+    [(9000.0, 50.0, 4925.0), (-9000.0, 50.0, -4925.0), (-900.0, 100.0, 75.0)],
+)
+def test_a_battery_at_its_limit_asks_a_silent_meter_too(
+    pcc_w: float, soc_pct: float, expected_w: float
+) -> None:
+    # 1.5 % of 5 kW, to the side that has room.
+    mute = Response(((9.0, 0.0),), pcc_w, 0, MeterReading(9.0, pcc_w), -20.0, 9.0)
+    decision = decide(a_config(), a_snapshot(pcc_w, soc_pct=soc_pct), replace(RUNNING, response=mute))
+    assert decision.setpoint_w == expected_w
+    assert "asking the meter" in decision.reason
+
+
+def test_a_battery_without_room_asks_nothing() -> None:
+    mute = Response(((9.0, 0.0),), -900.0, 0, MeterReading(9.0, -900.0), -20.0, 9.0)
+    full = BatteryReading(10.0, 0.0, 100.0, max_discharge_w=0.0)
+    decision = decide(a_config(), a_snapshot(-900.0, batteries=(full,)), replace(RUNNING, response=mute))
+    assert decision.setpoint_w == 0.0
+    assert "asking" not in decision.reason
 
 
 def test_every_battery_has_its_own_latches() -> None:

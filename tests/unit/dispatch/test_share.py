@@ -300,7 +300,9 @@ def sites(
 ) -> tuple[tuple[Range, ...], tuple[Range, ...], dict[str, object]]:
     count = draw(st.integers(2, 6))
     rooms = tuple(draw(rooms_st(containing_zero)) for _ in range(count))
-    kept = st.sampled_from([Range(-math.inf, math.inf), Range(-math.inf, 0.0), Range(0.0, math.inf), Range(0.0, 0.0)])
+    kept = st.sampled_from(
+        [Range(-math.inf, math.inf), Range(-math.inf, 0.0), Range(0.0, math.inf), Range(0.0, 0.0)]
+    )
     preferred = tuple(room.narrow(draw(kept)) for room in rooms)
 
     def each(values: st.SearchStrategy[float | None]) -> tuple[float | None, ...]:
