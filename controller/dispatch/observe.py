@@ -10,14 +10,21 @@ from controller.dispatch.site import BatterySite, Missing, Site, Snapshot
 from drivers.device import BatteryReading
 
 NEVER_S = float("-inf")
+UNSEEN_CYCLES = 0.5
+"""A battery that was read so much earlier than the meter measured may have moved since."""
 
 
 def observe(
-    config: DispatchConfig, response: Response, doubt: Doubt, snapshot: Snapshot
+    config: DispatchConfig,
+    response: Response,
+    doubt: Doubt,
+    snapshot: Snapshot,
+    meant_w: tuple[float, ...] = (),
 ) -> tuple[Site | Missing, Response, Doubt]:
     """The site as it was when the meter was read last, if that and a battery are fresh and to be believed.
 
-    With it what is remembered of battery and meter, and what speaks against the meter.
+    With it what is remembered of battery and meter, and what speaks against the meter. `meant_w` is what
+    the batteries were meant to do last.
     """
     meter = snapshot.meter
     now_s = snapshot.now_s
@@ -39,8 +46,9 @@ def observe(
     if (pv_generation_w is not None) is not response.pv_known:
         before = with_pv(response, pv_generation_w)
     pv_w = before.pv_w if pv_generation_w is None else pv_generation_w
+    unseen_w = _unseen_w(config, snapshot, meter.taken_at_s, meant_w)
     response, news = (
-        follow(config.meter, before, meter, (taken_at_s, discharge_w + pv_w), rated_w, pv_w)
+        follow(config.meter, before, meter, (taken_at_s, discharge_w + pv_w), rated_w, pv_w, unseen_w)
         if meter.taken_at_s > before.polled_at_s
         else (before, False)
     )
@@ -92,6 +100,25 @@ def _fresh(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[BatterySit
             gives_w = one.max_discharge_w if settings.max_discharge_w is None else settings.max_discharge_w
             rated_w += charges_w if charges_w > gives_w else gives_w
     return tuple(found), taken_at_s, discharge_w, rated_w
+
+
+def _unseen_w(
+    config: DispatchConfig, snapshot: Snapshot, metered_at_s: float, meant_w: tuple[float, ...]
+) -> tuple[float, float]:
+    """By how much less and more the batteries may have given when the meter measured than was read of them.
+
+    One that was not read since, as when it is spared or an answer was lost, may be where it was ordered to.
+    """
+    less_w = more_w = 0.0
+    latest_s = metered_at_s - config.meter.delay_s - UNSEEN_CYCLES * config.cycle_s
+    for index, reading in enumerate(snapshot.batteries):
+        if reading is None or reading.taken_at_s >= latest_s or index >= len(meant_w):
+            continue
+        if snapshot.now_s - reading.taken_at_s <= config.stale_after_s:
+            on_its_way_w = meant_w[index] - reading.battery_discharge_w
+            less_w += min(on_its_way_w, 0.0)
+            more_w += max(on_its_way_w, 0.0)
+    return less_w, more_w
 
 
 def allowed_now(settings: BatterySettings, index: int, reading: BatteryReading) -> BatterySite:

@@ -90,11 +90,13 @@ def follow(
     battery: tuple[float, float],
     rated_w: float,
     pv_w: float = 0.0,
+    unseen_w: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[Response, bool]:
     """The response after this cycle's readings, and whether the meter had news.
 
     `battery` is (time, total W) of what batteries and PV gave in the newest readings, `pv_w` the PV in it,
-    `rated_w` the larger rating of all.
+    `rated_w` the larger rating of all; `unseen_w` is by how much less and more they may have given at the
+    meter's instant than was read.
     """
     samples = _with(before.samples, battery, _span_s(settings, before))
     value = before.value
@@ -102,6 +104,7 @@ def follow(
         return _unchanged(settings, before, samples, meter, (rated_w, pv_w)), False
     cadence_s = _cadence_s(before, meter, battery[1], rated_w)
     low_w, high_w = _between_w(settings, before, samples, meter, cadence_s)
+    low_w, high_w = low_w + unseen_w[0], high_w + unseen_w[1]
     if value is None:
         load_w, unconfirmed = 0.5 * (low_w + high_w), 0
     else:
@@ -183,15 +186,23 @@ def _travel_w(delay_s: float, samples: Samples, values: Samples) -> float:
 def with_pv(before: Response, pv_generation_w: float | None) -> Response:
     """The response when PV inverters fall silent or are heard again: the net load stays what it was.
 
-    While they are silent, they are taken to give what they gave last, and what changes looks like load.
+    While they are silent, they are taken to give what they gave last, and what changes looks like load; what
+    they are then heard to give they gave when the meter's value was new.
     """
     known = pv_generation_w is not None
     if known == before.pv_known:
         return before
     if pv_generation_w is None or before.value is None:
         return replace(before, pv_known=known)
-    found_w = before.net_load_w + pv_generation_w - before.pv_w
-    return replace(before, pv_known=True, net_load_w=found_w, samples=(), values=())
+    more_w = pv_generation_w - before.pv_w
+    return replace(
+        before,
+        pv_known=True,
+        net_load_w=before.net_load_w + more_w,
+        battery_then_w=before.battery_then_w + more_w,
+        samples=(),
+        values=(),
+    )
 
 
 def _same(one: MeterReading, other: MeterReading) -> bool:

@@ -31,7 +31,9 @@ def step(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[Me
     charges, soc_doubted = follow_soc(config.batteries, memory.charges, snapshot)
     if soc_doubted:
         snapshot = believed(snapshot, charges)
-    observed, response, doubt = observe(config, memory.response, memory.doubt, snapshot)
+    observed, response, doubt = observe(
+        config, memory.response, memory.doubt, snapshot, memory.battery_setpoints_w
+    )
     lost = islanding.grid_lost(config, snapshot)
     island = memory.island
     if lost or island is not None:

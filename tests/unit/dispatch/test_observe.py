@@ -116,6 +116,43 @@ def test_the_newest_battery_reading_gives_the_instant_of_their_sum() -> None:
     assert response.samples == ((9.5, 500.0),)
 
 
+def load_w(
+    pcc_w: float,
+    *readings: BatteryReading,
+    meant_w: tuple[float, ...],
+    config: DispatchConfig = BOTH,
+) -> float:
+    """The load at 10 s, after a second at which 500 W were imported and 250 W given."""
+    before = Response(((9.0, 250.0),), 750.0, 0, MeterReading(9.0, 500.0), 9.0, 9.0, 250.0)
+    snapshot = a_snapshot(pcc_w, batteries=readings)
+    site, _, _ = observe(config, before, NO_DOUBT, snapshot, meant_w)
+    assert isinstance(site, Site)
+    return site.net_load_w
+
+
+def test_a_battery_that_was_not_read_since_may_be_where_it_was_ordered_to() -> None:
+    old, resting = BatteryReading(9.0, 250.0), BatteryReading(10.0, 0.0)
+    assert load_w(0.0, old, resting, meant_w=(750.0, 0.0)) == 750.0
+    assert load_w(1000.0, old, resting, meant_w=(-250.0, 0.0)) == 750.0
+    assert load_w(0.0, resting, old, meant_w=(0.0, 750.0)) == 750.0
+    # What even the order does not tell is load: 1200 W are between 1200 + 250 and 1200 + 750.
+    assert load_w(1200.0, old, resting, meant_w=(750.0, 0.0)) == 1450.0
+    assert load_w(0.0, old, resting, meant_w=(250.0, 0.0)) == 250.0
+
+
+def test_a_battery_that_was_read_when_the_meter_measured_is_where_it_was_read() -> None:
+    resting = BatteryReading(10.0, 0.0)
+    read = BatteryReading(9.5, 250.0)
+    assert load_w(0.0, read, resting, meant_w=(750.0, 0.0)) == 250.0
+    late = replace(BOTH, meter=MeterSettings(delay_s=1.0))
+    assert load_w(0.0, BatteryReading(9.0, 250.0), resting, meant_w=(750.0, 0.0), config=late) == 250.0
+    # One too old to be used counts as load, wherever it was ordered to.
+    too_old = BatteryReading(8.4, 250.0)
+    assert load_w(400.0, too_old, resting, meant_w=(750.0, 0.0)) == load_w(
+        400.0, too_old, resting, meant_w=()
+    )
+
+
 def test_the_state_of_charge_of_the_site_is_weighted_by_capacity() -> None:
     def whole_pct(*socs_pct: float | None) -> float | None:
         readings = tuple(BatteryReading(10.0, 0.0, soc_pct) for soc_pct in socs_pct)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from controller.dispatch.observe import observe
 from controller.dispatch.plausible import NO_DOUBT
-from controller.dispatch.response import NOTHING_HEARD, Response, with_pv
+from controller.dispatch.response import NOTHING_HEARD, Response, moved, with_pv
 from controller.dispatch.site import Site, Snapshot
 from drivers.device import MeterReading
 from tests.unit.dispatch.sites import PV, a_config, a_snapshot
@@ -34,7 +34,7 @@ def test_pv_that_falls_silent_is_taken_to_give_what_it_gave_last() -> None:
 
 def test_pv_that_is_heard_again_leaves_the_net_load_what_it_was_and_forgets_the_past() -> None:
     assert with_pv(SILENT, 500.0) == replace(
-        SHINING, net_load_w=1100.0, samples=(), values=(), pv_w=300.0, pv_known=True
+        SHINING, net_load_w=1100.0, battery_then_w=200.0, samples=(), values=(), pv_w=300.0, pv_known=True
     )
 
 
@@ -78,3 +78,15 @@ def test_a_turn_within_five_seconds_of_the_last_is_not_looked_into_again() -> No
 
     assert turned(6.5) == (4.0, 6.5, -400.0, 11.0)
     assert turned(6.0) == (2.0, 11.0, -400.0, 11.0)
+
+
+def test_pv_that_changed_while_it_was_silent_makes_no_meter_frozen() -> None:
+    # 700 W of PV fall silent and come back as 1500; the meter has seen it long before, and nothing moves now.
+    _, response = seen(NOTHING_HEARD, a_snapshot(-200.0, 100.0, pv_generation_w=700.0))
+    _, response = seen(response, a_snapshot(-1000.0, 100.0, now_s=11.0, pvs=(None,)))
+    _, response = seen(response, a_snapshot(-1000.0, 100.0, now_s=12.0, pvs=(None,)))
+    for second in range(8):
+        back = a_snapshot(-1000.0, 100.0, pv_generation_w=1500.0, now_s=13.0 + second)
+        site, response = seen(response, back)
+        assert (site.net_load_w, site.load_w) == (-900.0, 600.0)
+        assert not moved(response, response.samples, 5000.0)
