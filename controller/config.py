@@ -18,6 +18,7 @@ from controller.site_state import StateConfig, state_config
 from drivers.address import RtuTcpAddress, SerialAddress, parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
 from drivers.profile import DeviceProfile, ProfileError, load_profile
+from drivers.profile.codec import not_orderable
 
 if TYPE_CHECKING:  # numpy is not for sites without a tariff
     from controller.tariff_door import TariffConfig
@@ -116,7 +117,7 @@ def config_of(path: Path, text: str, tables: dict[str, Any]) -> Config:
             conflicts.append(
                 ((*where, "profile"), f'"{table.profile}" describes a {profile.role}, not a {role}')
             )
-    conflicts += _shared_ends(site, profiles)
+    conflicts += _shared_ends(site, profiles) + _beyond_registers(site, profiles)
     tariff, wrong = _tariff(site, path.parent)
     conflicts += wrong
     if conflicts:
@@ -189,6 +190,24 @@ def _shared_ends(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) ->
             taken = f"{table.connection} unit {table.unit} is already {owner}"
             found.append(((*where, "connection"), taken))
         parts.add((*end, role, channel))
+    return found
+
+
+def _beyond_registers(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) -> list[Conflict]:
+    """Powers that no register of the device can hold: such an order would not get through at all."""
+    found: list[Conflict] = []
+    for index, table in enumerate(site.battery):
+        profile = profiles.get(table.id)
+        if profile is None or table.profile == SUNSPEC:
+            continue
+        powers_w = {"max_charge_w": table.max_charge_w, "max_discharge_w": table.max_discharge_w}
+        for key, power_w in powers_w.items():
+            order_w = -power_w if key == "max_charge_w" and power_w else power_w
+            why = not_orderable(profile, float(order_w)) if order_w else ""
+            if why:
+                found.append(
+                    (("battery", index, key), f"{power_w:g} W cannot be ordered of {profile.name}: {why}")
+                )
     return found
 
 

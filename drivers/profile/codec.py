@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from drivers.control import Steps, Values, held
+from drivers.control import STYLES, Steps, Values, held
 from drivers.profile.model import HELD, DeviceProfile, Image, Point, Write
 from drivers.profile.sums import with_sums
 from drivers.registers import Rounding, Value, decode, encode
@@ -102,6 +102,24 @@ def register_writes(profile: DeviceProfile, steps: Steps, values: Values) -> tup
             )
         writes.append(write)
     return tuple(writes)
+
+
+def not_orderable(profile: DeviceProfile, order_w: float) -> str:
+    """Why no register can hold this order; nothing where one can, or where only the device can tell."""
+    control = profile.control
+    if control is None:
+        return ""
+    try:
+        steps = STYLES[control.style].setpoints(control, order_w, {})
+    except ValueError:
+        return ""
+    try:
+        for name, value in steps:
+            if profile.points[name].power_of is None:
+                point_words(profile.points[name], value, {})
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _next_to(before: Write, write: Write) -> bool:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from controller.config import Config, ConfigError, load_config
+from drivers.profile import load_profile
+from drivers.profile.codec import not_orderable
 
 GOOD = """
 site = "house-7"
@@ -133,6 +135,21 @@ def test_all_contradictions_are_told_at_once(tmp_path: Path) -> None:
     assert "60 % is not below max_soc_pct 50 %" in lines[2]
     assert "90 % is not below max_soc_pct 50 %" in lines[3]
     assert "asks for 500 W of export, export_limit_w is 0" in lines[4]
+
+
+def test_more_than_the_registers_of_a_device_hold_is_told_with_what_they_hold(tmp_path: Path) -> None:
+    text = GOOD.replace('profile = "sunspec-hybrid"', 'profile = "marstek-venus"').replace(
+        "capacity_wh = 10_000", "capacity_wh = 5_120\nmax_charge_w = 2_500\nmax_discharge_w = 2_600"
+    )
+    (line,) = refusal(tmp_path, text)
+    assert "battery[0].max_discharge_w: 2600 W cannot be ordered of Marstek Venus" in line
+    assert line.endswith("discharge is 2600; give 0 to 2500")
+
+
+@pytest.mark.parametrize("profile", ["deye-sg04lp3", "fronius-gen24", "victron-gx-mode2", "sunspec-hybrid"])
+def test_what_only_the_device_can_tell_is_left_to_it(profile: str) -> None:
+    assert not_orderable(load_profile(profile), 1e6) == ""
+    assert not_orderable(load_profile("r421a08"), 1.0) == ""
 
 
 def test_two_devices_on_one_address_need_different_units(tmp_path: Path) -> None:
