@@ -245,6 +245,11 @@ def _unchanged(
     lasted_s = meter.taken_at_s - before.seen_at_s
     anew = unconfirmed and lasted_s >= _period_s(settings, before.cadence_s)
     settled = lasted_s >= patience_s(settings, before.cadence_s)
+    then_w = before.battery_then_w
+    if before.samples and before.samples[-1][0] < before.seen_at_s - 0.5 * (
+        meter.taken_at_s - before.polled_at_s
+    ):  # it was not read when the value was new: the next reading says most of it
+        then_w = samples[-1][1]
     if anew or (settled and not moved(before, samples, rated_w)):
         low_w, high_w = _between_w(settings, before, samples, meter, before.cadence_s)
         load_w, unconfirmed = _gated(before, low_w, high_w, inf)
@@ -255,7 +260,7 @@ def _unchanged(
         before.value,
         before.seen_at_s,
         meter.taken_at_s,
-        before.battery_then_w,
+        then_w,
         before.cadence_s,
         before.slack_s,
         before.turned_at_s,

@@ -70,6 +70,14 @@ def test_a_load_that_was_misread_is_put_right_while_the_meter_and_the_battery_st
     assert after(seen_slow, -2000.0, 5000.0, now_s=20.0).net_load_w == 3000.0
 
 
+def test_a_battery_that_was_not_read_when_the_value_was_new_is_taken_from_its_next_reading() -> None:
+    # Read every two seconds: at 9 s 1200 W, at 11 s 1500; the meter's value is of 10 s.
+    before = a_response(1500.0, 1200.0, samples=((7.0, 700.0), (9.0, 1200.0)))
+    assert after(before, 300.0, 1500.0, now_s=11.0).battery_then_w == 1500.0
+    as_read = a_response(1500.0, 1200.0, samples=((7.0, 700.0), (9.5, 1200.0)))
+    assert after(as_read, 300.0, 1500.0, now_s=11.0).battery_then_w == 1200.0
+
+
 def test_a_jump_of_a_fifth_of_the_rating_is_believed_and_a_larger_one_at_the_second_reading() -> None:
     assert after(a_response(), 1000.0).net_load_w == 1000.0
     assert after(a_response(), -1000.0).net_load_w == -1000.0
