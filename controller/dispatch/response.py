@@ -59,6 +59,7 @@ class Response:
     `unconfirmed` is -1 or 1 after a reading that jumped down or up by more than the gate, else 0.
     `value` is the newest meter value, first seen at `seen_at_s`, with the battery at `battery_then_w`;
     `polled_at_s` is when it was asked last, `cadence_s` how long its values were seen to last.
+    While `then_unsure` that was read before; the next reading says most of it.
     `slack_s` is by how much the meter's delay is in doubt, since the load turned at `turned_at_s`;
     `moved_w` at `moved_at_s` was its last large movement. `values` are (time, PCC W) as they were seen.
     """
@@ -78,6 +79,7 @@ class Response:
     values: Samples = ()
     pv_w: float = 0.0
     pv_known: bool = True
+    then_unsure: bool = False
 
 
 NOTHING_HEARD = Response()
@@ -101,7 +103,7 @@ def follow(
     samples = _with(before.samples, battery, _span_s(settings, before))
     value = before.value
     if value is not None and value.pcc_import_w == meter.pcc_import_w and _same(value, meter):
-        return _unchanged(settings, before, samples, meter, (rated_w, pv_w)), False
+        return _unchanged(settings, before, samples, meter, (rated_w, pv_w), unseen_w), False
     cadence_s = _cadence_s(before, meter, battery[1], rated_w)
     low_w, high_w = _between_w(settings, before, samples, meter, cadence_s)
     low_w, high_w = low_w + unseen_w[0], high_w + unseen_w[1]
@@ -127,6 +129,7 @@ def follow(
         values,
         pv_w,
         before.pv_known,
+        _unsure(unseen_w, rated_w),
     )
     return after, True
 
@@ -228,12 +231,18 @@ def moved(response: Response, samples: Samples, rated_w: float) -> bool:
     return abs(samples[-1][1] - response.battery_then_w) >= max(MOVED_PART * rated_w, MOVED_W)
 
 
+def _unsure(unseen_w: tuple[float, float], rated_w: float) -> bool:
+    """Whether batteries that were not read may have moved by so much that the meter must see it."""
+    return unseen_w[1] - unseen_w[0] >= max(MOVED_PART * rated_w, MOVED_W)
+
+
 def _unchanged(
     settings: MeterSettings,
     before: Response,
     samples: Samples,
     meter: MeterReading,
     powers_w: tuple[float, float],
+    unseen_w: tuple[float, float],
 ) -> Response:
     """The same value again: one that waits to be confirmed is, once the meter must have measured anew.
 
@@ -245,11 +254,9 @@ def _unchanged(
     lasted_s = meter.taken_at_s - before.seen_at_s
     anew = unconfirmed and lasted_s >= _period_s(settings, before.cadence_s)
     settled = lasted_s >= patience_s(settings, before.cadence_s)
-    then_w = before.battery_then_w
-    if before.samples and before.samples[-1][0] < before.seen_at_s - 0.5 * (
-        meter.taken_at_s - before.polled_at_s
-    ):  # it was not read when the value was new: the next reading says most of it
-        then_w = samples[-1][1]
+    unsure = _unsure(unseen_w, rated_w)
+    read_since = before.then_unsure and not unsure
+    then_w = samples[-1][1] if read_since else before.battery_then_w
     if anew or (settled and not moved(before, samples, rated_w)):
         low_w, high_w = _between_w(settings, before, samples, meter, before.cadence_s)
         load_w, unconfirmed = _gated(before, low_w, high_w, inf)
@@ -269,6 +276,7 @@ def _unchanged(
         before.values,
         pv_w,
         before.pv_known,
+        before.then_unsure and unsure,
     )
 
 

@@ -71,11 +71,20 @@ def test_a_load_that_was_misread_is_put_right_while_the_meter_and_the_battery_st
 
 
 def test_a_battery_that_was_not_read_when_the_value_was_new_is_taken_from_its_next_reading() -> None:
-    # Read every two seconds: at 9 s 1200 W, at 11 s 1500; the meter's value is of 10 s.
-    before = a_response(1500.0, 1200.0, samples=((7.0, 700.0), (9.0, 1200.0)))
-    assert after(before, 300.0, 1500.0, now_s=11.0).battery_then_w == 1500.0
-    as_read = a_response(1500.0, 1200.0, samples=((7.0, 700.0), (9.5, 1200.0)))
-    assert after(as_read, 300.0, 1500.0, now_s=11.0).battery_then_w == 1200.0
+    # 1200 W were read, 1500 are ordered, and the meter has seen it; 40 W are 0.8 % of the rating.
+    def heard(before: Response, now_s: float, battery_w: float, more_w: float) -> Response:
+        meter = MeterReading(now_s, 300.0)
+        return follow(PROMPT, before, meter, (now_s, battery_w), RATED_W, unseen_w=(-1.0, more_w))[0]
+
+    seen = heard(a_response(1500.0, 1200.0, value=MeterReading(10.0, 600.0)), 11.0, 1200.0, 300.0)
+    assert (seen.battery_then_w, seen.then_unsure) == (1200.0, True)
+    still_unread = heard(seen, 12.0, 1200.0, 39.0)
+    assert (still_unread.battery_then_w, still_unread.then_unsure) == (1200.0, True)
+    read = heard(still_unread, 13.0, 1490.0, 38.9)
+    assert (read.battery_then_w, read.then_unsure) == (1490.0, False)
+    moved_on = heard(read, 14.0, 1600.0, 0.0)
+    assert (moved_on.battery_then_w, moved_on.then_unsure) == (1490.0, False)
+    assert not heard(a_response(1500.0, 1200.0), 11.0, 1200.0, 38.9).then_unsure
 
 
 def test_a_jump_of_a_fifth_of_the_rating_is_believed_and_a_larger_one_at_the_second_reading() -> None:
