@@ -61,7 +61,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     setpoints_w = _shared(config, memory, site, power_w, limited, preferred, rooms)
     setpoint_w = total(setpoints_w)
     orders_w = _trimmed(config, site, trims, setpoints_w, rooms)
-    caps_w, of_sun, short, pv_trim = hold_sun(config, memory, site, policy, max(-limited.lower_w, 0.0))
+    caps_w, of_sun, short, pv_trim = hold_sun(config, memory, site, policy, limited.charge_room_w)
     note = _noted(config, (note, of_sun), heard, followings)
     after = Memory(
         Mode.RUNNING,
@@ -213,10 +213,11 @@ def _within_limits(
 class _Limited:
     """A power that every limit may move; the one that moved it last is the one that bound."""
 
-    __slots__ = ("limited_by", "lower_w", "power_w", "upper_w")
+    __slots__ = ("least_w", "limited_by", "lower_w", "power_w", "upper_w")
 
     def __init__(self, wanted_w: float, lower_w: float, upper_w: float) -> None:
         self.lower_w, self.upper_w = lower_w, upper_w
+        self.least_w = lower_w
         self.power_w, self.limited_by = wanted_w, ""
         self._keep_within("rating")
 
@@ -224,8 +225,16 @@ class _Limited:
         """Narrow by one more limit; True when it moved the power."""
         if limit is None or (limit[0] <= self.lower_w and self.upper_w <= limit[1]):
             return False
+        if limit[0] > self.least_w and name != "ramp":
+            self.least_w = limit[0]
         self.lower_w, self.upper_w = narrowed((self.lower_w, self.upper_w), limit)
         return self._keep_within(name)
+
+    @property
+    def charge_room_w(self) -> float:
+        """How much may be charged by every limit; what must not be exported beyond it PV gives up."""
+        lower_w = self.least_w if self.least_w > self.lower_w else self.lower_w
+        return -lower_w if lower_w < 0.0 else 0.0
 
     def ask(self, by_w: float) -> bool:
         """Move by so much, to the side that has room, to see whether the meter is alive; whether one has."""

@@ -153,6 +153,7 @@ def scenario_of(path: Path, text: str, tables: dict[str, Any], site_text: str | 
     sun, sun_peak_w = _trace(path, text, "sun", file, config, wrong)
     if wrong:
         raise DoorError("\n".join(wrong))
+    steps = sorted(file.step, key=lambda step: step.at_s)
     begins = file.begins or datetime.combine(simulation.start, datetime.min.time(), UTC)
     begin_utc_s = begins.timestamp() + (0.0 if file.begins else simulation.start_hour * 3600.0)
     return Scenario(
@@ -172,10 +173,10 @@ def scenario_of(path: Path, text: str, tables: dict[str, Any], site_text: str | 
         max(sun_peak_w, simulation.pv_peak_w),
         _prices(file.prices),
         _plan(file.plan, begin_utc_s, file.duration_s),
-        tuple(_told(one) for one in file.step if one.order is not None),
+        tuple(_told(one) for one in steps if one.order is not None),
         tuple(
             GridAt(one.at_s, one.frequency_hz, one.voltage_v)
-            for one in sorted(file.step, key=lambda step: step.at_s)
+            for one in steps
             if one.frequency_hz is not None or one.voltage_v is not None
         ),
         faults,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.dispatch.orders import Order
 from controller.lab.hil import run_scenario
 from controller.lab.scenario import Scenario, load_scenario
 from drivers.doors import DoorError
@@ -58,6 +59,14 @@ def test_the_same_scenario_decides_the_same_again_and_another_seed_otherwise(tmp
     other = run_scenario(scenario(tmp_path, "seed = 2\n", HEAD, invented, CLAIM))
     assert first.trace_hash == again.trace_hash
     assert first.trace_hash != other.trace_hash
+
+
+def test_of_two_orders_the_later_holds_wherever_it_stands_in_the_file(tmp_path: Path) -> None:
+    later = "[[step]]\nat_s = 30\norder = {operator_import_w = 750, for_s = 20}\n"
+    earlier = "[[step]]\nat_s = 10\norder = {operator_import_w = 0, for_s = 5}\n"
+    made = scenario(tmp_path, HEAD, later, earlier, "[load]\npower_w = 1_000\n", CLAIM)
+    assert made.told(12.0, 100.0).orders.operator_import_w == Order(0.0, 115.0)
+    assert made.told(30.0, 100.0).orders.operator_import_w == Order(750.0, 150.0)
 
 
 def test_what_a_scenario_puts_on_top_of_its_site_is_in_force(tmp_path: Path) -> None:

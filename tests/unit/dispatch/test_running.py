@@ -337,6 +337,15 @@ def test_an_order_to_export_less_caps_pv_when_the_battery_is_full() -> None:
     assert decide(replace(config, export_limit_w=400.0), full).pv_caps_w == (900.0,)
 
 
+@pytest.mark.parametrize(("most_w", "cap_w"), [(2000.0, 2500.0), (0.0, 500.0), (4500.0, None)])
+def test_pv_gives_up_what_an_order_keeps_out_of_the_battery(most_w: float, cap_w: float | None) -> None:
+    # The house takes 500 W of 4 kW of sun, nothing may be exported: 3.5 kW are charged until PV is held.
+    config = a_config(pvs=PV, export_limit_w=0.0)
+    orders = Orders(max_charge_w=Order(most_w, 99.0))
+    decision = decide(config, a_snapshot(0.0, -3500.0, pv_generation_w=4000.0, orders=orders))
+    assert (decision.setpoint_w, decision.pv_caps_w) == (-3500.0, (cap_w,))
+
+
 def test_two_batteries_charge_with_both_their_ratings() -> None:
     decision = decide(a_config(FIVE_KW, TWO_KW), a_snapshot(-9000.0, batteries=both(50.0, 50.0)))
     assert decision.battery_setpoints_w == (-5000.0, -2000.0)
