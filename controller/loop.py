@@ -22,9 +22,11 @@ from drivers.fact import fact
 log = logging.getLogger("penstock")
 
 READ_PART = 0.6
-"""Part of the cycle in which devices must have answered; what comes later counts for the next beat."""
+"""Part of the cycle that a decision waits for its readings; what comes later counts for the next beat."""
 WRITE_PART = 0.95
-LONGEST_READ_S = 0.8
+LONGEST_WAIT_S = 0.8
+PATIENCE_S, PATIENCE_CYCLES = 2.0, 2.0
+"""How long a device may take for a reading or an order where no other waits for its line: it misses beats."""
 RELEASE_WITHIN_S = 3.0
 """A clean stop has the devices confirm their release within this time (fault catalogue, E15)."""
 
@@ -172,22 +174,26 @@ class ControlLoop:
         """One scan: everybody reads at once, the core decides, orders go out."""
         loop = asyncio.get_running_loop()
         cycle_s = self.config.cycle_s
-        read_by_s = beat_s + min(READ_PART * cycle_s, LONGEST_READ_S)
-        awaited = [one for one in self._stations if one.well]
+        patience_s = max(PATIENCE_S, PATIENCE_CYCLES * cycle_s)
+        awaited = [one for one in self._stations if one.well and not one.late]
+        read_by_s = beat_s + min(READ_PART * cycle_s, LONGEST_WAIT_S)
         for station in self._stations:
-            station.beat(read_by_s)
+            station.beat(read_by_s if station.device.facts.serial else beat_s + patience_s)
         try:
             async with asyncio.timeout_at(read_by_s + 0.05 * cycle_s):
                 for station in awaited:
                     await station.answered.wait()
         except TimeoutError:
             pass
+        for station in self._stations:
+            station.late = not station.answered.is_set()
         now_s = loop.time()
         self.timing.read_s = now_s - beat_s
-        self._decide(now_s, beat_s + WRITE_PART * cycle_s)
+        self._decide(now_s, (beat_s + WRITE_PART * cycle_s, now_s + patience_s))
         self.timing.decide_s = loop.time() - now_s
 
-    def _decide(self, now_s: float, write_by_s: float, stop: bool = False) -> None:
+    def _decide(self, now_s: float, write_by_s: tuple[float, float], stop: bool = False) -> None:
+        """`write_by_s`: for a device on a serial line, and for any other."""
         utc_s, local = self.clock()
         told = self.told(now_s, local)
         for battery in self._batteries:
@@ -213,11 +219,11 @@ class ControlLoop:
         if decision.mode is not before:
             log.log(_LEVEL[decision.mode], "%s -> %s: %s", before.value, decision.mode.value, decision.reason)
         for battery, setpoint_w in zip(self._batteries, decision.battery_setpoints_w, strict=True):
-            battery.order(setpoint_w, write_by_s)
+            battery.order(setpoint_w, write_by_s[not battery.device.facts.serial])
         for pv, cap_w in zip(self._pvs, decision.pv_caps_w, strict=True):
-            pv.order(cap_w, write_by_s)
+            pv.order(cap_w, write_by_s[not pv.device.facts.serial])
         for switch, closed in zip(self._switches, decision.loads_closed, strict=False):
-            switch.order(closed, write_by_s)
+            switch.order(closed, write_by_s[not switch.device.facts.serial])
         self.books = count(self.config, self.books, snapshot)
         self.timing.cycles += 1
         cycle = Cycle(
@@ -253,7 +259,7 @@ class ControlLoop:
         """Decide STOPPED, release every device and close it, within `RELEASE_WITHIN_S`."""
         now_s = asyncio.get_running_loop().time()
         deadline_s = now_s + RELEASE_WITHIN_S
-        self._decide(now_s, deadline_s, stop=True)
+        self._decide(now_s, (deadline_s, deadline_s), stop=True)
         await self._release(deadline_s)
 
     async def release(self) -> None:

@@ -36,6 +36,8 @@ class Station(Generic[Reading]):
         self.device = device
         self.reading: Reading | None = None
         self.well = True
+        self.late = False
+        """It did not answer while the last decision waited for it; the next one does not."""
         self.error = ""
         self.write_error = ""
         self.fault = ""

@@ -73,7 +73,8 @@ class DeviceFacts:
     `lease_s` is the time after which the device itself forgets an order when we fall silent; None when
     it never does, and then `lease_fallback` says what stays on. `dead_time_s` and `time_constant_s`
     describe how measured power follows an order; `period_s` how often a meter has a new value, and
-    `delay_s` how old a value is when it can first be read. 0 where it is not known.
+    `delay_s` how old a value is when it can first be read. 0 where it is not known. `serial`: others may
+    wait for its line, so that nobody is to hold it for long.
     """
 
     id: str
@@ -84,6 +85,7 @@ class DeviceFacts:
     time_constant_s: float = 0.0
     period_s: float = 0.0
     delay_s: float = 0.0
+    serial: bool = False
 
 
 class Meter(Protocol):

@@ -73,14 +73,15 @@ connection = "tcp://127.0.0.1:{{}}"
 """
     for number, battery in enumerate(batteries, start=1):
         profile, _, lines = battery.partition("|")
+        most_w = 2_500 if profile == "marstek-venus" else 4_000
         text += f"""
 [[battery]]
 id = "bat{number}"
 profile = "{profile}"
 connection = "tcp://127.0.0.1:{{}}"
 capacity_wh = 10_000
-max_charge_w = 4_000
-max_discharge_w = 4_000
+max_charge_w = {most_w}
+max_discharge_w = {most_w}
 {lines}
 """
     if roof:

@@ -144,6 +144,11 @@ class Link:
         return self._discarded + (self._live.discarded if self._live else 0)
 
     @property
+    def serial(self) -> bool:
+        """Whether it is a line that other devices may wait for."""
+        return not isinstance(self._address, Address | TlsAddress)
+
+    @property
     def spared(self) -> bool:
         """Whether readers should ask half as often: what is behind this link has more to do than it can."""
         return _now_s() < self._spared_until_s

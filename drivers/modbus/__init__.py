@@ -53,7 +53,7 @@ class ModbusMeter:
     """A meter read over Modbus."""
 
     def __init__(self, profile: DeviceProfile, link: Link, unit: int, device_id: str) -> None:
-        self.facts = facts_of(device_id, profile)
+        self.facts = facts_of(device_id, profile, link.serial)
         self._poller = Poller(device_id, profile, link, unit)
 
     async def read(self, deadline_s: float) -> MeterReading:
@@ -87,7 +87,7 @@ class ModbusBattery:
         max_discharge_w: float | None,
         battery_w: Callable[[Mapping[str, Value]], float | None] | None,
     ) -> None:
-        self.facts = facts_of(device_id, profile)
+        self.facts = facts_of(device_id, profile, link.serial)
         self._poller = Poller(device_id, profile, link, unit)
         self._battery_w = battery_w
         self._site_w = {"max_charge_w": max_charge_w, "max_discharge_w": max_discharge_w}
@@ -188,7 +188,7 @@ class ModbusPv:
     """A PV inverter curtailed over Modbus."""
 
     def __init__(self, profile: DeviceProfile, link: Link, unit: int, device_id: str) -> None:
-        self.facts = facts_of(device_id, profile)
+        self.facts = facts_of(device_id, profile, link.serial)
         self._poller = Poller(device_id, profile, link, unit)
         self._orders = _orders(self._poller)
         self._guard = Guard(0.0, 0.0, writes_per_day=None)  # a PV inverter is capped, never ordered
@@ -248,7 +248,7 @@ def _orders(poller: Poller) -> Orders:
     return Orders(poller, control)
 
 
-def facts_of(device_id: str, profile: DeviceProfile) -> DeviceFacts:
+def facts_of(device_id: str, profile: DeviceProfile, serial: bool = False) -> DeviceFacts:
     """What is known of a device of this profile before it is asked."""
     lease, response = profile.lease, profile.response
     return DeviceFacts(
@@ -260,6 +260,7 @@ def facts_of(device_id: str, profile: DeviceProfile) -> DeviceFacts:
         time_constant_s=response.time_constant_s,
         period_s=response.period_s,
         delay_s=response.delay_s,
+        serial=serial,
     )
 
 

@@ -23,6 +23,8 @@ FRESH_S = 1.0
 WARN_AGAIN_S = 60.0
 CARRY_S = 3 * SLOW_S
 """Slow values are carried along with the fast ones this long, then they are absent."""
+PROMPT_S, REPLY_PART = 0.15, 0.5
+"""A device that takes longer for a reply is asked for little at a time; the mean of the last few counts."""
 TINY = 1e-4
 """V and Hz: a grid that is gone reads 0, and noise is more; between them are words out of place."""
 
@@ -96,6 +98,7 @@ class Poller:
         self._described = profile
         self._probed_on = -1
         self._polls = 0
+        self._reply_s = 0.0
         self._may_skip = self._skipping = False
         self._identity: tuple[Value, ...] | None = None
         self._adopt(profile)
@@ -137,14 +140,29 @@ class Poller:
         taken_at_s = min(one.taken_at_s for one in self._fast)
         await self._know_the_device(deadline_s)
         self._polls += 1
-        for one in self._third:
-            if one.connects != self.link.connects or self._polls % THIRD == 0:
-                await self._try(one, deadline_s)
-        for one in self._slow:
-            if one.connects != self.link.connects or taken_at_s - one.tried_at_s >= SLOW_S:
-                await self._try(one, deadline_s)
+        for one in self._due(taken_at_s):
+            await self._try(one, deadline_s)
         self._may_skip = True
         return taken_at_s, self.values(taken_at_s)
+
+    def _due(self, now_s: float) -> list[_Polled]:
+        """What is to be read beside the fast values: of a slow device one block at most, the oldest first."""
+        due = [
+            one
+            for one in self._third
+            if one.connects != self.link.connects or self._polls % THIRD == 0 or self._is_overdue(one, now_s)
+        ]
+        due += [
+            one
+            for one in self._slow
+            if one.connects != self.link.connects or now_s - one.tried_at_s >= SLOW_S
+        ]
+        if self._reply_s <= PROMPT_S or len(due) < 2:
+            return due
+        return [min(due, key=lambda one: one.tried_at_s)]
+
+    def _is_overdue(self, one: _Polled, now_s: float) -> bool:
+        return self._reply_s > PROMPT_S and now_s - one.tried_at_s >= SLOW_S
 
     def _skips(self) -> bool:
         """Whether to leave the device alone this once: never twice in a row, never after a failure."""
@@ -287,6 +305,7 @@ class Poller:
 
     async def _read(self, one: _Polled, deadline_s: float) -> None:
         block = one.block
+        asked_at_s, connects = asyncio.get_running_loop().time(), self.link.connects
         try:
             unit = self.unit if block.unit_id is None else block.unit_id
             reply = await self.link.read(unit, block.kind, block.address, block.count, deadline_s)
@@ -305,6 +324,8 @@ class Poller:
             value = values[name]
             if isinstance(value, float) and 0.0 < abs(value) < TINY:
                 raise self._implausible(block, name, f"{value:g}, as where registers are swapped or shifted")
+        if connects == self.link.connects:  # connecting says nothing about how fast the device is
+            self._reply_s += REPLY_PART * (reply.taken_at_s - asked_at_s - self._reply_s)
         one.values, one.words, one.taken_at_s = values, reply.words, reply.taken_at_s
         one.connects = self.link.connects
 

@@ -33,6 +33,7 @@ class ModbusSwitch:
             lease_fallback=lease.fallback if lease is not None else "",
             dead_time_s=profile.response.dead_time_s,
             time_constant_s=profile.response.time_constant_s,
+            serial=link.serial,
         )
         self._writes = {closed: relay_write(profile, closed, channel) for closed in (True, False)}
         self._point = profile.gives["closed"]

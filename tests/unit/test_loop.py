@@ -140,6 +140,22 @@ def test_a_silent_battery_delays_the_others_once_and_then_no_more() -> None:
     assert [power for _, power in alive.orders[3:8]] == [500.0] * 5
 
 
+def test_a_battery_that_takes_longer_than_a_beat_is_read_at_every_second_one_and_delays_nobody() -> None:
+    slow = ScriptedBattery(delay_s=lambda now: 1.2)
+    control, cycles = site(ScriptedMeter(), slow)
+    run(run_for(control, 9.5))
+    readings = [cycle.snapshot.batteries[0] for cycle in cycles]
+    assert sorted({one.taken_at_s for one in readings if one is not None}) == [1.2, 3.2, 5.2, 7.2, 9.2]
+    assert [round(cycle.timing.read_s, 3) for cycle in cycles[1:-1]] == [0.0] * 9
+
+
+def test_on_a_serial_line_nobody_holds_the_others_up_for_longer_than_a_beat() -> None:
+    slow = ScriptedBattery(delay_s=lambda now: 1.2, facts=DeviceFacts("bat1", "scripted", serial=True))
+    control, cycles = site(ScriptedMeter(), slow)
+    run(run_for(control, 9.5))
+    assert [cycle.snapshot.batteries[0] for cycle in cycles] == [None] * len(cycles)
+
+
 def test_a_lost_meter_holds_then_rests_the_battery_within_three_seconds() -> None:
     battery = ScriptedBattery()
     control, cycles = site(ScriptedMeter(broken=lambda now: now > 10), battery)

@@ -58,7 +58,8 @@ class Wire:
 
     def __init__(self) -> None:
         self.connects = 1
-        self.spared = False
+        self.spared = self.serial = False
+        self.takes_s = 0.0
         self.registers: dict[tuple[int, Space, int], int] = {}
         self.missing: set[int] = set()
         self.reads: list[tuple[int, str, int, int]] = []
@@ -66,6 +67,7 @@ class Wire:
 
     async def read(self, unit: int, space: Space, address: int, count: int, deadline_s: float) -> Words:
         self.reads.append((unit, space, address, count))
+        await asyncio.sleep(self.takes_s)
         if address in self.missing:
             raise ModbusExceptionReply("illegal data address (exception 2)", 2)
         words = tuple(self.registers.get((unit, space, at), 0) for at in range(address, address + count))
@@ -116,6 +118,27 @@ def test_points_at_another_unit_are_read_and_written_there() -> None:
     wire = driven(load_profile("victron-gx-mode3"), scenario, unit=227)
     assert (100, "holding", 2902, 1) in wire.reads
     assert wire.writes[-2:] == [(227, 37, (1500,), 16), (100, 2902, (3,), 16)]
+
+
+@pytest.mark.parametrize(("takes_s", "at_once"), [(0.1, 3), (0.3, 1)])
+def test_of_a_slow_device_one_block_at_a_time_is_read_beside_the_fast_one(
+    takes_s: float, at_once: int
+) -> None:
+    async def scenario(battery: ModbusBattery, wire: Wire) -> None:
+        wire.takes_s = takes_s
+        for _ in range(8):  # the first readings tell how slow it is
+            await battery.read(soon() + 5.0)
+            await asyncio.sleep(1.0)
+        further: list[list[int]] = []
+        for _ in range(30):
+            wire.reads.clear()
+            await battery.read(soon() + 5.0)
+            further.append([address for _, _, address, _ in wire.reads[1:]])
+            await asyncio.sleep(1.0)
+        assert max(map(len, further)) == at_once
+        assert {one for some in further for one in some} == {37003, 37007, 47511}, "none is forgotten"
+
+    driven(load_profile("goodwe-et"), scenario)
 
 
 def test_each_register_is_written_with_the_function_it_wants() -> None:

@@ -8,7 +8,7 @@ from statistics import median
 
 from controller.dispatch.settings import BatterySettings
 from controller.lab.commission.findings import Finding
-from controller.loop import LONGEST_READ_S, READ_PART
+from controller.loop import LONGEST_WAIT_S, READ_PART
 from drivers.device import BatteryReading, MeterReading
 
 SUPPLIES_V = (120.0, 230.0)
@@ -178,16 +178,16 @@ def battery_findings(settings: BatterySettings, readings: Sequence[BatteryReadin
 
 def timing_findings(device: str, took_s: Sequence[float], cycle_s: float) -> list[Finding]:
     """Whether a device answers within the part of the cycle that is left for it."""
-    allowed_s = min(READ_PART * cycle_s, LONGEST_READ_S)
+    allowed_s = min(READ_PART * cycle_s, LONGEST_WAIT_S)
     late = sum(one > allowed_s for one in took_s)
     slow_s = sorted(took_s)[int(0.9 * (len(took_s) - 1))]
     if late <= MOST_LATE_SHARE * len(took_s):
         return [Finding("good", device, "timing", f"answers within {slow_s * 1e3:.0f} ms (9 of 10 readings)")]
     text = f"takes {slow_s:.2f} s to answer; in a cycle of {cycle_s:g} s there are {allowed_s:.2f} s for it"
-    if slow_s * 1.2 <= LONGEST_READ_S:
+    if slow_s * 1.2 <= LONGEST_WAIT_S:
         text += f"; give cycle_s = {ceil(slow_s * 1.2 / READ_PART * 10) / 10:g}"
     else:
         text += (
-            f", and never more than {LONGEST_READ_S:g} s; look at its line, its gateway and who else asks it"
+            f", and never more than {LONGEST_WAIT_S:g} s; look at its line, its gateway and who else asks it"
         )
     return [Finding("stop", device, "timing", text)]
