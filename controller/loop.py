@@ -178,15 +178,15 @@ class ControlLoop:
         awaited = [one for one in self._stations if one.well and not one.late]
         read_by_s = beat_s + min(READ_PART * cycle_s, LONGEST_WAIT_S)
         for station in self._stations:
-            station.beat(read_by_s if station.device.facts.serial else beat_s + patience_s)
+            by_s = read_by_s if station.device.facts.serial else beat_s + patience_s
+            station.beat(by_s, read_by_s)
         try:
             async with asyncio.timeout_at(read_by_s + 0.05 * cycle_s):
                 for station in awaited:
                     await station.answered.wait()
         except TimeoutError:
-            pass
-        for station in self._stations:
-            station.late = not station.answered.is_set()
+            for station in awaited:
+                station.late = not station.answered.is_set()
         now_s = loop.time()
         self.timing.read_s = now_s - beat_s
         self._decide(now_s, (beat_s + WRITE_PART * cycle_s, now_s + patience_s))

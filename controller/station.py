@@ -37,7 +37,7 @@ class Station(Generic[Reading]):
         self.reading: Reading | None = None
         self.well = True
         self.late = False
-        """It did not answer while the last decision waited for it; the next one does not."""
+        """Its newest answer came later than a decision waits for it: the next one does not wait."""
         self.error = ""
         self.write_error = ""
         self.fault = ""
@@ -47,6 +47,7 @@ class Station(Generic[Reading]):
         self._order: float | bool | None = None
         self._has_order = False
         self._read_by_s: float | None = None
+        self._waited_for_until_s = 0.0
         self._write_by_s = 0.0
         self._wake = asyncio.Event()
         self.answered = asyncio.Event()
@@ -61,10 +62,13 @@ class Station(Generic[Reading]):
         """What became of the newest order; empty for a device that takes none."""
         return ""
 
-    def beat(self, read_by_s: float) -> None:
-        """Ask for a reading by `read_by_s`; a device still busy with the last one misses this beat."""
+    def beat(self, read_by_s: float, waited_for_until_s: float) -> None:
+        """Ask for a reading by `read_by_s`; a device still busy with the last one misses this beat.
+
+        The decision waits for it until `waited_for_until_s`.
+        """
         if not self._busy:
-            self._read_by_s = read_by_s
+            self._read_by_s, self._waited_for_until_s = read_by_s, waited_for_until_s
             self.answered.clear()
             self._wake.set()
 
@@ -82,6 +86,7 @@ class Station(Generic[Reading]):
             if self._read_by_s is not None:
                 deadline_s, self._read_by_s = self._read_by_s, None
                 await self._read(deadline_s)
+                self.late = asyncio.get_running_loop().time() > self._waited_for_until_s
                 self.answered.set()
             if self._has_order:
                 self._has_order = False

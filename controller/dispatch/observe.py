@@ -156,7 +156,7 @@ def _soc_pct(config: DispatchConfig, batteries: tuple[BatterySite, ...]) -> floa
 def _pv_generation_w(config: DispatchConfig, snapshot: Snapshot) -> float | None:
     generation_w = 0.0
     for pv in snapshot.pvs:
-        if pv is None or snapshot.now_s - pv.taken_at_s > config.stale_after_s:
+        if pv is None or snapshot.now_s - pv.taken_at_s > config.lost_after_s:
             return None
         generation_w += pv.pv_generation_w
     return generation_w

@@ -149,6 +149,22 @@ def test_a_battery_that_takes_longer_than_a_beat_is_read_at_every_second_one_and
     assert [round(cycle.timing.read_s, 3) for cycle in cycles[1:-1]] == [0.0] * 9
 
 
+def test_a_device_that_was_late_once_is_waited_for_again_once_it_answers_in_time() -> None:
+    # The meter takes 0.9 s at 3 s and 50 ms otherwise: from 5 s on decisions wait for it again.
+    meter = ScriptedMeter(delay_s=lambda now: 0.9 if round(now) == 3 else 0.05)
+    control, cycles = site(meter, ScriptedBattery())
+    run(run_for(control, 8.5))
+    ages_s = {
+        round(one.snapshot.now_s): one.snapshot.now_s - one.snapshot.meter.taken_at_s for one in cycles[:-1]
+    }
+    assert {at_s: round(age_s, 2) for at_s, age_s in ages_s.items() if at_s >= 5} == {
+        5: 0.0,
+        6: 0.0,
+        7: 0.0,
+        8: 0.0,
+    }
+
+
 def test_on_a_serial_line_nobody_holds_the_others_up_for_longer_than_a_beat() -> None:
     slow = ScriptedBattery(delay_s=lambda now: 1.2, facts=DeviceFacts("bat1", "scripted", serial=True))
     control, cycles = site(ScriptedMeter(), slow)

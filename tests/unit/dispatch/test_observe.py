@@ -169,14 +169,14 @@ def test_the_state_of_charge_of_a_silent_battery_counts_by_its_own_capacity_only
     assert seen(BOTH, a_snapshot(batteries=readings)).soc_pct == 30.0
 
 
-def test_generation_is_known_only_while_every_pv_inverter_is_fresh() -> None:
+def test_generation_is_known_until_the_reading_of_a_pv_inverter_counts_as_lost() -> None:
     config = a_config(pvs=PV * 2)
 
     def generation_w(*pvs: PvReading | None) -> float | None:
         return seen(config, a_snapshot(pvs=pvs)).pv_generation_w
 
-    assert generation_w(PvReading(10.0, 700.0), PvReading(8.5, 600.0)) == 1300.0
-    assert generation_w(PvReading(10.0, 700.0), PvReading(8.4, 600.0)) is None
+    assert generation_w(PvReading(10.0, 700.0), PvReading(7.5, 600.0)) == 1300.0
+    assert generation_w(PvReading(10.0, 700.0), PvReading(7.4, 600.0)) is None
     assert generation_w(None, PvReading(10.0, 600.0)) is None
 
 
