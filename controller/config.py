@@ -200,11 +200,11 @@ def _beyond_registers(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile
         profile = profiles.get(table.id)
         if profile is None or table.profile == SUNSPEC:
             continue
-        powers_w = {"max_charge_w": table.max_charge_w, "max_discharge_w": table.max_discharge_w}
-        for key, power_w in powers_w.items():
-            order_w = -power_w if key == "max_charge_w" and power_w else power_w
-            why = not_orderable(profile, float(order_w)) if order_w else ""
-            if why:
+        for key, side, power_w in (
+            ("max_charge_w", -1.0, table.max_charge_w),
+            ("max_discharge_w", 1.0, table.max_discharge_w),
+        ):
+            if power_w and (why := not_orderable(profile, side * power_w)):
                 found.append(
                     (("battery", index, key), f"{power_w:g} W cannot be ordered of {profile.name}: {why}")
                 )

@@ -189,11 +189,15 @@ class ControlLoop:
                 station.late = not station.answered.is_set()
         now_s = loop.time()
         self.timing.read_s = now_s - beat_s
-        self._decide(now_s, (beat_s + WRITE_PART * cycle_s, now_s + patience_s))
+        self._decide(now_s, beat_s + WRITE_PART * cycle_s, now_s + patience_s)
         self.timing.decide_s = loop.time() - now_s
 
-    def _decide(self, now_s: float, write_by_s: tuple[float, float], stop: bool = False) -> None:
-        """`write_by_s`: for a device on a serial line, and for any other."""
+    def _decide(self, now_s: float, serial_by_s: float, write_by_s: float, stop: bool = False) -> None:
+        """Order devices on a serial line by `serial_by_s`, the others by `write_by_s`."""
+
+        def by_s(station: AnyStation) -> float:
+            return serial_by_s if station.device.facts.serial else write_by_s
+
         utc_s, local = self.clock()
         told = self.told(now_s, local)
         for battery in self._batteries:
@@ -219,11 +223,11 @@ class ControlLoop:
         if decision.mode is not before:
             log.log(_LEVEL[decision.mode], "%s -> %s: %s", before.value, decision.mode.value, decision.reason)
         for battery, setpoint_w in zip(self._batteries, decision.battery_setpoints_w, strict=True):
-            battery.order(setpoint_w, write_by_s[not battery.device.facts.serial])
+            battery.order(setpoint_w, by_s(battery))
         for pv, cap_w in zip(self._pvs, decision.pv_caps_w, strict=True):
-            pv.order(cap_w, write_by_s[not pv.device.facts.serial])
+            pv.order(cap_w, by_s(pv))
         for switch, closed in zip(self._switches, decision.loads_closed, strict=False):
-            switch.order(closed, write_by_s[not switch.device.facts.serial])
+            switch.order(closed, by_s(switch))
         self.books = count(self.config, self.books, snapshot)
         self.timing.cycles += 1
         cycle = Cycle(
@@ -259,7 +263,7 @@ class ControlLoop:
         """Decide STOPPED, release every device and close it, within `RELEASE_WITHIN_S`."""
         now_s = asyncio.get_running_loop().time()
         deadline_s = now_s + RELEASE_WITHIN_S
-        self._decide(now_s, (deadline_s, deadline_s), stop=True)
+        self._decide(now_s, deadline_s, deadline_s, stop=True)
         await self._release(deadline_s)
 
     async def release(self) -> None:

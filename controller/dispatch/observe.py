@@ -33,7 +33,7 @@ def observe(
     age_s = now_s - meter.taken_at_s
     if age_s > config.stale_after_s:
         return _too_old(config, "the meter at the PCC", age_s), response, doubt
-    batteries, taken_at_s, discharge_w, rated_w = _fresh(config, snapshot)
+    batteries, taken_at_s, discharge_w, rated_w = fresh(config, snapshot)
     if not batteries:
         if taken_at_s == NEVER_S:
             return Missing("no reading of any battery yet", lost=True), response, doubt
@@ -76,7 +76,7 @@ def observe(
     return site, response, doubt
 
 
-def _fresh(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[BatterySite, ...], float, float, float]:
+def fresh(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[BatterySite, ...], float, float, float]:
     """The batteries that can be used, when the newest of all was read, what they give, and their rating.
 
     That is the scale for "a small part of the rating": of the nameplate, not of what a full one allows now.

@@ -11,10 +11,9 @@ from controller.dispatch.limits import (
     kept_for_reserve,
     latch,
     rating,
-    total,
 )
 from controller.dispatch.modes import NEXT_MODE, PROOF_S, Mode, Signal
-from controller.dispatch.observe import allowed_now, observe
+from controller.dispatch.observe import fresh, observe
 from controller.dispatch.orders import NO_ORDERS
 from controller.dispatch.plausible import FROZEN, Doubt, asks_at_rest_w
 from controller.dispatch.running import run
@@ -179,12 +178,7 @@ def _rest(
 def _question(config: DispatchConfig, snapshot: Snapshot, doubt: Doubt) -> tuple[float | None, ...]:
     """At rest, but for the question whether the meter is frozen: the first with room moves a little."""
     rests_w = [0.0] * len(config.batteries)
-    heard = [
-        allowed_now(config.batteries[index], index, reading)
-        for index, reading in enumerate(snapshot.batteries)
-        if reading is not None and snapshot.now_s - reading.taken_at_s <= config.stale_after_s
-    ]
-    rated_w = total([max(one.max_charge_w, one.max_discharge_w) for one in heard])
+    heard, _, _, rated_w = fresh(config, snapshot)
     question_w = asks_at_rest_w(doubt, snapshot.now_s, rated_w)
     for one in heard:
         settings = config.batteries[one.index]

@@ -147,22 +147,12 @@ class Poller:
 
     def _due(self, now_s: float) -> list[_Polled]:
         """What is to be read beside the fast values: of a slow device one block at most, the oldest first."""
-        due = [
-            one
-            for one in self._third
-            if one.connects != self.link.connects or self._polls % THIRD == 0 or self._is_overdue(one, now_s)
-        ]
-        due += [
-            one
-            for one in self._slow
-            if one.connects != self.link.connects or now_s - one.tried_at_s >= SLOW_S
-        ]
-        if self._reply_s <= PROMPT_S or len(due) < 2:
+        connects, third = self.link.connects, self._polls % THIRD == 0
+        due = [one for one in self._third if third or one.connects != connects]
+        due += [one for one in self._slow if now_s - one.tried_at_s >= SLOW_S or one.connects != connects]
+        if self._reply_s <= PROMPT_S or not due:
             return due
         return [min(due, key=lambda one: one.tried_at_s)]
-
-    def _is_overdue(self, one: _Polled, now_s: float) -> bool:
-        return self._reply_s > PROMPT_S and now_s - one.tried_at_s >= SLOW_S
 
     def _skips(self) -> bool:
         """Whether to leave the device alone this once: never twice in a row, never after a failure."""

@@ -94,7 +94,7 @@ class _Found(Generic[Device]):
     def facts(self) -> DeviceFacts:
         """What is known so far: before the first walk nothing, so no lease either."""
         if self._device is None:
-            return DeviceFacts(self.device_id, PROFILE_ID)
+            return DeviceFacts(self.device_id, PROFILE_ID, serial=self.link.serial)
         return self._device.facts
 
     @property
