@@ -44,6 +44,8 @@ class Station(Generic[Reading]):
         self.reads = self.failures = self.writes = self.write_failures = 0
         self.wrote_in_s: float | None = None
         """How long the newest order took to be carried out, or to fail."""
+        self.unordered_since_s: float | None = None
+        """Since when no order got through, though there were some."""
         self._order: float | bool | None = None
         self._has_order = False
         self._read_by_s: float | None = None
@@ -119,10 +121,13 @@ class Station(Generic[Reading]):
         else:
             self.writes += 1
             self.write_error = ""
+            self.unordered_since_s = None
         self.wrote_in_s = asyncio.get_running_loop().time() - began_s
 
     def _note_write_error(self, error: DeviceError) -> None:
         self.write_failures += 1
+        if self.unordered_since_s is None:
+            self.unordered_since_s = asyncio.get_running_loop().time()
         if not self.write_error and self.well:
             log.warning("%s", error)
         self.write_error = str(error)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from controller.alarms import alarms
 from controller.dispatch.modes import Mode
 from controller.dispatch.orders import Order, Orders, Prices
 from controller.dispatch.settings import BatterySettings, DispatchConfig, LoadSettings, PvSettings
@@ -52,6 +53,7 @@ class ScriptedBattery:
     delay_s: Callable[[float], float] = lambda now: 0.0
     refuse: str = ""
     power_w: float = 0.0
+    deaf: Callable[[float], bool] = lambda now: False
     facts: DeviceFacts = field(default_factory=lambda: DeviceFacts("bat1", "scripted"))
     closed: bool = False
     outcome: str = ""
@@ -67,6 +69,8 @@ class ScriptedBattery:
     async def order(self, battery_discharge_w: float, deadline_s: float) -> None:
         if self.refuse:
             raise GuardError(self.refuse)
+        if self.deaf(now_s()):
+            raise DeviceError("bat1: no answer to the order")
         self.orders.append((now_s(), battery_discharge_w))
 
     async def release(self, deadline_s: float) -> None:
@@ -204,6 +208,29 @@ def test_an_order_refused_by_the_guard_latches_a_fault() -> None:
     run(run_for(control, 3.5))
     assert cycles[1].decision.mode is Mode.FAULT
     assert "nameplate" in cycles[1].decision.reason
+
+
+def rung_s(battery: ScriptedBattery) -> list[float]:
+    """At which seconds of the first minute the alarm `not_followed` was on."""
+    control, _ = site(ScriptedMeter(), battery)
+    found: list[float] = []
+
+    def hear(cycle: Cycle) -> None:
+        if "not_followed" in alarms(cycle, ()):
+            found.append(cycle.snapshot.now_s)
+
+    control.listeners = (hear,)
+    run(run_for(control, 60.5))
+    return found
+
+
+def test_a_battery_that_is_read_but_takes_no_order_for_ten_seconds_rings_until_one_gets_through() -> None:
+    heard_s = rung_s(ScriptedBattery(deaf=lambda now: 20.0 <= now < 40.0))
+    assert heard_s == [float(second) for second in range(31, 41)]
+
+
+def test_an_order_that_fails_for_two_seconds_rings_nothing() -> None:
+    assert rung_s(ScriptedBattery(deaf=lambda now: 20.0 <= now < 22.0)) == []
 
 
 def test_a_clean_stop_releases_every_battery_and_closes_every_device() -> None:

@@ -69,7 +69,8 @@ async def look_around(
     for index, shown in batteries.items():
         note(battery_findings(config.dispatch.batteries[index], shown))
     for entry in answering:
-        note(timing_findings(entry.id, bench.took_s[entry.id], config.cycle_s))
+        serial = links[parse_connection(entry.connection)].serial
+        note(timing_findings(entry.id, bench.took_s[entry.id], config.cycle_s, serial))
     return Seen(_period_s(meters), knows_amperes(readings))
 
 
