@@ -103,12 +103,9 @@ def _of_states(ensemble: Ensemble) -> PeakLoads:
     follow = np.einsum("tab,tcd->tacbd", chain.load, chain.sun).reshape(slots, states, states)
     none = np.zeros(0, dtype=bool)
     net_w = ensemble.net_load_w.T[..., None]
-    return PeakLoads(net_w, np.ones(1), follow, ensemble.weights, slots, np.zeros((0, slots)), none, none, 0)
-
-
-def _follow(loads: PeakLoads, slot: int) -> Floats:
-    """Spikes x from x to: how the states of this slot lead to the next one's."""
-    return loads.follow[slot][None] if len(loads.chance) == 1 else loads.follow
+    return PeakLoads(
+        net_w, np.ones(1), follow[:, None], ensemble.weights, slots, np.zeros((0, slots)), none, none, 0
+    )
 
 
 def _levels(billed: Billed, loads: PeakLoads, battery: Battery, needs_w: Floats) -> Floats:
@@ -155,7 +152,7 @@ def _solved(billed: Billed, loads: PeakLoads, battery: Battery, after: Floats | 
     windows = sliding_window_view(padded.ravel(), STORED)
     places = whole + STORED + (np.arange(rows) * width).reshape(spikes, states, peaks)
     for slot in range(slots - 1, -1, -1):
-        follow = _follow(loads, billed.first + slot).reshape(-1, states)
+        follow = loads.follow[billed.first + slot].reshape(-1, states)
         expected = follow @ worth[slot + 1].reshape(states, -1)
         padded[..., STORED : 2 * STORED] = expected.reshape(spikes, states, peaks, STORED)
         padded[..., 2 * STORED :] = padded[..., 2 * STORED - 1, None]
@@ -189,7 +186,7 @@ def _expected(periods: list[_Period], loads: PeakLoads, battery: Battery) -> tup
         slots, peaks = len(period.worth) - 1, len(period.limits_w)
         held, fought = np.empty((slots, COURSES), dtype=np.intp), np.empty((slots, COURSES), dtype=bool)
         for slot in range(slots):
-            follow = _follow(loads, period.first + slot)
+            follow = loads.follow[period.first + slot]
             spike = np.searchsorted(chances, (spread + GOLDEN * (period.first + slot)) % 1.0)
             follows = follow[spike, state]
             after = np.tensordot(follows, period.worth[slot + 1], 1)
@@ -244,7 +241,7 @@ def _first(period: _Period, loads: PeakLoads, battery: Battery, least: int) -> f
     """
     spikes, states = len(loads.chance), loads.net_w.shape[1]
     stored = battery.stored_wh / max(battery.usable_wh, 1e-9) * (STORED - 1)
-    follow = _follow(loads, 0).reshape(-1, states)
+    follow = loads.follow[0].reshape(-1, states)
     after = (follow @ period.worth[1].reshape(states, -1)).reshape(spikes * states, -1, STORED)
     cost = _at(after, (stored + period.shift[0]).reshape(spikes * states, -1))
     peaks = cost.shape[1]

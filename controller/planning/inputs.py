@@ -64,8 +64,8 @@ class Leave:
 class PeakLoads:
     """The net load as a Markov chain of its own, for peaks: `net_w[slot, state, spike]`.
 
-    `chance` is how likely each spike is, `follow[spike, from, to]` what it leads to (or slots x from x to
-    with one spike), `weights` the states that the first slot begins in. Peaks are planned for `until` slots.
+    `chance` is how likely each spike is, `follow[slot, spike, from, to]` what it leads to in the next slot,
+    `weights` the states that the first slot begins in. Peaks are planned for `until` slots.
     `days_w` are whole days of the past with whether they were free, `free_ahead` whether today and those
     after it are; `now` is the slot of the day in which the plan begins.
     """

@@ -3,8 +3,9 @@
 A month's peak comes of hours that stay high, so what counts is how long a deviation lasts. The level is
 what a running mean of the deviations says; from slot to slot it fades, and a part of what a slot brings anew
 goes into it. How fast it fades and how large that part is, is learnt from the site's past, by how well the
-load of the next hours would have been told from it at the times when load is high. All deviations are those
-from days before: what is usual then must not know the day itself.
+load of the next hours would have been told from it at the times when load is high. How much a slot brings
+anew depends on the time of the day: a morning tells what the day will be, and at noon it is known. All
+deviations are those from days before: what is usual then must not know the day itself.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ TOLD_S = 4 * 3600.0
 SPREAD_NEAR_S = 2 * 3600.0
 """The spread at a time of the day is that of so long before and after it."""
 LEVELS = 9
+REACH = (-2.5, 3.5)
+"""Levels are planned for from so many standard deviations below to so many above what is expected."""
 SPIKES = (0.5, 0.3, 0.15, 0.05)
 """Shares of what a slot brings anew, from the lowest to the highest; each is one spike in the plan."""
 LATEST_S, DAYS_AHEAD = 36 * 3600.0, 32
@@ -59,6 +62,20 @@ class _Level:
     course: Floats
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _News:
+    """By kind of day and slot of the day how much a slot brings anew, and how far it moves the level.
+
+    Each is a standard deviation. `spikes` are what is new in units of the first, `moves` how far that moves
+    the level in units of the second.
+    """
+
+    spread: Floats
+    moved: Floats
+    spikes: Floats
+    moves: Floats
+
+
 def peak_loads(history: History, days: Calendar, slots: int) -> PeakLoads | None:
     """The model for the slots ahead; None while too few days are known whole."""
     rows = days.rows(history.load_w - np.nan_to_num(history.pv_w))
@@ -72,22 +89,23 @@ def peak_loads(history: History, days: Calendar, slots: int) -> PeakLoads | None
     kinds = free.astype(int)
     course = (usual.missed_w / usual.spread_w[kinds]).ravel()
     level = _level(course, usual, kinds, days)
-    new = course[1:] - level.stays * level.course[:-1]
-    spikes, states = _spikes(new), _states(level.course)
+    news = _news(course, level, kinds, days)
     at = float(level.course[-1])
     for deviation in np.nan_to_num(so_far).tolist():
         at = level.stays * at + level.gain * (deviation - level.stays * at)
     place = days.now + np.arange(slots)
     kind = days.free_days(days.days - 1 + place // days.per_day).astype(int)
-    usual_w, spread_w = (one[kind, place % days.per_day] for one in (usual.usual_w, usual.spread_w))
-    deviations = level.stays * states[:, None] + spikes
-    follow = np.stack([_between(states, level.stays * states + level.gain * spike) for spike in spikes])
+    usual_w, spread_w, new, moved = (
+        one[kind, place % days.per_day] for one in (usual.usual_w, usual.spread_w, news.spread, news.moved)
+    )
+    states = _states(at, level, moved)
+    deviations = level.stays * states[:-1, :, None] + new[:, None, None] * news.spikes
     latest = int((days.now + LATEST_S / days.slot_s) // days.per_day) * days.per_day - days.now
     return PeakLoads(
         usual_w[:, None, None] + spread_w[:, None, None] * deviations,
         np.array(SPIKES),
-        follow,
-        _between(states, np.array([at]))[0],
+        _follow(states, level, moved, news.moves),
+        _between(states[:1], np.array([[at]]))[0, 0],
         min(latest, slots),
         rows[:-1][whole],
         free,
@@ -108,10 +126,7 @@ def _usual(rows: Floats, free: NDArray[np.bool_], days: Calendar) -> _Usual:
     for kind in (0, 1):
         weight = np.exp(-age / PEAK_MEMORY_DAYS) * np.where(free == kind, 1.0, OTHER_KINDS[best])
         usual_w[kind] = _near(weight @ rows / weight.sum(), int(fine))
-        weight = np.exp(-age / PEAK_MEMORY_DAYS) * np.where(free == kind, 1.0, SPREAD_OTHER_KIND)
-        count = weight.sum() ** 2 / (weight**2).sum()
-        square = _near(weight @ missed_w**2 / weight.sum(), near)
-        spread_w[kind] = np.sqrt((count * square + square.mean()) / (count + 1.0))
+        spread_w[kind] = np.sqrt(_of_kind(missed_w**2, free.astype(int), kind, near))
     return _Usual(usual_w, np.maximum(spread_w, 1.0), tried[best], missed_w)
 
 
@@ -162,25 +177,69 @@ def _running(course: Floats, stays: float, gains: Floats) -> Floats:
     return found
 
 
-def _spikes(new: Floats) -> Floats:
-    """The means of the parts of what slots brought anew."""
-    edges = np.round(np.cumsum((0.0, *SPIKES)) * len(new)).astype(int)
-    ordered = np.sort(new)
-    return np.array([ordered[low:high].mean() for low, high in pairwise(edges)])
+def _news(course: Floats, level: _Level, kinds: NDArray[np.intp], days: Calendar) -> _News:
+    """By slot of the day: a morning tells more of its day than an afternoon does."""
+    new = course[1:] - level.stays * level.course[:-1]
+    rows = np.concatenate([new[:1], new]).reshape(-1, days.per_day)
+    near = max(round(SPREAD_NEAR_S / days.slot_s), 1)
+    came = _came(level, near).reshape(-1, days.per_day)
+    spread, moved = np.empty((2, days.per_day)), np.empty((2, days.per_day))
+    for kind in (0, 1):
+        spread[kind] = np.sqrt(_of_kind(rows**2, kinds, kind, near))
+        moved[kind] = np.sqrt(_of_kind(came**2, kinds, kind, 0))
+    spread = np.maximum(spread, 1e-6)
+    ordered = np.sort((rows / spread[kinds]).ravel()[1:])
+    edges = np.round(np.cumsum((0.0, *SPIKES)) * len(ordered)).astype(int)
+    spikes = np.array([ordered[low:high].mean() for low, high in pairwise(edges)])
+    away = spikes - np.dot(SPIKES, spikes)
+    moves = away / max(float(np.sqrt(np.dot(SPIKES, away**2))), 1e-6)
+    return _News(spread, moved, spikes, moves)
 
 
-def _states(course: Floats) -> Floats:
-    """Levels that are planned for, up to beyond the highest that was seen."""
-    usual = max(float(course.std()), 1e-6)
-    return np.linspace(
-        max(float(course.min()), -2.5 * usual), max(1.25 * float(course.max()), 3.0 * usual), LEVELS
-    )
+def _came(level: _Level, near: int) -> Floats:
+    """By how much the level moves in each slot, if of so many around it no move knows of another.
+
+    It is taken from how far the level came in all of them: a morning moves it slot after slot the same way.
+    """
+    around = 2 * near
+    gone = level.course[around:] - level.stays**around * level.course[:-around]
+    each = gone / np.sqrt((level.stays ** (2 * np.arange(around))).sum())
+    return np.pad(each, (near, near), "edge")
+
+
+def _of_kind(squares: Floats, kinds: NDArray[np.intp], kind: int, near: int) -> Floats:
+    """The mean of such days by slot of the day, and near it; the fewer days, the more that of all slots."""
+    age = np.arange(len(squares))[::-1]
+    weight = np.exp(-age / PEAK_MEMORY_DAYS) * np.where(kinds == kind, 1.0, SPREAD_OTHER_KIND)
+    count = weight.sum() ** 2 / (weight**2).sum()
+    square = _near(weight @ squares / weight.sum(), near)
+    found: Floats = (count * square + square.mean()) / (count + 1.0)
+    return found
+
+
+def _states(at: float, level: _Level, moved: Floats) -> Floats:
+    """Slots and one more x states: the levels that are planned for, around what is expected of each slot."""
+    middle, variance = np.full(len(moved) + 1, at), np.zeros(len(moved) + 1)
+    for slot, step in enumerate(moved.tolist()):
+        middle[slot + 1] = level.stays * middle[slot]
+        variance[slot + 1] = level.stays**2 * variance[slot] + step**2
+    reach = np.sqrt(np.maximum(variance, max(variance[1], 1e-12)))
+    return middle[:, None] + reach[:, None] * np.linspace(*REACH, LEVELS)
+
+
+def _follow(states: Floats, level: _Level, moved: Floats, moves: Floats) -> Floats:
+    """Slots x spikes x from x to: the chance of each level to be followed by each."""
+    steps = moved[:, None] * moves
+    return _between(states[1:, None], level.stays * states[:-1, None] + steps[:, :, None])
 
 
 def _between(states: Floats, values: Floats) -> Floats:
     """Values x states: each value as a chance of the two states beside it."""
-    place = np.clip((values - states[0]) / (states[1] - states[0]), 0.0, len(states) - 1.0)
-    low = np.minimum(place.astype(int), len(states) - 2)
-    found, each = np.zeros((len(values), len(states))), np.arange(len(values))
-    found[each, low], found[each, low + 1] = 1.0 - (place - low), place - low
+    place = (values - states[..., :1]) / (states[..., 1:2] - states[..., :1])
+    place = np.clip(place, 0.0, states.shape[-1] - 1.0)
+    low = np.minimum(place.astype(np.intp), states.shape[-1] - 2)[..., None]
+    part = place[..., None] - low
+    found = np.zeros((*values.shape, states.shape[-1]))
+    np.put_along_axis(found, low, 1.0 - part, axis=-1)
+    np.put_along_axis(found, low + 1, part, axis=-1)
     return found

@@ -17,9 +17,9 @@ NOON = DAY // 2
 LEVELS_W = np.array([12_000.0, 14_000.0, 19_000.0, 20_000.0])
 
 
-def model(days: int, load_w: Callable[[int], float]) -> PeakLoads:
-    """At noon of the day after so many whole ones."""
-    history = past(days * DAY + NOON, load_w)
+def model(days: int, load_w: Callable[[int], float], now: int = NOON) -> PeakLoads:
+    """At noon of the day after so many whole ones, or at another of its slots."""
+    history = past(days * DAY + now, load_w)
     found = peak_loads(history, calendar(history, SUMMER_S), 2 * DAY)
     assert found is not None
     return found
@@ -30,8 +30,17 @@ def likely_w(loads: PeakLoads, slots: int) -> Floats:
     weights, found = loads.weights, []
     for slot in range(slots):
         found.append(float(weights @ loads.net_w[slot] @ loads.chance))
-        weights = np.einsum("e,f,eft->t", loads.chance, weights, loads.follow)
+        weights = np.einsum("e,f,eft->t", loads.chance, weights, loads.follow[slot])
     return np.array(found)
+
+
+def uncertain_w(loads: PeakLoads, slot: int) -> float:
+    """The standard deviation of what this slot may bring."""
+    weights = loads.weights
+    for earlier in range(slot):
+        weights = np.einsum("e,f,eft->t", loads.chance, weights, loads.follow[earlier])
+    mean_w = float(weights @ loads.net_w[slot] @ loads.chance)
+    return float(np.sqrt(weights @ (loads.net_w[slot] - mean_w) ** 2 @ loads.chance))
 
 
 def test_a_day_that_began_high_is_expected_to_stay_high() -> None:
@@ -45,6 +54,29 @@ def test_a_spike_that_never_lasted_is_not_carried_on() -> None:
     loads = model(28, lambda slot: 8000.0 if (slot - NOON + 1) % 7 == 0 else 1000.0)
     assert likely_w(loads, 14).mean() == pytest.approx(2000.0, abs=500.0)
     assert loads.net_w[0].max() > 6000.0
+
+
+def by_its_morning(slot: int) -> float:
+    """10 kW; from 6:00 to 10:00 each day comes to its own load: 8, 9, 11 or 12 kW, 1.58 kW around 10."""
+    day, time = divmod(slot, DAY)
+    own_w = (-2000.0, 2000.0, -1000.0, 1000.0)[day * 7 % 4]
+    return 10_000.0 + own_w * float(np.interp(time, (24, 40, 80, 88), (0.0, 1.0, 1.0, 0.0)))
+
+
+def test_before_a_morning_that_tells_what_the_day_will_be_its_afternoon_is_uncertain() -> None:
+    # 6:00, eight hours before 14:00.
+    assert uncertain_w(model(28, by_its_morning, 24), 32) == pytest.approx(1580.0, rel=0.4)
+
+
+def test_after_that_morning_its_afternoon_is_known() -> None:
+    # Noon: from 10:00 on nothing new was ever seen.
+    assert uncertain_w(model(28, by_its_morning), 8) < 400.0
+
+
+def test_a_load_that_never_changes_is_known_for_ever() -> None:
+    loads = model(7, lambda slot: 1000.0)
+    assert likely_w(loads, 96) == pytest.approx(1000.0, abs=1.0)
+    assert np.isfinite(loads.net_w).all()
 
 
 def test_peaks_are_planned_for_to_the_end_of_tomorrow_and_no_further() -> None:
@@ -63,7 +95,7 @@ def month(days_left: int) -> Floats:
     loads = PeakLoads(
         np.zeros((24, 1, 1)),
         np.ones(1),
-        np.ones((1, 1, 1)),
+        np.ones((24, 1, 1, 1)),
         np.ones(1),
         24,
         np.tile(day_w, (14, 1)),
