@@ -98,7 +98,9 @@ class Decision:
         if self.mode is not Mode.RUNNING:
             parts = [f"{_RESTING[self.mode]}: {self.missing}" if self.missing else _RESTING[self.mode]]
         else:
-            parts = [_DOING[self.policy][_side(self.setpoint_w)]]
+            side = _side(self.setpoint_w)
+            only_limited = self.limited_by and side != _side(self.wanted_w)
+            parts = [_ONLY_LIMITED[side] if only_limited else _DOING[self.policy][side]]
             if self.limited_by:
                 watts = abs(self.limited_w)
                 parts.append(_LIMITS[self.limited_by].format(watts=watts, reserve=self.reserve_pct))
@@ -134,6 +136,9 @@ _DOING = {
     "standby": ("discharging", "filling up for an outage", "kept full for an outage"),
 }
 """What each policy does, by the side of the setpoint."""
+
+_ONLY_LIMITED = ("discharging only for a limit", "charging only for a limit", "battery at rest")
+"""What is done where the policy wants the other direction, or to rest, and a limit decides."""
 
 _LIMITS = {
     "rating": "the battery's rating holds {watts:.0f} W back",

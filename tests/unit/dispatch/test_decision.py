@@ -57,6 +57,24 @@ def test_every_limit_says_what_it_holds_back_in_whole_watts(limit: str, limited_
     assert said == f"covering the house; {BOUND[limit]}"
 
 
+def test_where_a_limit_turns_the_battery_round_the_policy_is_not_given_as_the_reason() -> None:
+    sold = {"policy": "economic", "wanted_w": 5000.0, "limited_by": "export_limit"}
+    bound = "export limit holds 6750 W back"
+    assert reason(**sold, setpoint_w=-1750.0, limited_w=6750.0) == f"charging only for a limit; {bound}"
+    assert reason(**sold, setpoint_w=250.0, limited_w=4750.0) == (
+        "discharging while dear; export limit holds 4750 W back"
+    )
+    bound = "import limit asks for 900 W"
+    said = reason(wanted_w=-400.0, setpoint_w=500.0, limited_by="import_limit", limited_w=900.0)
+    assert said == f"discharging only for a limit; {bound}"
+    said = reason(policy="follow", wanted_w=2000.0, setpoint_w=0.0, limited_by="empty", limited_w=2000.0)
+    assert said == "battery at rest; the battery is empty, 2000 W come from the grid"
+
+
+def test_a_battery_that_rests_as_its_policy_wants_says_so_whatever_was_asked_of_it() -> None:
+    assert reason(policy="economic", wanted_w=0.0, setpoint_w=0.0) == "waiting for a better price"
+
+
 def test_a_reserve_is_named_while_the_battery_discharges_and_nothing_bounds_it() -> None:
     assert reason(reserve_pct=12.5) == "covering the house; reserve 12.5 % not touched"
     assert reason(reserve_pct=0.5) == "covering the house; reserve 0.5 % not touched"
