@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from controller.errors import RunError
+from controller.lab.extras import need
 from controller.lab.hil import How, check_wires, elsewhere, run_scenario
 from controller.lab.lines import WAYS, Way
 from controller.lab.scenario import Scenario, load_scenario, scenario_of
-from controller.lab.verdict import Verdict, judge, junit, trace
-from controller.lab.verdict_page import REPEAT, html
+from controller.lab.verdict import REPEAT, Verdict, judge, junit, trace
 from drivers.doors import DoorError
 
 
@@ -34,6 +34,8 @@ def run_all(
 ) -> bool:
     """Run, print and write; whether every claim of every scenario held. DoorError before anything runs."""
     way = _way(over)
+    if folder is not None:
+        need("--report", "lab", "plotly")
     scenarios = [load_scenario(path, site) for path in paths]
     if how != "fast":
         for one in scenarios:
@@ -51,8 +53,7 @@ def run_all(
         for line in _lines(verdict, seconds):
             console.print(line, markup=False, soft_wrap=True)
         if folder is not None:
-            (folder / f"{scenario.path.stem}.html").write_text(html(verdict), encoding="utf-8")
-            (folder / f"{scenario.path.stem}.json").write_text(trace(verdict), encoding="utf-8")
+            _written(folder / scenario.path.stem, verdict)
     held = sum(one.held and not one.why_not_certified for one in verdicts)
     if len(verdicts) > 1:
         console.print(f"{held} of {len(verdicts)} scenarios held, in {sum(took):.0f} s", markup=False)
@@ -60,6 +61,13 @@ def run_all(
         (folder / "junit.xml").write_text(junit(verdicts, took), encoding="utf-8")
         console.print(f"reports in {folder}", markup=False)
     return held == len(verdicts)
+
+
+def _written(stem: Path, verdict: Verdict) -> None:
+    from controller.lab.verdict_page import html  # its plots are of an extra
+
+    stem.with_name(f"{stem.name}.html").write_text(html(verdict), encoding="utf-8")
+    stem.with_name(f"{stem.name}.json").write_text(trace(verdict), encoding="utf-8")
 
 
 def repeat(report: Path) -> bool:

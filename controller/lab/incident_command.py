@@ -11,18 +11,22 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from controller import __version__
 from controller.config import Config, load_config
 from controller.dispatch.site import Snapshot
 from controller.errors import RunError
 from controller.journal import SUFFIX, JournalError, Segment, number_of, segments
+from controller.lab.extras import installed
 from controller.lab.replay import replayed
-from controller.lab.replay_report import Page
 from controller.lab.replay_words import at, heading, verdict
 from controller.settings_text import flat
 from controller.store import StoreError, audit_trail, broken_at
 from drivers.doors import DoorError
+
+if TYPE_CHECKING:
+    from controller.lab.replay_report import Page
 
 MOST_AUDIT_LINES = 1000
 
@@ -114,25 +118,31 @@ def _named(place: _Place, what: str) -> Path:
 
 def _packed(place: _Place, chosen: list[Path], out: Path | None) -> list[str]:
     """Write the pack; the lines that say what is in it and where it is."""
-    page = Page(None)
+    page = _page()
     words: list[str] = []
     site = ""
     for path in chosen:
         segment = Segment(path)
         site = segment.start.site
-        page.begin(segment)
-        result = replayed(segment, None, page.watch)
-        page.ended(result)
+        if page is None:
+            result = replayed(segment, None)
+        else:
+            page.begin(segment)
+            result = replayed(segment, None, page.watch)
+            page.ended(result)
         words += [heading(segment, result), *verdict(segment, result, False)]
     target = out or Path(f"penstock-{site}-{chosen[-1].name.removesuffix(SUFFIX)}.zip")
     audit, sound = _audit(place)
     words.append(f"  audit      {sound}")
     texts = {
         "what-happened.txt": "\n".join(words) + "\n",
-        "what-happened.html": page.html(f"Incident at {site}"),
         "settings.txt": _settings(chosen[-1], place.config),
         "audit.txt": audit,
     }
+    open_it = "what-happened.txt"
+    if page is not None:
+        open_it = "what-happened.html"
+        texts[open_it] = page.html(f"Incident at {site}")
     _write(target, chosen, texts)
     size_kib = target.stat().st_size / 1024
     return [
@@ -140,9 +150,18 @@ def _packed(place: _Place, chosen: list[Path], out: Path | None) -> list[str]:
         "",
         f"packed: {target} ({size_kib:.0f} KiB)",
         "Send this one file. In it are the recording, the settings of the controller and the audit trail; no",
-        "passwords, and not your site file. To look at it yourself, unpack it and open what-happened.html.",
+        f"passwords, and not your site file. To look at it yourself, unpack it and open {open_it}.",
         f"Whoever gets it types: penstock replay {target.name}",
     ]
+
+
+def _page() -> Page | None:
+    """What happened with plots, where the extra `lab` is installed; whoever gets the file can make it."""
+    if not installed("plotly"):
+        return None
+    from controller.lab.replay_report import Page
+
+    return Page(None)
 
 
 def _write(target: Path, recordings: list[Path], texts: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from controller.config import load_config
 from controller.dispatch.settings import DispatchConfig
 from controller.journal import SUFFIX, JournalError, Segment, segments
+from controller.lab.extras import need
 from controller.lab.replay import Replay, WhatIf, replayed, replayed_file
 from controller.lab.replay_words import heading, settings_changed, verdict
 from drivers.doors import DoorError
@@ -66,6 +67,7 @@ def replay_files(sources: list[Path], site: Path | None, report: Path | None) ->
 
 
 def _page(config: DispatchConfig | None) -> Page:
+    need("--report", "lab", "plotly")
     from controller.lab.replay_report import Page  # its plots take half a second to load, seldom needed
 
     return Page(config)

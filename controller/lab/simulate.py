@@ -102,7 +102,7 @@ class Result:
     health_pct: float = 100.0
     verdict: Verdict = field(default_factory=Verdict)
     metered: list[Metered] = field(default_factory=list)
-    """At the begin, every `METERED_S`, and at the end."""
+    """At the begin, every `METERED_S`, and at the end; between two decisions by their time."""
 
     @property
     def books(self) -> Energies:
@@ -202,14 +202,14 @@ def _simulated(
     slow_s = site.meter_lag_s + 2.0 * max(config.cycle_s - 1.0, 0.0)
     judge = LimitJudge(config.dispatch, result.verdict, slow_s)
     now_s, grid_step, news, priced = 0.0, 0, False, config.dispatch.policy.name == "economic"
+    metering = _Metering(house, result)
     priced_s = 0.0 if world.wall is None else world.wall.begin_utc_s % PRICED_S
     while now_s < duration_s:
         snapshot, decision = site.decide(now_s)
         result.decisions += 1
         if watcher is not None:
             news = watcher(snapshot, decision) is True
-        if now_s >= len(result.metered) * METERED_S:
-            result.metered.append(_meters(house, result))
+        metering.note(now_s)
         if now_s >= (grid_step + 1) * step_s:
             grid_step = int(now_s / step_s)
         next_s = min((grid_step + 1) * step_s, duration_s)
@@ -227,7 +227,7 @@ def _simulated(
         if progress is not None and result.decisions % PROGRESS_EVERY == 0:
             progress(now_s)
     house.advance(duration_s)
-    result.metered.append(_meters(house, result))
+    metering.end(duration_s)
     result.energies = house.energies
     result.capacity_wh = sum(one.capacity_wh for one in config.dispatch.batteries)
     result.soc_pct = _mean(house, [one.cells.true_soc_pct for one in house.batteries])
@@ -320,8 +320,40 @@ def _marks_wh(settings: BatterySettings, reserve_pct: float, capacity_wh: float)
     return sorted(capacity_wh * pct / 100 for pct in marks_pct)
 
 
-def _meters(house: House, result: Result) -> Metered:
-    return Metered(house.import_wh, house.export_wh, result.import_without_wh, result.export_without_wh)
+class _Metering:
+    """Writes down what the meter has counted at every quarter hour, also where no decision falls on it."""
+
+    def __init__(self, house: House, result: Result) -> None:
+        self._house, self._result = house, result
+        self._last, self._last_s = Metered(0.0, 0.0, 0.0, 0.0), 0.0
+
+    def note(self, now_s: float) -> None:
+        """At every decision; from one to the next power stands still."""
+        metered, counted = self._result.metered, self._counted()
+        while len(metered) * METERED_S < now_s:
+            metered.append(self._between(counted, now_s, len(metered) * METERED_S))
+        if len(metered) * METERED_S == now_s:
+            metered.append(counted)
+        self._last, self._last_s = counted, now_s
+
+    def end(self, now_s: float) -> None:
+        """When all is done."""
+        self.note(now_s)
+        if now_s % METERED_S:
+            self._result.metered.append(self._last)
+
+    def _counted(self) -> Metered:
+        house, result = self._house, self._result
+        return Metered(house.import_wh, house.export_wh, result.import_without_wh, result.export_without_wh)
+
+    def _between(self, after: Metered, after_s: float, at_s: float) -> Metered:
+        part = (at_s - self._last_s) / (after_s - self._last_s)
+
+        def at(name: str) -> float:
+            first, last = getattr(self._last, name), getattr(after, name)
+            return float(first + part * (last - first))
+
+        return Metered(at("import_wh"), at("export_wh"), at("import_without_wh"), at("export_without_wh"))
 
 
 def _count_without(result: Result, house: House, seconds: float) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from controller.lab.extras import need
 from drivers.doors import DoorError
 
 Numbers = tuple[float, ...]
@@ -87,12 +88,14 @@ def study(
     again.
     """
     if benchmark:
+        need("a benchmark", "study", "highspy")
         from controller.lab.study.contest_run import run_benchmark
 
         run_benchmark(days, tuple(controller or ()), jobs)
         return
     if site is None or not source:
         raise typer.BadParameter("give a site file and --from with measured data, or --benchmark")
+    need("a study", "study", "highspy", "plotly", "pyarrow")
     from controller.lab.study.run import StudyOptions, run_study
 
     wanted = tuple(dict.fromkeys(part.strip() for part in policies.split(",") if part.strip()))

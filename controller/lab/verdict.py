@@ -21,6 +21,8 @@ from controller.lab.timing import why_not_certified
 from simulators.faults.host import Stalled
 
 BALANCE_PART = 1e-9
+REPEAT = "What it takes to repeat this run"
+"""The part of a page that a repetition reads."""
 HOWS = {"fast": "the bare step", "virtual": "the whole shell in virtual time", "real": "in real time"}
 
 

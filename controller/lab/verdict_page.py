@@ -12,9 +12,8 @@ from controller.lab.figures import OTHERS, Band, Line, Mark, Panel, stacked
 from controller.lab.record import Record
 from controller.lab.report import Data, Heading, Part, Plot, Table, Words, page
 from controller.lab.timing import timing_rows
-from controller.lab.verdict import Verdict, facts_of, gaps, wanted
+from controller.lab.verdict import REPEAT, Verdict, facts_of, gaps, wanted
 
-REPEAT = "What it takes to repeat this run"
 IN_SIGHT = 0.4
 """A limit is drawn where the power in its direction comes as near as this part of it."""
 WORDS = {True: "held", False: "broken", None: "not judged"}

@@ -9,7 +9,7 @@ from math import fsum
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.planning.calendars import LocalSteps, OffsetAt, local_steps
+from controller.planning.calendars import LocalSteps, OffsetAt, local_steps, parts_of
 from controller.planning.market import Market
 from controller.planning.tariff import DemandCharge, EnergyPrice, Tariff, TimeOfUse, cost_of
 
@@ -108,7 +108,9 @@ def bill(
     imported_w = np.maximum(grid_import_w, 0.0)
     if not (np.isfinite(imported_w).all() and np.isfinite(exported_w).all()):
         raise BillError("a power is not a number")
-    steps = local_steps(begin_utc_s, step_s, len(imported_w), offset_at)
+    parts = parts_of(step_s)  # of a step that lies in two periods or windows each has its part
+    imported_w, exported_w = np.repeat(imported_w, parts), np.repeat(exported_w, parts)
+    steps = local_steps(begin_utc_s, step_s / parts, len(imported_w), offset_at)
     before = peaks_before_kw or {}
     return Bill(
         tariff.currency,

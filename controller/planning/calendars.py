@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,12 @@ class LocalSteps:
     def local_s(self) -> NDArray[np.float64]:
         """What the local clock shows at each step's begin, as if it were UTC."""
         return self.begin_utc_s + self.step_s * np.arange(len(self)) + self.offset_s
+
+
+def parts_of(step_s: float) -> int:
+    """Into how many even parts a step of whole seconds falls, of which none lies in two quarter hours."""
+    whole_s = round(step_s)
+    return whole_s // gcd(whole_s, QUARTER_S) if whole_s == step_s else 1
 
 
 def local_steps(begin_utc_s: float, step_s: float, count: int, offset_at: OffsetAt) -> LocalSteps:

@@ -9,6 +9,8 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.planning.calendars import parts_of
+
 QUARTER_S = 900
 STEPS_S = (900, 1800, 3600)
 MOST_PER_KWH = 5.0
@@ -55,7 +57,7 @@ class Market:
 
     def over(self, begin_utc_s: float, step_s: float, count: int) -> NDArray[np.float64]:
         """The mean price of each of `count` steps, NaN where a quarter hour of it is absent."""
-        parts = max(round(step_s / QUARTER_S), 1)
+        parts = parts_of(step_s)
         begin_s = begin_utc_s + step_s * np.arange(count)
         within_s = step_s / parts * np.arange(parts)
         places = np.floor((begin_s[:, None] + within_s) / QUARTER_S).astype(np.int64) - self.first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,6 +101,18 @@ def test_an_incident_is_one_file_that_can_be_sent_and_replayed_and_holds_no_secr
     replayed = result_of("replay", str(out))
     assert replayed.returncode == 0, replayed.stderr
     assert "every decision the same, to the bit" in replayed.stdout
+
+
+def test_an_incident_can_be_sent_from_where_no_plots_can_be_made(
+    penstock: Command, house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    out = tmp_path / "send-me.zip"
+    packed = penstock("incident", "latest", str(house), "--out", str(out))
+    assert packed.returncode == 0, packed.stderr
+    assert "unpack it and open what-happened.txt." in packed.stdout
+    with zipfile.ZipFile(out) as pack:
+        assert "what-happened.html" not in pack.namelist()
 
 
 def test_what_goes_on_now_can_be_packed_without_an_incident(

@@ -87,6 +87,23 @@ def test_a_battery_that_fills_within_the_hour_leaves_the_rest_to_curtailment(con
     assert result.verdict.violations == 0
 
 
+@pytest.mark.parametrize("step_s", [600.0, 900.0, 1200.0, 3600.0])
+def test_the_meter_is_written_down_at_every_quarter_hour_however_long_the_steps_of_the_data(
+    config: Config, step_s: float
+) -> None:
+    # An hour of 1 kW, then one of 4 kW.
+    values_w = [1000.0] * round(3600 / step_s) + [4000.0] * round(3600 / step_s)
+    result = simulate(config, StepTrace(step_s, tuple(values_w)), held(0.0), 1.0, 7200.0, step_s)
+    assert [one.import_without_wh for one in result.metered] == pytest.approx(
+        [0.0, 250.0, 500.0, 750.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0]
+    )
+
+
+def test_an_end_within_a_quarter_hour_is_written_down_too(config: Config) -> None:
+    result = simulate(config, held(1000.0), held(0.0), 1.0, 1200.0, 1200.0)
+    assert [one.import_without_wh for one in result.metered] == pytest.approx([0.0, 250.0, 1000.0 / 3.0])
+
+
 def test_the_books_of_a_simulated_week_close(config: Config) -> None:
     house = SyntheticHouse(3, resolution_s=900)
     result = simulate(config, house.load, house.pv, 6000.0, 7 * DAY_S, 900.0)

@@ -18,6 +18,7 @@ from controller.lab.commission.findings import Finding, Terms
 from controller.lab.commission.guardian import Guardian
 from controller.lab.commission.paper import line, page_of, printed, ready
 from controller.lab.commission.procedure import Report, Watcher, commission
+from controller.lab.extras import need
 
 USUAL_W = 1000.0
 LEAST_W, MOST_W = 100.0, 100_000.0
@@ -28,6 +29,8 @@ def commission_site(
 ) -> bool:
     """Run it; whether the controller may go live. `KeyboardInterrupt` after a Ctrl-C, all released."""
     config = load_config(site)
+    if page is not None:
+        need("--report", "lab", "plotly")
     logging.getLogger("drivers").setLevel(logging.ERROR)  # what fails is part of the report
     console = Console(stderr=True)
     terms = Terms(_consent_w(config, consent_w, yes, console), curtail_pv, lease_wait_s)

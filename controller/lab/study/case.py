@@ -65,8 +65,8 @@ class Material:
 
     @property
     def step_s(self) -> float:
-        """Of what is billed and shown: quarter hours, or the steps of the data where those are longer."""
-        return max(self.traces.step_s, SLOT_S)
+        """Of what is billed and shown: quarter hours, or the steps of the data where they do not fill one."""
+        return self.traces.step_s if SLOT_S % self.traces.step_s else SLOT_S
 
     @property
     def rows(self) -> int:
@@ -181,7 +181,7 @@ def sized(config: Config, case: Case) -> Config:
 
 
 def _closed_loop(material: Material, case: Case) -> Outcome:
-    """The fast path; energies by quarter hours, or by the steps of the data where those are longer."""
+    """The fast path; energies by the steps that are billed."""
     config, traces = sized(material.config, case), material.traces
     inside = Inside(config, material.tariff, material.wall, material.market)
     course = _Course(material.step_s)

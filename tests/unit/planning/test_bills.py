@@ -92,6 +92,15 @@ def test_a_step_longer_than_the_market_pays_the_mean_of_its_prices() -> None:
     assert found.total == pytest.approx(0.25)
 
 
+def test_a_step_that_lies_in_two_quarter_hours_pays_each_its_part() -> None:
+    """Ten minutes at 0.1, ten half at 0.1 and half at 0.4, ten at 0.4; 6 kW are 1 kWh in each."""
+    market = market_of([Point(AUTUMN + 900 * one, 900, price) for one, price in enumerate((0.1, 0.4))])
+    dynamic = Tariff("", "EUR", EnergyPrice())
+    found = bill(dynamic, np.full(3, 6000.0), AUTUMN, 600.0, offset_in(BRUSSELS), market=market)
+    assert found.total == pytest.approx(0.1 + 0.25 + 0.4)
+    assert market.over(AUTUMN, 600.0, 3) == pytest.approx([0.1, 0.25, 0.4])
+
+
 def test_energy_without_a_price_is_not_billed_at_a_made_up_one() -> None:
     market = market_of([Point(AUTUMN, 3600, 0.1)])
     dynamic = Tariff("", "EUR", EnergyPrice())
@@ -125,6 +134,20 @@ def test_a_window_that_straddles_no_clock_mark_counts_only_its_own_minutes() -> 
     import_w[10:25] = 6000.0
     charge = DemandCharge("peak", ((Tier(10.0),),) * 12)
     assert peaks_of(charge, import_w, local_s(BRUSSELS, 2024, 6, 1), 60.0) == [4.0]
+
+
+@pytest.mark.parametrize(
+    ("step_s", "window_s", "peak_kw"),
+    [(600.0, 900, 4.0), (600.0, 1800, 2.0), (1200.0, 1800, 4.0), (240.0, 900, 1.6)],
+)
+def test_steps_that_do_not_fill_a_window_have_their_part_in_each(
+    step_s: float, window_s: int, peak_kw: float
+) -> None:
+    """6 kW in the first step: ten minutes of fifteen, or of thirty; twenty of thirty; four of fifteen."""
+    charge = DemandCharge("peak", ((Tier(10.0),),) * 12, window_s=window_s)
+    import_w = np.zeros(round(7200 / step_s))
+    import_w[0] = 6000.0
+    assert peaks_of(charge, import_w, local_s(BRUSSELS, 2024, 6, 1), step_s) == [pytest.approx(peak_kw)]
 
 
 def test_the_hour_that_autumn_repeats_is_two_hours_not_one_twice_as_high() -> None:

@@ -62,15 +62,16 @@ def a_site(folder: Path) -> Path:
     return path
 
 
-def measured(folder: Path, days: int = 14, name: str = "spring.csv") -> Path:
+def measured(folder: Path, days: int = 14, name: str = "spring.csv", minutes: int = 60) -> Path:
     """A CSV as a meter would leave it."""
     house = SyntheticHouse(
         "study", first_day=BEGIN.date(), load_kwh_per_year=4000.0, pv_peak_w=4000.0, resolution_s=3600
     )
     lines = ["timestamp,load_w,pv_w"]
-    for hour in range(24 * days):
-        at = BEGIN + timedelta(hours=hour)
-        lines.append(f"{at.isoformat()},{house.load.at(hour * 3600.0):.0f},{house.pv.at(hour * 3600.0):.0f}")
+    for row in range(24 * 60 * days // minutes):
+        at_s = row * minutes * 60.0
+        at = BEGIN + timedelta(seconds=at_s)
+        lines.append(f"{at.isoformat()},{house.load.at(at_s):.0f},{house.pv.at(at_s):.0f}")
     path = folder / name
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

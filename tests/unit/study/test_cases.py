@@ -52,6 +52,19 @@ def test_without_a_battery_the_bill_is_that_of_load_less_sun(study: Study) -> No
     assert (one.full_cycles, one.survived_pct) == (0.0, ())
 
 
+@pytest.mark.parametrize("minutes", [4, 10, 12, 20, 30])
+def test_any_even_step_of_the_data_is_studied_and_billed_as_it_is(tmp_path: Path, minutes: int) -> None:
+    path = measured(tmp_path, days=2, minutes=minutes)
+    found = asked(a_site(tmp_path), [path], None, (8000.0,), (3000.0,), ("self_consumption",))
+    costs = [run_case(material_of(found), case).cost for case in found.cases]
+    none, own, best = costs[0], costs[1], costs[-1]
+    assert [case.policy for case in found.cases] == [NO_BATTERY, "self_consumption", ORACLE]
+    # The same house by the hour pays 0.2 EUR less at most: within an hour import and export cancel.
+    hourly = asked(a_site(tmp_path), [measured(tmp_path, days=2)], None, (8000.0,), (3000.0,), ())
+    assert none == pytest.approx(run_case(material_of(hourly), case_of(hourly, NO_BATTERY)).cost, abs=0.2)
+    assert best < own < none
+
+
 def test_no_controller_beats_perfect_foresight_and_each_beats_no_battery(
     study: Study, outcomes: dict[Case, Outcome]
 ) -> None:
