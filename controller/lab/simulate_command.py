@@ -18,6 +18,7 @@ from controller.config import Config, load_config
 from controller.lab.billing import Bills, bill_numbers, bill_rows, bills, planner
 from controller.lab.house import synthetic
 from controller.lab.simulate import Result, Wall, simulate
+from controller.lab.study.traces_door import look_over
 from drivers.doors import DoorError
 from simulators.traces import CsvTraces, StepTrace, Trace, TraceError, read_csv
 
@@ -90,11 +91,20 @@ def _measured(
         traces = read_csv(source)
     except TraceError as error:
         raise DoorError(str(error)) from None
-    for note in traces.notes:
+    for note in (*traces.notes, *_doubts(config, source, traces)):
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
     duration_s = _duration_s(source, traces, days)
     house = (traces.load, traces.pv, max(traces.pv.values))
     return _run(config, house, duration_s, traces.step_s, _wall(traces), traces.prices, console)
+
+
+def _doubts(config: Config, source: Path, traces: CsvTraces) -> list[str]:
+    """What a study would refuse is simulated, and doubted."""
+    try:
+        look_over(source, traces, config.simulation.latitude_deg)
+    except DoorError as error:
+        return [str(error)]
+    return []
 
 
 def _duration_s(source: Path, traces: CsvTraces, days: int | None) -> float:

@@ -133,6 +133,13 @@ def test_a_bad_csv_is_told_with_line_column_and_value(row: str, told: str, tmp_p
     assert "Traceback" not in result.stderr
 
 
+def test_a_csv_in_kilowatts_is_simulated_as_it_is_and_doubted(tmp_path: Path) -> None:
+    source = csv(tmp_path, "2026-06-01T12:00:00+02:00,0.8,0", "2026-06-01T12:15:00+02:00,2.4,0")
+    result = result_of("simulate", str(SITE), "--from", source)
+    assert result.returncode == 0, result.stderr
+    assert "line 3: column load_w: the load is 1.6 on average, 2.4 at most; are these kW" in result.stderr
+
+
 def test_more_days_than_were_measured_are_refused(tmp_path: Path) -> None:
     source = csv(tmp_path, "2026-06-01T12:00:00+02:00,1000,0", "2026-06-01T12:15:00+02:00,1000,0")
     result = result_of("simulate", str(SITE), "--from", source, "--days", "2")

@@ -36,10 +36,15 @@ def read_checked(path: Path, latitude_deg: float) -> CsvTraces:
         )
     if traces.duration_s < DAY_S:
         raise DoorError(f"{path}: holds {traces.duration_s / 3600.0:.1f} hours; give at least a whole day")
+    look_over(path, traces, latitude_deg)
+    return traces
+
+
+def look_over(path: Path, traces: CsvTraces, latitude_deg: float) -> None:
+    """DoorError for what is most likely a mistake: other units, sun by night, a meter that was not read."""
     _watts(path, traces)
     _night(path, traces, latitude_deg)
     _flat(path, traces)
-    return traces
 
 
 def of_year(path: Path, traces: CsvTraces, year: int) -> CsvTraces:
