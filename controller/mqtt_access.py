@@ -10,6 +10,7 @@ import ssl
 from pathlib import Path
 
 from controller.site_mqtt import CREDENTIAL, MqttConfig
+from drivers.tls import trusting
 
 
 def password_of(config: MqttConfig) -> str | None:
@@ -32,8 +33,7 @@ def client_context(config: MqttConfig) -> ssl.SSLContext | None:
     """What a connection needs to trust the broker, and to be trusted; None without TLS. Raises OSError."""
     if not config.tls:
         return None
-    context = ssl.create_default_context(cafile=config.ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = trusting(config.ca)
     if config.cert is not None:
         context.load_cert_chain(config.cert, config.key)
     return context

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -23,6 +22,7 @@ from controller.dispatch.orders import LocalTime
 from controller.planning.market import Market, gaps
 from controller.price_files import MOST_BYTES, PriceFileError, kept_prices, prices_in, read_prices, to_keep
 from controller.tariff_door import PriceSource
+from drivers.tls import trusting
 
 if TYPE_CHECKING:
     from controller.mqtt import Inbound
@@ -191,7 +191,7 @@ def fetch(url: str, ca: Path | None) -> bytes:
     """The body behind a URL; certificates are checked, and no more than `MOST_BYTES` are read. Blocks."""
     host = urlsplit(url).hostname
     try:
-        context = ssl.create_default_context(cafile=None if ca is None else str(ca))
+        context = trusting(ca)
         opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _SameScheme())
         request = urllib.request.Request(url, headers={"User-Agent": AGENT, "Accept": "application/json"})
         with opener.open(request, timeout=ANSWER_WITHIN_S) as answer:

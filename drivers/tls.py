@@ -23,6 +23,19 @@ class TlsFilesError(OSError):
     """A certificate or key file cannot be used; the text says which and why."""
 
 
+def trusting(ca: str | Path | None) -> ssl.SSLContext:
+    """For a client: trusts what this authority has signed, or the system's where none is given; OSError.
+
+    An authority of one's own need not be made by the letter of RFC 5280: those of `openssl req -x509` say
+    nothing of what their key is for. Python asks for it from 3.13 on (`ssl.VERIFY_X509_STRICT`).
+    """
+    context = ssl.create_default_context(cafile=ca)
+    if ca is not None:
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 def client_context(address: TlsAddress) -> ssl.SSLContext:
     """Trusts only devices whose certificate is signed by `ca` and made out to the host; TlsFilesError."""
     return _context(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), address)

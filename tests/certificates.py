@@ -13,14 +13,16 @@ def _openssl(*words: str) -> None:
 class Authority:
     """A certificate authority in a folder of its own."""
 
-    def __init__(self, folder: Path, name: str = "authority") -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, name: str = "authority", *, home_made: bool = False) -> None:
+        """`home_made`: as the openssl program makes it for who asks for no more; else by RFC 5280."""
+        self._folder, self._home_made = folder, home_made
         self.ca = folder / f"{name}.pem"
         self._key = folder / f"{name}.key"
         self._make_key(self._key)
         _openssl(
             *("req", "-x509", "-new", "-key", str(self._key), "-out", str(self.ca)),
             *("-subj", f"/CN={name}", "-days", "2"),
+            *(() if home_made else ("-addext", "keyUsage=critical,keyCertSign,cRLSign")),
         )
 
     def sign(self, name: str, alternative: str = "IP:127.0.0.1", days: int = 2) -> str:
@@ -28,7 +30,10 @@ class Authority:
         key, cert = self._folder / f"{name}.key", self._folder / f"{name}.pem"
         request, extension = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
         self._make_key(key)
-        extension.write_text(f"subjectAltName={alternative}\n", encoding="ascii")
+        extensions = f"subjectAltName={alternative}\n"
+        if not self._home_made:
+            extensions += "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+        extension.write_text(extensions, encoding="ascii")
         _openssl("req", "-new", "-key", str(key), "-out", str(request), "-subj", f"/CN={name}")
         _openssl(
             *("x509", "-req", "-in", str(request), "-CA", str(self.ca), "-CAkey", str(self._key)),

@@ -215,8 +215,9 @@ def test_a_service_that_fails_or_lures_is_refused_by_name(
         fetch(dated(url, LOCAL), None)
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
+@pytest.mark.parametrize("home_made", [False, True])
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, home_made: bool) -> None:
+    authority = Authority(tmp_path, home_made=home_made)
     authority.sign("prices")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tmp_path / "prices.pem", tmp_path / "prices.key")
