@@ -154,15 +154,20 @@ class BatteryInverter:
         """The most it can give at the AC terminals now, >= 0."""
         return self.params.most_discharge_w(self.cells.discharge_limit_w())
 
+    @property
+    def heads_w(self) -> float:
+        """Where the newest order leads to, once it has taken effect and within what the cells allow now."""
+        heading_w = self._orders[-1][1] if self._orders else self._target_w
+        if self._imposed_w is not None:
+            heading_w = self._imposed_w
+        return min(max(heading_w, -self.max_charge_w), self.max_discharge_w)
+
     def time_to_limit_s(self, marks_wh: Sequence[float] = ()) -> float:
         """Until full, empty, the next BMS step or mark, at the power the newest order leads to; inf if never.
 
         `marks_wh` ascend. Dead time and lag are left out: the true time is up to about their sum off.
         """
-        heading_w = self._orders[-1][1] if self._orders else self._target_w
-        if self._imposed_w is not None:
-            heading_w = self._imposed_w
-        power_w = min(max(heading_w, -self.max_charge_w), self.max_discharge_w)
+        power_w = self.heads_w
         if abs(power_w) < REST_W:
             return inf
         stored_wh = self.cells.stored_wh

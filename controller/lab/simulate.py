@@ -216,7 +216,7 @@ def _simulated(
         if priced:
             next_s = min(next_s, ((now_s + priced_s) // PRICED_S + 1.0) * PRICED_S - priced_s)
         if next_s - now_s > config.cycle_s:
-            unseen = now_s - grid_step * step_s < site.meter_lag_s
+            unseen = now_s - max(grid_step * step_s, site.moved_at_s) < site.meter_lag_s
             unchanged_s = 0.0 if unseen or news else site.unchanged_for_s(now_s, decision)
             next_s = min(next_s, now_s + max(unchanged_s, config.cycle_s))
         _count_without(result, house, next_s - now_s)
@@ -249,6 +249,9 @@ class _Site:
         ]
         self._capacity_wh = sum(one.capacity_wh for one in self._config.batteries)
         self._caps_before_w: tuple[float | None, ...] = ()
+        self.moved_at_s = 0.0
+        """When something on site moved last that a late meter has to see first."""
+        self._powers_w: list[float] = []
         self._meter = site_meter(config, house)
         self.meter_lag_s = self._meter.lag_s
         self._batteries = [house.battery(index) for index in range(len(config.batteries))]
@@ -270,6 +273,8 @@ class _Site:
             prices=told.prices,
             plan=told.plan,
         )
+        if self.meter_lag_s:
+            self._watch_moves(now_s)
         self._caps_before_w = self._memory.pv_caps_w
         self._memory, decision = step(self._config, self._memory, snapshot)
         for battery, setpoint_w in zip(self._batteries, decision.battery_setpoints_w, strict=True):
@@ -283,6 +288,14 @@ class _Site:
             else:
                 pv.cap(now_s, cap_w, inf)
         return snapshot, decision
+
+    def _watch_moves(self, now_s: float) -> None:
+        before_w, house = self._powers_w, self._house
+        self._powers_w = [one.power_w for one in house.batteries] + [one.power_w for one in house.pvs]
+        deadband_w = self._config.policy.deadband_w
+        moved = [abs(now - one) > deadband_w for now, one in zip(self._powers_w, before_w, strict=False)]
+        if any(moved) or any(one.heads_w != one.power_w for one in house.batteries):
+            self.moved_at_s = now_s
 
     def unchanged_for_s(self, now_s: float, decision: Decision) -> float:
         """How long the next decisions would be the same while load and sun are; 0 if nobody can tell.

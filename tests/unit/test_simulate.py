@@ -215,3 +215,22 @@ def test_a_policy_of_prices_is_asked_at_every_quarter_hour_of_utc(config: Config
     quarters_s = [one for one in when_decided(priced, Wall(7 * 60.0)) if (one + 420.0) % 900.0 == 0.0]
     assert quarters_s == [480.0 + 900.0 * quarter for quarter in range(8)]
     assert 480.0 not in when_decided(config, Wall(7 * 60.0))
+
+
+def test_behind_a_late_meter_and_a_slow_inverter_it_comes_to_what_a_decision_a_second_comes_to(
+    tmp_path: Path,
+) -> None:
+    slow = "[battery.response]\ndead_time_s = 3\ntime_constant_s = 1\n\n[[pv]]"
+    text = SITE.replace("[[pv]]", slow).replace("import_limit_w = 9_000", "import_limit_w = 4_000")
+    (tmp_path / "late.toml").write_text(
+        text + "\n[simulation.meter]\nperiod_s = 1\ndelay_s = 1\n", encoding="utf-8"
+    )
+    late = load_config(tmp_path / "late.toml")
+    load = StepTrace(40.0, (1000.0, 4000.0, 500.0, 3500.0, 800.0, 5000.0) * 5)
+    sun = StepTrace(40.0, ((0.0, 3000.0, 6000.0, 0.0, 5000.0, 2000.0, 6000.0) * 5)[:30])
+    skipping, every_second = (simulate(late, load, sun, 6000.0, 1200.0, step_s) for step_s in (40.0, 1.0))
+    assert skipping.decisions < every_second.decisions
+    for name in ("import_wh", "export_wh", "charged_wh", "discharged_wh"):
+        assert getattr(skipping.books, name) == pytest.approx(getattr(every_second.books, name), abs=12.0), (
+            name
+        )
