@@ -15,8 +15,6 @@ from controller.planning.tariff import DemandCharge, rate_at
 FEWEST_MONTHS, MOST_MONTHS = 3, 12
 """The lowest peak of so many months before will be had this month too. Of one or two it says too little: a
 month of holidays after months of work has no need of the peak they had."""
-SEEN_QUARTERS = 96
-"""With less of a past than a day nobody knows what peak a site has anyhow; then none is defended."""
 
 
 def peaks_ahead(
@@ -31,10 +29,9 @@ def peaks_ahead(
 
     `past` has rows of a quarter hour's UTC begin and its mean import. A kW more costs its rate. With a mean
     over months it costs a part in each of so many bills, which adds up to the same; with a ratchet of the
-    whole it stays for all the months that the ratchet looks back.
+    whole it stays for all the months that the ratchet looks back. Without any past too: else the battery
+    itself would make the month's peak on its first day, by charging while it is cheap.
     """
-    if not charges or len(past) < SEEN_QUARTERS:
-        return ()
     steps = local_steps(begin_utc_s, slot_s, slots, offset_at)
     found = []
     for charge in charges:
@@ -76,6 +73,8 @@ def _peak(
 
 def _months(charge: DemandCharge, past: Floats, offset_at: OffsetAt) -> dict[int, float]:
     """The peak of each month seen, kW; the past may have gaps, which count as no import."""
+    if not len(past):
+        return {}
     begin_utc_s, step_s = float(past[0, 0]), 900.0
     count = int((past[-1, 0] - begin_utc_s) // step_s) + 1
     import_w = np.zeros(count)

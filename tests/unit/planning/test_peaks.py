@@ -46,3 +46,8 @@ def test_two_months_say_nothing_of_a_third() -> None:
 def test_a_peak_knows_how_long_its_month_still_is() -> None:
     # On 2 August 30 of its 31 days are left.
     assert peak(4.0).ends == 30 * 96
+
+
+def test_without_any_past_every_kilowatt_of_the_month_is_still_to_be_paid() -> None:
+    (found,) = peaks_ahead([CHARGE], np.zeros((0, 2)), NOW, 900.0, 96, offset_in(BRUSSELS))
+    assert (found.price_per_kw, found.peak_so_far_w, found.expected_peak_w) == (10.0, 0.0, 0.0)
