@@ -59,7 +59,7 @@ class _Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Columns:
-    """Where each unknown stands: five for each step (kW; kWh stored), then one for each billed peak."""
+    """Where each unknown stands: five for each step (kW; kWh stored), one for each billed peak, one more."""
 
     charge: NDArray[np.intp]
     discharge: NDArray[np.intp]
@@ -71,7 +71,12 @@ class _Columns:
     @property
     def count(self) -> int:
         """How many there are."""
-        return 5 * len(self.charge) + len(self.peaks)
+        return 5 * len(self.charge) + len(self.peaks) + 1
+
+    @property
+    def missing(self) -> int:
+        """The kWh by which the battery ends emptier than it began."""
+        return self.count - 1
 
     @classmethod
     def of(cls, steps: int, peaks: int) -> _Columns:
@@ -89,8 +94,9 @@ def perfect_foresight(
     leave: Leave,
     soc_pct: float,
     demand: Sequence[DemandTerm] = (),
+    missing_per_kwh: float | None = None,
 ) -> Foresight:
-    """The cheapest course of the battery, ending no emptier than it began.
+    """The cheapest course of the battery, ending no emptier than it began, or paying for each kWh it does.
 
     Where inverters curtail, no more than the export limit is sold, and surplus beyond it may be lost, or all
     of it while its price is negative. Costs are energy at the PCC, wear, and each term's price for its
@@ -115,18 +121,18 @@ def perfect_foresight(
     cost[columns.bought], cost[columns.sold] = import_per_kwh * hours, -export_per_kwh * hours
     cost[columns.peaks] = [term.per_kw for term in demand]
     low, high = np.zeros(len(cost)), np.append(high, np.ones(len(switches)))
-    spilt_kw = np.zeros(len(net_kw))
-    if leave.curtails and leave.export_limit_w is not None:
-        spilt_kw = np.maximum(-net_kw - leave.export_limit_w / 1000.0, 0.0)
+    spilt_kw = _spilt_kw(net_kw, leave)
     high[columns.sold] -= spilt_kw
     low[columns.stored] = min(capacity_kwh * storage.floor_pct / 100.0, begin_kwh)
     high[columns.stored] = max(capacity_kwh * storage.max_soc_pct / 100.0, begin_kwh)
-    low[columns.stored[-1]] = begin_kwh
+    cost[columns.missing] = missing_per_kwh or 0.0
+    high[columns.missing] = 0.0 if missing_per_kwh is None else begin_kwh
     low[columns.peaks] = [term.peak_so_far_w / 1000.0 for term in demand]
     rows = _Rows([], [], [], [], [])
     _balance(rows, columns, net_kw, spilt_kw)
     _store(rows, columns, begin_kwh, hours * into, hours / out)
     _peaks(rows, columns, demand)
+    _end(rows, columns, begin_kwh)
     for steps, one, other, own in (
         (burns, columns.charge, columns.discharge, switches[: len(burns)]),
         (trades, columns.bought, columns.sold, switches[len(burns) :]),
@@ -139,6 +145,19 @@ def perfect_foresight(
         found[columns.stored] / max(capacity_kwh, 1e-9) * 100.0,
         tuple(found[columns.peaks] * 1000.0),
     )
+
+
+def _spilt_kw(net_kw: Floats, leave: Leave) -> Floats:
+    """The surplus beyond what may be exported, where inverters curtail."""
+    if not leave.curtails or leave.export_limit_w is None:
+        return np.zeros(len(net_kw))
+    return np.maximum(-net_kw - leave.export_limit_w / 1000.0, 0.0)
+
+
+def _end(rows: _Rows, columns: _Columns, begin_kwh: float) -> None:
+    """What is stored at the end, and what is missing of it, are as much as there was at the begin."""
+    stored, missing, least = columns.stored[-1:], np.array([columns.missing]), np.array([begin_kwh])
+    rows.add([(stored, 1.0), (missing, 1.0)], least, least + np.inf)
 
 
 def _most(

@@ -300,9 +300,14 @@ def outcome(
 
 def stored_cost(material: Material, capacity_wh: float, end_soc_pct: float) -> float:
     """What the battery holds less at the end than at the beginning, as money."""
-    simulation = material.config.simulation
-    missing_kwh = max(capacity_wh * (simulation.initial_soc_pct - end_soc_pct) / 1e5, 0.0)
-    return missing_kwh * simulation.efficiency_pct / 100.0 * float(np.median(material.prices.import_per_kwh))
+    missing_kwh = max(capacity_wh * (material.config.simulation.initial_soc_pct - end_soc_pct) / 1e5, 0.0)
+    return missing_kwh * stored_per_kwh(material)
+
+
+def stored_per_kwh(material: Material) -> float:
+    """What a kWh is worth that the battery holds less at the end."""
+    part = material.config.simulation.efficiency_pct / 100.0
+    return max(part * float(np.median(material.prices.import_per_kwh)), 0.0)
 
 
 def billed_as(material: Material, import_w: Floats, export_w: Floats) -> Bill:

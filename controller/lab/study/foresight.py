@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.lab.oracle import Foresight, perfect_foresight
-from controller.lab.study.case import Case, Material, Outcome, net_load_w, outcome
+from controller.lab.study.case import Case, Material, Outcome, net_load_w, outcome, stored_per_kwh
 from controller.planning.calendars import local_steps
 from controller.planning.inputs import DemandTerm, Leave, Storage
 
@@ -73,6 +73,7 @@ def foreseen(material: Material, storage: Storage) -> Foresight:
         leave_of(material),
         material.config.simulation.initial_soc_pct,
         demand_terms(material),
+        stored_per_kwh(material),
     )
 
 

@@ -36,6 +36,18 @@ def test_a_kwh_bought_cheap_serves_the_dear_hour() -> None:
     assert best.soc_pct == pytest.approx([100.0, 0.0])
 
 
+@pytest.mark.parametrize(
+    ("per_kwh", "cost", "end_pct"), [(None, 0.5, 100.0), (0.2, 0.2, 0.0), (0.7, 0.5, 100.0)]
+)
+def test_what_is_missing_at_the_end_is_paid_for_where_it_has_a_price_and_else_there_must_be_none(
+    per_kwh: float | None, cost: float, end_pct: float
+) -> None:
+    # One hour of 1 kW at 0.5, and a full battery of 1 kWh.
+    hour = (np.array([1000.0]), np.array([0.5]), np.array([0.0]))
+    best = perfect_foresight(*hour, 3600.0, KWH, GRID, 100.0, (), per_kwh)
+    assert (best.cost, best.soc_pct[-1]) == (pytest.approx(cost), pytest.approx(end_pct, abs=1e-9))
+
+
 def test_losses_both_ways_are_paid_for() -> None:
     lossy = replace(KWH, charge_efficiency=((1.0, 0.9),), discharge_efficiency=((1.0, 0.9),))
     best = foresight((1000.0, 1000.0), (0.1, 0.5), storage=lossy)
