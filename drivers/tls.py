@@ -1,7 +1,8 @@
 """Both ends of Modbus/TCP Security: each shows a certificate and checks the other's.
 
 Source: MODBUS/TCP Security Protocol Specification V2.1: TLS 1.2 at least, mutual authentication, the
-usual frames inside. Nothing here falls back to a plain connection.
+usual frames inside. Nothing here falls back to a plain connection. `trusting` is for connections of other
+kinds, to brokers and services.
 """
 
 from __future__ import annotations
