@@ -51,23 +51,39 @@ _MEASURED = 4
 
 
 class Collector:
-    """Turns readings into quarter hours: each holds until the next, but no longer than `gap_s`."""
+    """Turns readings into quarter hours: each holds until the next, but no longer than `gap_s`.
+
+    Two readings with what the meter has counted tell the import between them better than the first one does.
+    """
 
     def __init__(self, done: Callable[[Quarter], None], gap_s: float = 30.0) -> None:
         self._done = done
         self._gap_s = gap_s
         self._last: tuple[float, float, float, float, bool] | None = None
+        self._counted_wh: float | None = None
         self._begin_utc_s: float | None = None
         self._seen_s = 0.0
         self._held_s = 0.0
         self._sums_ws = (0.0, 0.0, 0.0)
 
-    def take(self, utc_s: float, load_w: float, pv_w: float, import_w: float, pv_held: bool = False) -> None:
+    def take(
+        self,
+        utc_s: float,
+        load_w: float,
+        pv_w: float,
+        import_w: float,
+        pv_held: bool = False,
+        counted_wh: float | None = None,
+    ) -> None:
         """One reading. A clock that went back starts its quarter hour anew."""
         last, self._last = self._last, (utc_s, load_w, pv_w, import_w, pv_held)
+        before_wh, self._counted_wh = self._counted_wh, counted_wh
         if last is None or utc_s < last[0]:
             self._start(utc_s // QUARTER_S * QUARTER_S)
             return
+        between_w = last[3]
+        if before_wh is not None and counted_wh is not None and utc_s > last[0]:
+            between_w = (counted_wh - before_wh) * 3600.0 / (utc_s - last[0])
         at_s, end_s = last[0], min(utc_s, last[0] + self._gap_s)
         while at_s < end_s:
             begin_utc_s = at_s // QUARTER_S * QUARTER_S
@@ -81,7 +97,7 @@ class Collector:
             self._sums_ws = (
                 load_ws + last[1] * part_s,
                 pv_ws + last[2] * part_s,
-                import_ws + max(last[3], 0.0) * part_s,
+                import_ws + max(between_w, 0.0) * part_s,
             )
             at_s += part_s
         if self._begin_utc_s is not None and utc_s >= self._begin_utc_s + QUARTER_S:

@@ -116,7 +116,10 @@ class PlanKeeper:
         if powers_w is not None:
             load_w, pv_w, import_w = powers_w
             held = held_down(snapshot.pvs, caps_w)
-            self._collector.take(local.utc_s, load_w, pv_w, import_w, held)
+            counted_wh = None
+            if self._config.meter.counts_exactly and snapshot.meter is not None:
+                counted_wh = snapshot.meter.import_wh
+            self._collector.take(local.utc_s, load_w, pv_w, import_w, held, counted_wh)
             slot = int(local.utc_s // SLOT_S)
             if held:
                 self._held_slot = slot

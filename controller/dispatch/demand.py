@@ -25,6 +25,7 @@ class DemandState:
     `window_begin_s` on, which no bill knows. `updated_at_s` and `window_begin_s` are monotonic: after a
     restart they mean nothing, and whoever restores a state leaves them at their defaults. `watched` says
     that the window was counted from its begin without a gap. `month` counts months from year 0, local time.
+    `counted_wh` is what a meter had counted that counts exactly.
     """
 
     window_begin_utc_s: float | None = None
@@ -34,20 +35,22 @@ class DemandState:
     updated_at_s: float | None = None
     window_begin_s: float = 0.0
     watched: bool = False
+    counted_wh: float | None = None
 
 
 def update(config: DispatchConfig, state: DemandState | None, site: Site) -> DemandState | None:
     """The state after the time since the last update, all of it at the present import; export is no import.
 
-    A window whose begin was not seen (start-up, a long gap, a clock that has come to be trusted) is taken
-    to have had its even share until now. None without demand settings.
+    Where the meter counts exactly its counter tells. A window whose begin was not seen (start-up, a long gap,
+    a clock that has come to be trusted) is taken to have had its even share until now. None without demand
+    settings.
     """
     if config.demand is None:
         return None
     if state is None:
         state = DemandState()
     if state.updated_at_s is None:
-        return _entered(config.demand, state, site)
+        return _entered(config, config.demand, state, site)
     window_s = config.demand.window_s
     begin_utc_s = state.window_begin_utc_s
     if site.local is None:
@@ -58,9 +61,9 @@ def update(config: DispatchConfig, state: DemandState | None, site: Site) -> Dem
             begin_utc_s - WATCHED_GAP_S <= site.local.utc_s < begin_utc_s + window_s
         )
     if not within:
-        return _entered(config.demand, state, site)
+        return _entered(config, config.demand, state, site)
     elapsed_s = site.now_s - state.updated_at_s
-    import_w = site.pcc_import_w if site.pcc_import_w > 0.0 else 0.0
+    import_w, sure = _since(config, state, site, elapsed_s)
     return DemandState(
         begin_utc_s,
         state.energy_wh + import_w * elapsed_s / 3600.0,
@@ -68,8 +71,21 @@ def update(config: DispatchConfig, state: DemandState | None, site: Site) -> Dem
         state.month_peak_w,
         site.now_s,
         state.window_begin_s,
-        state.watched and elapsed_s <= WATCHED_GAP_S,
+        state.watched and sure,
+        _counted_wh(config, site),
     )
+
+
+def _since(config: DispatchConfig, state: DemandState, site: Site, elapsed_s: float) -> tuple[float, bool]:
+    """Mean import since the last update, W, and whether that is no guess."""
+    counted_wh = _counted_wh(config, site)
+    if counted_wh is not None and state.counted_wh is not None and elapsed_s > 0.0:
+        return (counted_wh - state.counted_wh) * 3600.0 / elapsed_s, True
+    return (site.pcc_import_w if site.pcc_import_w > 0.0 else 0.0), elapsed_s <= WATCHED_GAP_S
+
+
+def _counted_wh(config: DispatchConfig, site: Site) -> float | None:
+    return site.import_wh if config.meter.counts_exactly else None
 
 
 def demand_range(config: DispatchConfig, state: DemandState | None, site: Site) -> Bounds | None:
@@ -148,11 +164,12 @@ def _remaining_s(settings: DemandSettings, state: DemandState, site: Site) -> fl
     return max(state.window_begin_utc_s + settings.window_s - local.utc_s, 0.0)
 
 
-def _entered(settings: DemandSettings, state: DemandState, site: Site) -> DemandState:
+def _entered(config: DispatchConfig, settings: DemandSettings, state: DemandState, site: Site) -> DemandState:
     """The state in a window that is new to us; the one before is closed."""
-    local = site.local
+    local, counted_wh = site.local, _counted_wh(config, site)
     if local is None:
-        return DemandState(None, 0.0, state.month, state.month_peak_w, site.now_s, site.now_s, False)
+        now_s, peak_w = site.now_s, state.month_peak_w
+        return DemandState(None, 0.0, state.month, peak_w, now_s, now_s, False, counted_wh)
     window_s = settings.window_s
     begin_utc_s = (local.utc_s + local.offset_s) // window_s * window_s - local.offset_s
     since_s = local.utc_s - begin_utc_s
@@ -160,9 +177,9 @@ def _entered(settings: DemandSettings, state: DemandState, site: Site) -> Demand
     month = _month(LocalTime(begin_utc_s, local.offset_s))
     peak_w = state.month_peak_w if month == state.month else 0.0
     gap_s = INFINITE_W if state.updated_at_s is None else site.now_s - state.updated_at_s
-    import_w = max(site.pcc_import_w, 0.0)
+    import_w, sure = _since(config, state, site, gap_s)
     before_utc_s = state.window_begin_utc_s
-    if before_utc_s is not None and before_utc_s + window_s == begin_utc_s and gap_s <= WATCHED_GAP_S:
+    if before_utc_s is not None and before_utc_s + window_s == begin_utc_s and sure:
         if state.watched and month == state.month:
             mean_w = (state.energy_wh * 3600.0 + import_w * max(gap_s - since_s, 0.0)) / window_s
             peak_w = max(peak_w, mean_w)
@@ -171,7 +188,8 @@ def _entered(settings: DemandSettings, state: DemandState, site: Site) -> Demand
         energy_wh, watched = _limit_w(settings, peak_w) * since_s / 3600.0, False
         if before_utc_s == begin_utc_s:
             energy_wh = max(energy_wh, state.energy_wh)
-    return DemandState(begin_utc_s, energy_wh, month, peak_w, site.now_s, site.now_s - since_s, watched)
+    window_begin_s = site.now_s - since_s
+    return DemandState(begin_utc_s, energy_wh, month, peak_w, site.now_s, window_begin_s, watched, counted_wh)
 
 
 def _month(local: LocalTime) -> int:

@@ -26,8 +26,7 @@ def observe(
     With it what is remembered of battery and meter, and what speaks against the meter. `meant_w` is what
     the batteries were meant to do last.
     """
-    meter = snapshot.meter
-    now_s = snapshot.now_s
+    meter, now_s = snapshot.meter, snapshot.now_s
     if meter is None:
         return Missing("no reading of the meter at the PCC yet", lost=True), response, doubt
     age_s = now_s - meter.taken_at_s
@@ -72,6 +71,7 @@ def observe(
         snapshot.prices,
         snapshot.plan,
         snapshot.local,
+        meter.import_wh,
     )
     return site, response, doubt
 

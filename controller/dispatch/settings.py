@@ -82,10 +82,15 @@ class LoadSettings:
 
 @dataclass(frozen=True, slots=True)
 class MeterSettings:
-    """What is known of the meter at the PCC: how old a value is when it can be read, how often it is new."""
+    """What is known of the meter at the PCC: how old a value is when it can be read, how often it is new.
+
+    `counts_exactly`: its energy counter is finer and truer than a sum of its powers. Of no meter on a wire
+    can that be said; that of a simulated time is exact, and there beats are far apart.
+    """
 
     delay_s: float = 0.0
     period_s: float = 0.0
+    counts_exactly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from controller.dispatch.decision import Decision
 from controller.dispatch.orders import LocalTime
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
+from controller.lab.house import exactly_counted
 from controller.lab.simulate import Wall
 from controller.loop import Told
 from controller.past import Past
@@ -47,7 +48,7 @@ class Inside:
         self._needed = _needs_plan(self.config.dispatch)
         planning = replace(self.config.planning, every_s=max(self.config.planning.every_s, EVERY_S))
         self.keeper = PlanKeeper(
-            self.config.dispatch,
+            exactly_counted(self.config.dispatch),
             planning,
             self.tariff,
             self.wall.offset_at,

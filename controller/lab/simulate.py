@@ -24,7 +24,7 @@ from controller.dispatch.shortfall import NO_SHORTFALL
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
 from controller.lab.collector import without_collector
-from controller.lab.house import build_house, site_meter
+from controller.lab.house import build_house, exactly_counted, site_meter
 from controller.lab.judge import LimitJudge, Verdict
 from controller.loop import Teller, Told
 from simulators.site import Energies, House
@@ -73,7 +73,8 @@ Progress = Callable[[float], None]
 
 PROGRESS_EVERY = 2000
 PRICED_S = 900.0
-"""Prices and plans change at whole quarter hours of UTC: then it is decided anew, however coarse the step."""
+"""Prices, plans and billing windows change at whole quarter hours of UTC: then it is decided anew, however
+coarse the step."""
 METERED_S = 900.0
 
 
@@ -201,7 +202,8 @@ def _simulated(
     # A jump is believed at the second look; beats longer than a second come to it later.
     slow_s = site.meter_lag_s + 2.0 * max(config.cycle_s - 1.0, 0.0)
     judge = LimitJudge(config.dispatch, result.verdict, slow_s)
-    now_s, grid_step, news, priced = 0.0, 0, False, config.dispatch.policy.name == "economic"
+    now_s, grid_step, news = 0.0, 0, False
+    priced = config.dispatch.policy.name == "economic" or config.dispatch.demand is not None
     metering = _Metering(house, result)
     priced_s = 0.0 if world.wall is None else world.wall.begin_utc_s % PRICED_S
     while now_s < duration_s:
@@ -239,7 +241,7 @@ class _Site:
     """The devices' side of a decision: readings in, orders out, no wires in between."""
 
     def __init__(self, config: Config, house: House, world: World) -> None:
-        self._config = config.dispatch
+        self._config = exactly_counted(config.dispatch)
         self._memory = Memory()
         self._world = world
         self._house = house

@@ -53,6 +53,24 @@ def test_export_does_not_pay_for_import_within_a_quarter_hour() -> None:
     assert collected(samples)[0].import_w == 500.0
 
 
+def test_what_the_meter_has_counted_goes_before_the_power_of_an_instant() -> None:
+    """A reading of 9 kW stands for a moment in which the battery had not heard of the load yet."""
+    found: list[Quarter] = []
+    collector = Collector(found.append, 86_400.0)
+    for second, import_w, counted_wh in ((0.0, 9000.0, 50.0), (600.0, 0.0, 51.0), (900.0, 500.0, 52.0)):
+        collector.take(BEGIN + second, 9000.0, 0.0, import_w, False, counted_wh)
+    assert found[0].load_w == 9000.0
+    assert found[0].import_w == pytest.approx(8.0)
+
+
+def test_the_same_instant_counted_twice_is_no_import() -> None:
+    found: list[Quarter] = []
+    collector = Collector(found.append, 86_400.0)
+    for second in (0.0, 450.0, 450.0, 900.0):
+        collector.take(BEGIN + second, 0.0, 0.0, 0.0, False, second / 9.0)
+    assert found[0].import_w == pytest.approx(400.0)
+
+
 def test_a_quarter_hour_seen_for_less_than_four_fifths_is_absent() -> None:
     whole = every(10, 181)
     assert len(collected(whole)) == 2

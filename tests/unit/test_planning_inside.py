@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,19 @@ def test_a_plan_is_made_only_where_something_acts_on_it(cares: bool, tmp_path: P
         config = replace(config, dispatch=replace(config.dispatch, batteries=batteries))
     inside, _ = four_days(config)
     assert bool(inside.plans) is cares
+
+
+def test_the_past_of_a_simulated_time_is_what_its_meter_has_counted(tmp_path: Path) -> None:
+    """Ten-minute steps of a load that jumps: a battery that follows it leaves no import but in its lag."""
+    config = load(tmp_path, FLAT + "demand = [{name = 'peak', per_kw = 6.0, window_min = 30}]\n")
+    assert config.tariff is not None
+    wall = Wall(local_s(BRUSSELS, 2026, 1, 12), ((0.0, 3600.0),))
+    inside = Inside(config, config.tariff.tariff, wall, Market())
+    jumps = StepTrace(600.0, [500.0, 2000.0, 1000.0, 2500.0] * 9)
+    dark = StepTrace(3600.0, [0.0])
+    result = simulate(config, jumps, dark, 1.0, 6 * 3600.0, 600.0, wall=wall, watcher=inside.heard)
+    counted_wh = [one.import_wh for one in result.metered]
+    seen_wh = [quarter.import_w / 4.0 for quarter in inside.keeper.history.quarters]
+    assert len(seen_wh) == 23
+    flowed_wh = [after - before for before, after in pairwise(counted_wh)]
+    assert seen_wh == pytest.approx(flowed_wh[:23], abs=1e-6)
