@@ -32,6 +32,32 @@ class Foresight:
     peaks_w: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BilledPeak:
+    """One peak that is billed: `per_kw` for the highest of its windows' mean imports, or for `least_w`.
+
+    A window's mean import is the sum of `share` times the import of each `step` that says it lies in it; its
+    number is in `window`, from 0 to the last without a gap.
+    """
+
+    per_kw: float
+    least_w: float
+    step: NDArray[np.intp]
+    window: NDArray[np.intp]
+    share: Floats
+
+    @classmethod
+    def of_steps(cls, term: DemandTerm) -> BilledPeak:
+        """Where windows are as long as steps."""
+        step = np.flatnonzero(term.applies)
+        return cls(term.per_kw, term.peak_so_far_w, step, np.arange(len(step)), np.ones(len(step)))
+
+    @property
+    def windows(self) -> int:
+        """How many there are."""
+        return int(self.window[-1]) + 1 if len(self.window) else 0
+
+
 @dataclass(slots=True)
 class _Rows:
     """Constraint rows in the making, as triplets."""
@@ -93,14 +119,14 @@ def perfect_foresight(
     storage: Storage,
     leave: Leave,
     soc_pct: float,
-    demand: Sequence[DemandTerm] = (),
+    demand: Sequence[BilledPeak] = (),
     missing_per_kwh: float | None = None,
 ) -> Foresight:
     """The cheapest course of the battery, ending no emptier than it began, or paying for each kWh it does.
 
     Where inverters curtail, no more than the export limit is sold, and surplus beyond it may be lost, or all
-    of it while its price is negative. Costs are energy at the PCC, wear, and each term's price for its
-    highest mean import. Binary variables keep the battery from charging and discharging at once, and the
+    of it while its price is negative. Costs are energy at the PCC, wear, and each peak's price for its
+    highest window. Binary variables keep the battery from charging and discharging at once, and the
     site from buying and selling at once, only where doing both would pay.
     """
     costs = leave.curtails & (export_per_kwh < 0.0)
@@ -119,7 +145,7 @@ def perfect_foresight(
     cost = np.zeros(len(high) + len(switches))
     cost[columns.discharge] = storage.wear_per_kwh * hours
     cost[columns.bought], cost[columns.sold] = import_per_kwh * hours, -export_per_kwh * hours
-    cost[columns.peaks] = [term.per_kw for term in demand]
+    cost[columns.peaks] = [one.per_kw for one in demand]
     low, high = np.zeros(len(cost)), np.append(high, np.ones(len(switches)))
     spilt_kw = _spilt_kw(net_kw, leave)
     high[columns.sold] -= spilt_kw
@@ -127,7 +153,7 @@ def perfect_foresight(
     high[columns.stored] = max(capacity_kwh * storage.max_soc_pct / 100.0, begin_kwh)
     cost[columns.missing] = missing_per_kwh or 0.0
     high[columns.missing] = 0.0 if missing_per_kwh is None else begin_kwh
-    low[columns.peaks] = [term.peak_so_far_w / 1000.0 for term in demand]
+    low[columns.peaks] = [one.least_w / 1000.0 for one in demand]
     rows = _Rows([], [], [], [], [])
     _balance(rows, columns, net_kw, spilt_kw)
     _store(rows, columns, begin_kwh, hours * into, hours / out)
@@ -206,12 +232,14 @@ def _store(rows: _Rows, columns: _Columns, begin_kwh: float, into_kwh: float, ou
     rows.values.append(np.full(steps - 1, -1.0))
 
 
-def _peaks(rows: _Rows, columns: _Columns, demand: Sequence[DemandTerm]) -> None:
-    """No step that is billed imports more than its peak."""
-    for peak, term in zip(columns.peaks, demand, strict=True):
-        counted = np.flatnonzero(term.applies)
-        most = np.zeros(len(counted))
-        rows.add([(columns.bought[counted], 1.0), (np.full(len(counted), peak), -1.0)], most - np.inf, most)
+def _peaks(rows: _Rows, columns: _Columns, demand: Sequence[BilledPeak]) -> None:
+    """No window that is billed has a higher mean import than its peak."""
+    for peak, billed in zip(columns.peaks, demand, strict=True):
+        first, most = rows.count, np.zeros(billed.windows)
+        rows.add([(np.full(len(most), peak), -1.0)], most - np.inf, most)
+        rows.rows.append(billed.window + first)
+        rows.columns.append(columns.bought[billed.step])
+        rows.values.append(billed.share)
 
 
 def _one_way(

@@ -125,6 +125,14 @@ def bill(
     )
 
 
+def window_starts(charge: DemandCharge, steps: LocalSteps) -> NDArray[np.intp]:
+    """The first step of each of the charge's windows; a first window that began before is one too."""
+    windows = np.floor(steps.local_s / charge.window_s).astype(np.int64)
+    # The hour that the local clock repeats in autumn is two hours.
+    ends = (np.diff(windows) != 0) | (np.diff(steps.offset_s) != 0.0)
+    return np.concatenate(([0], np.flatnonzero(ends) + 1))
+
+
 def monthly_peaks_kw(charge: DemandCharge, imported_w: Floats, steps: LocalSteps) -> dict[int, float]:
     """The highest counted window of each month number, kW; 0 where no window of a month counts.
 
@@ -132,10 +140,7 @@ def monthly_peaks_kw(charge: DemandCharge, imported_w: Floats, steps: LocalSteps
     """
     if not len(steps):
         return {}
-    windows = np.floor(steps.local_s / charge.window_s).astype(np.int64)
-    # The hour that the local clock repeats in autumn is two hours.
-    ends = (np.diff(windows) != 0) | (np.diff(steps.offset_s) != 0.0)
-    starts = np.concatenate(([0], np.flatnonzero(ends) + 1))
+    starts = window_starts(charge, steps)
     energy_ws = np.add.reduceat(imported_w * steps.step_s, starts)
     mean_w = energy_ws / max(charge.window_s, steps.step_s)
     counted = charge.counts(steps)[starts]

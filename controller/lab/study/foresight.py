@@ -7,10 +7,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.lab.oracle import Foresight, perfect_foresight
+from controller.lab.oracle import BilledPeak, Foresight, perfect_foresight
 from controller.lab.study.case import Case, Material, Outcome, net_load_w, outcome, stored_per_kwh
-from controller.planning.calendars import local_steps
-from controller.planning.inputs import DemandTerm, Leave, Storage
+from controller.planning.bills import window_starts
+from controller.planning.calendars import local_steps, parts_of
+from controller.planning.inputs import Leave, Storage
 
 Floats = NDArray[np.float64]
 
@@ -46,19 +47,26 @@ def leave_of(material: Material) -> Leave:
     )
 
 
-def demand_terms(material: Material) -> tuple[DemandTerm, ...]:
+def billed_peaks(material: Material) -> tuple[BilledPeak, ...]:
     """One for each demand charge and month; ratchets and means over months are left to the bill."""
-    wall = material.wall
-    steps = local_steps(wall.begin_utc_s, material.step_s, material.rows, wall.offset_at)
-    terms = []
+    parts = parts_of(material.step_s)  # none of them lies in two windows
+    count, part_s = material.rows * parts, material.step_s / parts
+    steps = local_steps(material.wall.begin_utc_s, part_s, count, material.wall.offset_at)
+    found = []
     for charge in material.tariff.demand:
-        counted = charge.counts(steps)
-        for month in np.unique(steps.month_number):
-            applies = counted & (steps.month_number == month)
+        starts = window_starts(charge, steps)
+        window = np.repeat(np.arange(len(starts)), np.diff(starts, append=count))
+        months, counted = steps.month_number[starts], charge.counts(steps)[starts]
+        for month in np.unique(months):
             rate = charge.tiers[int(month) % 12][0].rate
-            if applies.any() and rate > 0.0:
-                terms.append(DemandTerm(rate, applies, charge.minimum_kw * 1000.0))
-    return tuple(terms)
+            chosen = counted & (months == month)
+            if chosen.any() and rate > 0.0:
+                part = np.flatnonzero(chosen[window])
+                number = (np.cumsum(chosen) - 1)[window[part]]
+                pairs, times = np.unique([number, part // parts], axis=1, return_counts=True)
+                share = times.astype(np.float64) * (part_s / max(charge.window_s, part_s))
+                found.append(BilledPeak(rate, charge.minimum_kw * 1000.0, pairs[1], pairs[0], share))
+    return tuple(found)
 
 
 def foreseen(material: Material, storage: Storage) -> Foresight:
@@ -72,7 +80,7 @@ def foreseen(material: Material, storage: Storage) -> Foresight:
         storage,
         leave_of(material),
         material.config.simulation.initial_soc_pct,
-        demand_terms(material),
+        billed_peaks(material),
         stored_per_kwh(material),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.progress import Progress
 
-from controller.lab.oracle import perfect_foresight
+from controller.lab.oracle import BilledPeak, perfect_foresight
 from tests.bench.money.course import Case, Course, bill, no_plan, run
 from tests.bench.money.months import Month, months
 from tests.bench.money.planners import economic
@@ -52,7 +52,7 @@ def measure(case: Case, progress: Progress, every_s: float, *, told: bool) -> Sa
         case.storage,
         case.leave,
         case.begin_soc_pct,
-        case.demand,
+        [BilledPeak.of_steps(term) for term in case.demand],
     )
     rested = Course(np.zeros(case.steps), np.full(case.steps, case.begin_soc_pct))
     own = run(case, "self_consumption", no_plan)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.lab.oracle import Foresight, perfect_foresight
+from controller.lab.oracle import BilledPeak, Foresight, perfect_foresight
 from controller.planning.inputs import DemandTerm, Leave, Storage
 
 LOSSLESS = ((1.0, 1.0),)
@@ -26,7 +26,8 @@ def foresight(
     demand: tuple[DemandTerm, ...] = (),
 ) -> Foresight:
     prices = (np.array(buy), np.array(sell)[: len(buy)])
-    return perfect_foresight(np.array(net_load_w), *prices, 3600.0, storage, leave, soc_pct, demand)
+    peaks = [BilledPeak.of_steps(term) for term in demand]
+    return perfect_foresight(np.array(net_load_w), *prices, 3600.0, storage, leave, soc_pct, peaks)
 
 
 def test_a_kwh_bought_cheap_serves_the_dear_hour() -> None:
@@ -91,6 +92,15 @@ def test_a_peak_is_shared_out_evenly_over_two_hours() -> None:
     best = foresight((3000.0, 1000.0), (0.0, 0.0), storage=battery, soc_pct=50.0, demand=(term,))
     assert best.peaks_w == pytest.approx((2000.0,))
     assert best.cost == pytest.approx(20.0)
+
+
+def test_what_a_window_of_two_hours_had_in_one_it_may_have_less_in_the_other() -> None:
+    """3 kW and 1 kW are 2 kW for the bill: there is nothing for the battery to do."""
+    two = (np.array([3000.0, 1000.0]), np.zeros(2), np.zeros(2))
+    billed = BilledPeak(10.0, 0.0, np.arange(2), np.zeros(2, dtype=int), np.full(2, 0.5))
+    best = perfect_foresight(*two, 3600.0, replace(KWH, wear_per_kwh=0.01), GRID, 0.0, (billed,))
+    assert (best.cost, best.peaks_w) == (pytest.approx(20.0), pytest.approx((2000.0,)))
+    assert best.discharge_w == pytest.approx([0.0, 0.0])
 
 
 def test_a_peak_that_was_had_already_is_paid_anyhow() -> None:
