@@ -16,9 +16,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from controller.dispatch.orders import CHARGED_SHARE, SPENT_SHARE
-from controller.planning.chain import GOLDEN, Chain
-from controller.planning.inputs import DemandTerm, Ensemble, Floats, PeakLoads, PlanInputs
+from controller.planning.chain import GOLDEN
+from controller.planning.inputs import DemandTerm, Floats, PeakLoads, PlanInputs
 from controller.planning.needs import Battery, Billed, lowest_w, needed_anyhow, needs_of
+from controller.planning.peak_loads import of_states
 
 STORED, PEAKS, RARE_PEAKS = 17, 18, 5
 """How many levels of charge and of the peak are told apart; the rare ones lie above all that was seen."""
@@ -62,7 +63,7 @@ def peak_targets(inputs: PlanInputs) -> PeakTargets:
     if not terms or inputs.storage.usable_wh <= 0.0:
         none = np.zeros((inputs.slots, inputs.levels))
         return PeakTargets(np.full(inputs.slots, np.inf), none)
-    loads = inputs.ensemble.peaks or _of_states(inputs.ensemble)
+    loads = inputs.ensemble.peaks or of_states(inputs.ensemble)
     battery = Battery.of(inputs)
     until = loads.until
     if not any(term.applies[:until].any() for term in terms):
@@ -94,18 +95,6 @@ def _periods(terms: list[DemandTerm], until: int) -> list[tuple[int, int, list[D
     if first < until:
         found[-1] = (found[-1][0], until, found[-1][2])
     return found
-
-
-def _of_states(ensemble: Ensemble) -> PeakLoads:
-    """The states of the ensemble as they are, where too little is known for a model of their own."""
-    states, slots = ensemble.load_w.shape
-    chain = Chain.of(ensemble)
-    follow = np.einsum("tab,tcd->tacbd", chain.load, chain.sun).reshape(slots, states, states)
-    none = np.zeros(0, dtype=bool)
-    net_w = ensemble.net_load_w.T[..., None]
-    return PeakLoads(
-        net_w, np.ones(1), follow[:, None], ensemble.weights, slots, np.zeros((0, slots)), none, none, 0
-    )
 
 
 def _levels(billed: Billed, loads: PeakLoads, battery: Battery, needs_w: Floats) -> Floats:

@@ -6,6 +6,7 @@ each pair. What is not published yet of the prices is taken to be as on the last
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from controller.planning.history import DAYS, Ahead, History, calendar
 from controller.planning.inputs import Ensemble, Floats
 from controller.planning.loads import load_chain
-from controller.planning.peak_loads import peak_loads
+from controller.planning.peak_loads import UNSEEN_SHARE, of_states, peak_loads
 from controller.planning.sunshine import sun_chain
 
 LOAD_STATES, SUN_STATES = 2, 6
@@ -24,23 +25,28 @@ PRICE_MEMORY_DAYS, OTHER_KIND = 10.0, 0.2
 """After so many days a price counts for 1/e, and one of a working day for so much on a free day."""
 
 
-def forecast(history: History, ahead: Ahead, *, with_peaks: bool = False) -> Ensemble:
-    """The ensemble for the slots that begin where the history ends; what only peaks need if asked for."""
+def forecast(history: History, ahead: Ahead, *, battery_w: float | None = None) -> Ensemble:
+    """The ensemble for the slots that begin where the history ends.
+
+    With what the battery can give, `battery_w`, also what only peaks need.
+    """
     days = calendar(history, float(ahead.offset_s[0]))
     load = load_chain(history, ahead, days, LOAD_STATES, LOAD_LEVELS)
     sun = sun_chain(history, ahead, days, SUN_STATES)
-    peaks = peak_loads(history, days, ahead.slots) if with_peaks else None
     if sun is None:
-        dark_w = np.zeros(load.load_w.shape)
-        return Ensemble(load.load_w, dark_w, load.weights, load.transition, peaks)
-    return Ensemble(
-        np.repeat(load.load_w, SUN_STATES, axis=0),
-        np.tile(sun.pv_w, (len(load.weights), 1)),
-        np.outer(load.weights, sun.weights).ravel(),
-        load.transition,
-        peaks,
-        sun.transition,
-    )
+        ensemble = Ensemble(load.load_w, np.zeros(load.load_w.shape), load.weights, load.transition)
+    else:
+        ensemble = Ensemble(
+            np.repeat(load.load_w, SUN_STATES, axis=0),
+            np.tile(sun.pv_w, (len(load.weights), 1)),
+            np.outer(load.weights, sun.weights).ravel(),
+            load.transition,
+            sun_transition=sun.transition,
+        )
+    if battery_w is None:
+        return ensemble
+    peaks = peak_loads(history, days, ahead.slots) or of_states(ensemble, UNSEEN_SHARE * battery_w)
+    return replace(ensemble, peaks=peaks)
 
 
 def filled_prices(past: Floats, ahead: Floats, free: NDArray[np.bool_], per_day: int) -> Floats:

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from controller.planning.chain import Chain
 from controller.planning.history import Calendar, History
-from controller.planning.inputs import Floats, PeakLoads
+from controller.planning.inputs import Ensemble, Floats, PeakLoads
 
 PEAK_MEMORY_DAYS = 14.0
 """After so many days a day counts for 1/e."""
@@ -39,6 +40,9 @@ REACH = (-2.5, 3.5)
 """Levels are planned for from so many standard deviations below to so many above what is expected."""
 SPIKES = (0.5, 0.3, 0.15, 0.05)
 """Shares of what a slot brings anew, from the lowest to the highest; each is one spike in the plan."""
+UNSEEN_CHANCE, UNSEEN_SHARE = 0.05, 0.7
+"""While a site is young a slot may bring what was never seen: so much of what its battery can give on top.
+Whoever chose the battery had such peaks in mind."""
 LATEST_S, DAYS_AHEAD = 36 * 3600.0, 32
 """A plan for peaks looks to the last midnight within so long."""
 
@@ -111,6 +115,28 @@ def peak_loads(history: History, days: Calendar, slots: int) -> PeakLoads | None
         free,
         days.free_days(days.days - 1 + np.arange(DAYS_AHEAD)),
         days.now,
+    )
+
+
+def of_states(ensemble: Ensemble, unseen_w: float = 0.0) -> PeakLoads:
+    """The states of an ensemble as they are; with `unseen_w`, now and then so much more than any of them."""
+    states, slots = ensemble.load_w.shape
+    chain = Chain.of(ensemble)
+    follow = np.einsum("tab,tcd->tacbd", chain.load, chain.sun).reshape(slots, 1, states, states)
+    more_w, chance = np.zeros(1), np.ones(1)
+    if unseen_w:
+        more_w, chance = np.array([0.0, unseen_w]), np.array([1.0 - UNSEEN_CHANCE, UNSEEN_CHANCE])
+    none, days_w = np.zeros(0, dtype=bool), np.zeros((0, slots))
+    return PeakLoads(
+        ensemble.net_load_w.T[..., None] + more_w,
+        chance,
+        np.repeat(follow, len(chance), axis=1),
+        ensemble.weights,
+        slots,
+        days_w,
+        none,
+        none,
+        0,
     )
 
 

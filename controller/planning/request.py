@@ -88,13 +88,14 @@ def plan_for(request: PlanRequest) -> PlanTable:
     history = _history(request)
     offset_s = np.array([*past.offset_s, *ahead.offset_s], dtype=np.float64)
     free = free_slots(history.begin_utc_s, SLOT_S, offset_s)
+    battery_w = request.storage.max_discharge_w if request.peaks else None
     table = make_plan(
         PlanInputs(
             request.begin_utc_s,
             SLOT_S,
             filled_prices(_array(past.import_per_kwh), _array(ahead.import_per_kwh), free, DAY_SLOTS),
             filled_prices(_array(past.export_per_kwh), _array(ahead.export_per_kwh), free, DAY_SLOTS),
-            forecast(history, _ahead(request), with_peaks=bool(request.peaks)),
+            forecast(history, _ahead(request), battery_w=battery_w),
             request.storage,
             request.soc_pct,
             request.leave,

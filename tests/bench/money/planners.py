@@ -73,7 +73,8 @@ def _forecast(case: Case, begin: int, step: int, ahead: Floats) -> Ensemble:
         case.import_per_kwh[past],
     )
     offset_s = _padded(case.offset_s[step : step + len(ahead)], len(ahead))
-    return forecast(history, Ahead(offset_s, ahead), with_peaks=bool(case.demand))
+    battery_w = case.storage.max_discharge_w if case.demand else None
+    return forecast(history, Ahead(offset_s, ahead), battery_w=battery_w)
 
 
 def _exact(case: Case, step: int, slots: int) -> Ensemble:

@@ -55,7 +55,7 @@ def any_site(draw: st.DrawFn) -> PlanInputs:
         pv_rated_w=rated_w,
         pv_held=held,
     )
-    ensemble = forecast(history, Ahead(np.full(ahead, offset_s), chance.random(ahead)), with_peaks=True)
+    ensemble = forecast(history, Ahead(np.full(ahead, offset_s), chance.random(ahead)), battery_w=3000.0)
     terms = tuple(
         DemandTerm(
             draw(st.sampled_from([0.0, 5.0, 20.0])),

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from controller.planning.history import calendar
+from controller.planning.forecast import forecast
+from controller.planning.history import Ahead, calendar
 from controller.planning.inputs import Floats, PeakLoads
 from controller.planning.needs import Battery, Billed, needed_anyhow, needs_of
-from controller.planning.peak_loads import peak_loads
+from controller.planning.peak_loads import SPIKES, peak_loads
 from tests.unit.planning.days import DAY, SUMMER_S, past
 
 NOON = DAY // 2
@@ -86,6 +87,19 @@ def test_peaks_are_planned_for_to_the_end_of_tomorrow_and_no_further() -> None:
 def test_of_two_days_nothing_can_be_said() -> None:
     history = past(2 * DAY, lambda slot: 1000.0)
     assert peak_loads(history, calendar(history, SUMMER_S), DAY) is None
+
+
+@pytest.mark.parametrize(("slots", "chances"), [(2 * DAY, (0.95, 0.05)), (3 * DAY, SPIKES)])
+def test_a_young_site_reckons_with_a_load_that_it_has_not_seen(
+    slots: int, chances: tuple[float, ...]
+) -> None:
+    """1 kW was all there ever was; a battery of 3 kW says that 2.1 kW more may come, once in 20 slots."""
+    ahead = Ahead(np.full(DAY, SUMMER_S), np.full(DAY, 0.30))
+    loads = forecast(past(slots, lambda slot: 1000.0), ahead, battery_w=3000.0).peaks
+    assert loads is not None
+    assert tuple(loads.chance) == pytest.approx(chances)
+    most_w = float((loads.weights @ loads.net_w[0])[-1])
+    assert most_w == pytest.approx(3100.0 if slots == 2 * DAY else 1000.0, abs=10.0)
 
 
 def month(days_left: int) -> Floats:

@@ -65,19 +65,6 @@ def test_any_even_step_of_the_data_is_studied_and_billed_as_it_is(tmp_path: Path
     assert best < own < none
 
 
-def test_a_battery_that_charges_from_the_grid_makes_no_peak_on_its_first_days(tmp_path: Path) -> None:
-    site = a_site(tmp_path)
-    charge = '[[tariff.demand]]\nname = "peak"\nper_kw = 10.0\n\n[simulation]'
-    text = site.read_text(encoding="utf-8").replace("[simulation]", charge)
-    site.write_text(
-        text.replace("latitude_deg = 50", "latitude_deg = 50\ninitial_soc_pct = 10"), encoding="utf-8"
-    )
-    found = asked(site, [measured(tmp_path, days=3)], None, (8000.0,), (3000.0,), ("economic",))
-    none, planned = (run_case(material_of(found), case_of(found, one)) for one in (NO_BATTERY, "economic"))
-    assert planned.charged_kwh > 5.0
-    assert planned.monthly_peak_w[0] <= 1.02 * none.monthly_peak_w[0]
-
-
 def test_no_controller_beats_perfect_foresight_and_each_beats_no_battery(
     study: Study, outcomes: dict[Case, Outcome]
 ) -> None:
