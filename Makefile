@@ -6,6 +6,9 @@
 
 PYTHON ?=
 export PYTHON
+# Small matrices gain nothing from threads, and lose much where all cores are busy, as with the tests.
+OPENBLAS_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS
 # Python does not find itself in an environment that is quite empty.
 PATH ?= /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -374,6 +375,9 @@ def main() -> None:
     """The `penstock` command."""
     from controller.errors import RunError
 
+    # Plans multiply small matrices: threads of their own only wait for each other where cores are busy, as
+    # in a study. Read when numpy is first imported, and handed on to every process started from here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except DoorError as error:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,34 @@ from tests.penstock import free_ports, result_of, site_file
 def test_the_version_is_printed() -> None:
     result = result_of("--version")
     assert (result.returncode, result.stdout) == (0, "penstock 0.1.0\n")
+
+
+THREADS = """
+import os, sys
+from controller.__main__ import main
+sys.argv = ["penstock", "--version"]
+try:
+    main()
+except SystemExit:
+    import numpy
+    numpy.ones((500, 500)) @ numpy.ones((500, 500))
+    print(len(os.listdir("/proc/self/task")))
+"""
+
+
+CORES = len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(("asked", "threads"), [(None, 1), ("2", min(2, CORES))])
+def test_small_matrices_are_multiplied_by_one_thread_unless_more_are_asked_for(
+    asked: str | None, threads: int
+) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"}
+    environment |= {"OPENBLAS_NUM_THREADS": asked} if asked else {}
+    ran = subprocess.run(
+        [sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines()[-1] == str(threads)
 
 
 @pytest.mark.parametrize("command", ["demo", "run", "emulate", "check", "simulate", "scan", "schema"])
