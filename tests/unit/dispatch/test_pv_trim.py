@@ -49,6 +49,22 @@ def test_what_is_missing_for_half_a_minute_only_takes_back_what_was_made_up_for(
     assert after(*[(at_s, 880.0) for at_s, _ in looks], cap_w=950.0, before=PvTrim(-50.0)) == EXACT_PV
 
 
+def test_a_move_of_one_percent_of_the_rating_is_standing_still() -> None:
+    assert after((0.0, 1100.0), (3.0, 1200.0)).trim_w == pytest.approx(-140.0)
+    assert after((0.0, 1100.0), (3.0, 1201.0)) == PvTrim(0.0, 1000.0, 1201.0, 3.0)
+
+
+def test_three_seconds_are_counted_from_when_it_began_to_stand_still() -> None:
+    assert after((100.0, 1150.0), (102.0, 1150.0)) == PvTrim(0.0, 1000.0, 1150.0, 100.0)
+
+
+def test_three_percent_of_the_rating_below_its_cap_still_tell_something() -> None:
+    known = after((0.0, 600.0), (30.0, 600.0), cap_w=900.0, before=PvTrim(-100.0))
+    assert known == PvTrim(0.0)
+    unchanged = after((0.0, 599.0), (30.0, 599.0), cap_w=900.0, before=PvTrim(-100.0))
+    assert unchanged == PvTrim(-100.0)
+
+
 def test_what_was_meant_is_the_cap_without_its_trim() -> None:
     trimmed = PvTrim(-100.0)
     assert after((0.0, 1000.0), (60.0, 1000.0), cap_w=900.0, before=trimmed) == trimmed
