@@ -50,7 +50,7 @@ def update(config: DispatchConfig, state: DemandState | None, site: Site) -> Dem
     if state is None:
         state = DemandState()
     if state.updated_at_s is None:
-        return _entered(config, config.demand, state, site)
+        return _entered(config.demand, state, site)
     window_s = config.demand.window_s
     begin_utc_s = state.window_begin_utc_s
     if site.local is None:
@@ -61,9 +61,9 @@ def update(config: DispatchConfig, state: DemandState | None, site: Site) -> Dem
             begin_utc_s - WATCHED_GAP_S <= site.local.utc_s < begin_utc_s + window_s
         )
     if not within:
-        return _entered(config, config.demand, state, site)
+        return _entered(config.demand, state, site)
     elapsed_s = site.now_s - state.updated_at_s
-    import_w, sure = _since(config, state, site, elapsed_s)
+    import_w, sure = _since(state, site, elapsed_s)
     return DemandState(
         begin_utc_s,
         state.energy_wh + import_w * elapsed_s / 3600.0,
@@ -72,20 +72,15 @@ def update(config: DispatchConfig, state: DemandState | None, site: Site) -> Dem
         site.now_s,
         state.window_begin_s,
         state.watched and sure,
-        _counted_wh(config, site),
+        site.counted_wh,
     )
 
 
-def _since(config: DispatchConfig, state: DemandState, site: Site, elapsed_s: float) -> tuple[float, bool]:
+def _since(state: DemandState, site: Site, elapsed_s: float) -> tuple[float, bool]:
     """Mean import since the last update, W, and whether that is no guess."""
-    counted_wh = _counted_wh(config, site)
-    if counted_wh is not None and state.counted_wh is not None and elapsed_s > 0.0:
-        return (counted_wh - state.counted_wh) * 3600.0 / elapsed_s, True
+    if site.counted_wh is not None and state.counted_wh is not None and elapsed_s > 0.0:
+        return (site.counted_wh - state.counted_wh) * 3600.0 / elapsed_s, True
     return (site.pcc_import_w if site.pcc_import_w > 0.0 else 0.0), elapsed_s <= WATCHED_GAP_S
-
-
-def _counted_wh(config: DispatchConfig, site: Site) -> float | None:
-    return site.import_wh if config.meter.counts_exactly else None
 
 
 def demand_range(config: DispatchConfig, state: DemandState | None, site: Site) -> Bounds | None:
@@ -164,9 +159,9 @@ def _remaining_s(settings: DemandSettings, state: DemandState, site: Site) -> fl
     return max(state.window_begin_utc_s + settings.window_s - local.utc_s, 0.0)
 
 
-def _entered(config: DispatchConfig, settings: DemandSettings, state: DemandState, site: Site) -> DemandState:
+def _entered(settings: DemandSettings, state: DemandState, site: Site) -> DemandState:
     """The state in a window that is new to us; the one before is closed."""
-    local, counted_wh = site.local, _counted_wh(config, site)
+    local, counted_wh = site.local, site.counted_wh
     if local is None:
         now_s, peak_w = site.now_s, state.month_peak_w
         return DemandState(None, 0.0, state.month, peak_w, now_s, now_s, False, counted_wh)
@@ -177,7 +172,7 @@ def _entered(config: DispatchConfig, settings: DemandSettings, state: DemandStat
     month = _month(LocalTime(begin_utc_s, local.offset_s))
     peak_w = state.month_peak_w if month == state.month else 0.0
     gap_s = INFINITE_W if state.updated_at_s is None else site.now_s - state.updated_at_s
-    import_w, sure = _since(config, state, site, gap_s)
+    import_w, sure = _since(state, site, gap_s)
     before_utc_s = state.window_begin_utc_s
     if before_utc_s is not None and before_utc_s + window_s == begin_utc_s and sure:
         if state.watched and month == state.month:

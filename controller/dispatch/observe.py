@@ -71,7 +71,7 @@ def observe(
         snapshot.prices,
         snapshot.plan,
         snapshot.local,
-        meter.import_wh,
+        meter.import_wh if config.meter.counts_exactly else None,
     )
     return site, response, doubt
 

@@ -53,8 +53,8 @@ class Site:
     batteries that answered; one that did not answer is inside what the meter shows.
     `pv_generation_w` is None when a PV inverter did not answer; `is_news` is False when nothing has
     been measured since the last decision, and then there is nothing new to decide.
-    `soc_pct` is of all batteries that answered and know it, by capacity; None when none does. `import_wh` is
-    what the meter says it has counted.
+    `soc_pct` is of all batteries that answered and know it, by capacity; None when none does.
+    `counted_wh` is the import a meter has counted that counts exactly.
     """
 
     now_s: float
@@ -73,7 +73,7 @@ class Site:
     prices: Prices | None = None
     plan: Plan | None = None
     local: LocalTime | None = None
-    import_wh: float | None = None
+    counted_wh: float | None = None
 
     @property
     def load_w(self) -> float | None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from math import inf, sqrt
 
 from controller.config import Config, ConfigError
-from controller.dispatch.settings import DispatchConfig
 from simulators.cells import chemistry
 from simulators.converter import InverterParams
 from simulators.grid import GridTraces, OutageTrace
@@ -22,11 +21,6 @@ C_RATE = 0.5
 _RESOLUTIONS_S = (1, 5, 10, 30, 60, 300, 900, 1800, 3600)
 _EDGES_PER_S = 1.0 / 3.0
 """Of load and sun, in real seconds: a controller that decides every second must be able to follow."""
-
-
-def exactly_counted(config: DispatchConfig) -> DispatchConfig:
-    """For a time whose beats are far apart: import between them is what the plant's meter has counted."""
-    return replace(config, meter=replace(config.meter, counts_exactly=True))
 
 
 class Part:

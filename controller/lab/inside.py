@@ -14,8 +14,7 @@ from controller.dispatch.decision import Decision
 from controller.dispatch.orders import LocalTime
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
-from controller.lab.house import exactly_counted
-from controller.lab.simulate import Wall
+from controller.lab.simulate import Wall, exactly_counted
 from controller.loop import Told
 from controller.past import Past
 from controller.plan_keeper import PlanKeeper

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from controller.config import Config
@@ -19,12 +19,12 @@ from controller.dispatch.modes import Mode
 from controller.dispatch.orders import NO_ORDERS, LocalTime, Orders, Plan, Prices
 from controller.dispatch.policies.economic import AHEAD_PCT
 from controller.dispatch.running import ASKING
-from controller.dispatch.settings import BatterySettings
+from controller.dispatch.settings import BatterySettings, DispatchConfig
 from controller.dispatch.shortfall import NO_SHORTFALL
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
 from controller.lab.collector import without_collector
-from controller.lab.house import build_house, exactly_counted, site_meter
+from controller.lab.house import build_house, site_meter
 from controller.lab.judge import LimitJudge, Verdict
 from controller.loop import Teller, Told
 from simulators.site import Energies, House
@@ -72,7 +72,7 @@ Watcher = Callable[[Snapshot, Decision], bool | None]
 Progress = Callable[[float], None]
 
 PROGRESS_EVERY = 2000
-PRICED_S = 900.0
+QUARTER_S = 900.0
 """Prices, plans and billing windows change at whole quarter hours of UTC: then it is decided anew, however
 coarse the step."""
 METERED_S = 900.0
@@ -151,6 +151,11 @@ def _share_pct(part: float, whole: float) -> float:
     return 100.0 * part / whole if whole > 0.0 else 0.0
 
 
+def exactly_counted(config: DispatchConfig) -> DispatchConfig:
+    """For a time whose beats are far apart: import between them is what the plant's meter has counted."""
+    return replace(config, meter=replace(config.meter, counts_exactly=True))
+
+
 def simulate(
     config: Config,
     load: Trace,
@@ -203,9 +208,9 @@ def _simulated(
     slow_s = site.meter_lag_s + 2.0 * max(config.cycle_s - 1.0, 0.0)
     judge = LimitJudge(config.dispatch, result.verdict, slow_s)
     now_s, grid_step, news = 0.0, 0, False
-    priced = config.dispatch.policy.name == "economic" or config.dispatch.demand is not None
+    quarterly = config.dispatch.policy.name == "economic" or config.dispatch.demand is not None
     metering = _Metering(house, result)
-    priced_s = 0.0 if world.wall is None else world.wall.begin_utc_s % PRICED_S
+    past_s = 0.0 if world.wall is None else world.wall.begin_utc_s % QUARTER_S
     while now_s < duration_s:
         snapshot, decision = site.decide(now_s)
         result.decisions += 1
@@ -215,8 +220,8 @@ def _simulated(
         if now_s >= (grid_step + 1) * step_s:
             grid_step = int(now_s / step_s)
         next_s = min((grid_step + 1) * step_s, duration_s)
-        if priced:
-            next_s = min(next_s, ((now_s + priced_s) // PRICED_S + 1.0) * PRICED_S - priced_s)
+        if quarterly:
+            next_s = min(next_s, ((now_s + past_s) // QUARTER_S + 1.0) * QUARTER_S - past_s)
         if next_s - now_s > config.cycle_s:
             unseen = now_s - max(grid_step * step_s, site.moved_at_s) < site.meter_lag_s
             unchanged_s = 0.0 if unseen or news else site.unchanged_for_s(now_s, decision)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from controller.planning.history import DAYS, Ahead, History, calendar
 from controller.planning.inputs import Ensemble, Floats
 from controller.planning.loads import load_chain
-from controller.planning.peak_loads import UNSEEN_SHARE, of_states, peak_loads
+from controller.planning.peak_loads import of_states, peak_loads
 from controller.planning.sunshine import sun_chain
 
 LOAD_STATES, SUN_STATES = 2, 6
@@ -45,7 +45,7 @@ def forecast(history: History, ahead: Ahead, *, battery_w: float | None = None) 
         )
     if battery_w is None:
         return ensemble
-    peaks = peak_loads(history, days, ahead.slots) or of_states(ensemble, UNSEEN_SHARE * battery_w)
+    peaks = peak_loads(history, days, ahead.slots) or of_states(ensemble, battery_w)
     return replace(ensemble, peaks=peaks)
 
 

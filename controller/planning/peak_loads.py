@@ -118,14 +118,17 @@ def peak_loads(history: History, days: Calendar, slots: int) -> PeakLoads | None
     )
 
 
-def of_states(ensemble: Ensemble, unseen_w: float = 0.0) -> PeakLoads:
-    """The states of an ensemble as they are; with `unseen_w`, now and then so much more than any of them."""
+def of_states(ensemble: Ensemble, battery_w: float = 0.0) -> PeakLoads:
+    """The states of an ensemble as they are; with what a battery can give, loads that were not seen too."""
     states, slots = ensemble.load_w.shape
     chain = Chain.of(ensemble)
     follow = np.einsum("tab,tcd->tacbd", chain.load, chain.sun).reshape(slots, 1, states, states)
     more_w, chance = np.zeros(1), np.ones(1)
-    if unseen_w:
-        more_w, chance = np.array([0.0, unseen_w]), np.array([1.0 - UNSEEN_CHANCE, UNSEEN_CHANCE])
+    if battery_w:
+        more_w, chance = (
+            np.array([0.0, UNSEEN_SHARE * battery_w]),
+            np.array([1.0 - UNSEEN_CHANCE, UNSEEN_CHANCE]),
+        )
     none, days_w = np.zeros(0, dtype=bool), np.zeros((0, slots))
     return PeakLoads(
         ensemble.net_load_w.T[..., None] + more_w,

@@ -12,6 +12,7 @@ import pytest
 from controller.config import Config, load_config
 from controller.dispatch.decision import Decision
 from controller.dispatch.orders import NO_ORDERS, Plan, Prices
+from controller.dispatch.settings import DemandSettings
 from controller.dispatch.site import Snapshot
 from controller.lab.house import build_house
 from controller.lab.simulate import Wall, simulate
@@ -215,6 +216,12 @@ def test_a_policy_of_prices_is_asked_at_every_quarter_hour_of_utc(config: Config
     quarters_s = [one for one in when_decided(priced, Wall(7 * 60.0)) if (one + 420.0) % 900.0 == 0.0]
     assert quarters_s == [480.0 + 900.0 * quarter for quarter in range(8)]
     assert 480.0 not in when_decided(config, Wall(7 * 60.0))
+
+
+def test_where_peaks_are_billed_it_is_decided_at_the_begin_of_every_window(config: Config) -> None:
+    billed = replace(config, dispatch=replace(config.dispatch, demand=DemandSettings(900, 2000.0)))
+    assert {900.0 * quarter for quarter in range(1, 8)} <= set(when_decided(billed, Wall(0.0)))
+    assert 900.0 not in when_decided(config, Wall(0.0))
 
 
 def test_behind_a_late_meter_and_a_slow_inverter_it_comes_to_what_a_decision_a_second_comes_to(

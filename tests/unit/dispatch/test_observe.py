@@ -153,6 +153,14 @@ def test_a_battery_that_was_read_when_the_meter_measured_is_where_it_was_read() 
     )
 
 
+def test_only_the_counter_of_a_meter_that_counts_exactly_is_in_the_picture() -> None:
+    snapshot = a_snapshot(300.0)
+    assert snapshot.meter is not None
+    counting = replace(snapshot, meter=replace(snapshot.meter, import_wh=9.0))
+    exact = replace(a_config(), meter=MeterSettings(counts_exactly=True))
+    assert (seen(a_config(), counting).counted_wh, seen(exact, counting).counted_wh) == (None, 9.0)
+
+
 def test_the_state_of_charge_of_the_site_is_weighted_by_capacity() -> None:
     def whole_pct(*socs_pct: float | None) -> float | None:
         readings = tuple(BatteryReading(10.0, 0.0, soc_pct) for soc_pct in socs_pct)

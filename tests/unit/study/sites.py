@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from controller.lab.study.asked import Study
+from controller.lab.study.case import Case, Material
 from simulators.traces import SyntheticHouse
 
 SITE = """
@@ -60,6 +62,25 @@ def a_site(folder: Path) -> Path:
     path = folder / "small.toml"
     path.write_text(SITE, encoding="utf-8")
     return path
+
+
+def billed_site(folder: Path, more: str = "", begin_soc_pct: float = 50.0) -> Path:
+    """The same with a demand charge, which `more` lines tell more of."""
+    path = a_site(folder)
+    charge = f'[[tariff.demand]]\nname = "peak"\nper_kw = 10.0\n{more}\n[simulation]'
+    text = path.read_text(encoding="utf-8").replace("[simulation]", charge)
+    path.write_text(f"{text}initial_soc_pct = {begin_soc_pct}\n", encoding="utf-8")
+    return path
+
+
+def material_of(study: Study) -> Material:
+    """That of its only time."""
+    return next(iter(study.materials.values()))
+
+
+def case_of(study: Study, policy: str) -> Case:
+    """The first case with this policy."""
+    return next(case for case in study.cases if case.policy == policy)
 
 
 def measured(folder: Path, days: int = 14, name: str = "spring.csv", minutes: int = 60) -> Path:

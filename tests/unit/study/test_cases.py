@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 from controller.lab.study.asked import Study, asked, read_tariff
-from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material, Outcome, run_case
+from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Outcome, run_case
 from controller.lab.study.page import Frame, study_page
 from controller.lab.study.shown import COLUMNS, rows_of, saving, share_pct, table_of, write_csv, write_parquet
 from controller.lab.study.work import Notebook, run_here
 from drivers.doors import DoorError
-from tests.unit.study.sites import a_site, measured
+from tests.unit.study.sites import a_site, case_of, material_of, measured
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +28,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @pytest.fixture(scope="module")
 def outcomes(study: Study) -> dict[Case, Outcome]:
     return run_here(study.materials, study.cases, 1, lambda outcome: None)
-
-
-def material_of(study: Study) -> Material:
-    return next(iter(study.materials.values()))
-
-
-def case_of(study: Study, policy: str) -> Case:
-    return next(case for case in study.cases if case.policy == policy)
 
 
 def test_without_a_battery_the_bill_is_that_of_load_less_sun(study: Study) -> None:

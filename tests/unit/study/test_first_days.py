@@ -7,18 +7,7 @@ from pathlib import Path
 
 from controller.lab.study.asked import Study, asked
 from controller.lab.study.case import NO_BATTERY, Outcome, run_case
-from tests.unit.study.sites import BEGIN, a_site, measured
-from tests.unit.study.test_cases import case_of, material_of
-
-CHARGE = '[[tariff.demand]]\nname = "peak"\nper_kw = 10.0\n\n[simulation]'
-
-
-def billed_site(folder: Path, begin_soc_pct: float) -> Path:
-    site = a_site(folder)
-    text = site.read_text(encoding="utf-8").replace("[simulation]", CHARGE)
-    text = text.replace("latitude_deg = 50", f"latitude_deg = 50\ninitial_soc_pct = {begin_soc_pct}")
-    site.write_text(text, encoding="utf-8")
-    return site
+from tests.unit.study.sites import BEGIN, billed_site, case_of, material_of, measured
 
 
 def costs_of(found: Study) -> tuple[Outcome, Outcome]:
@@ -28,7 +17,7 @@ def costs_of(found: Study) -> tuple[Outcome, Outcome]:
 
 
 def test_a_battery_that_charges_from_the_grid_makes_no_peak(tmp_path: Path) -> None:
-    site = billed_site(tmp_path, 10.0)
+    site = billed_site(tmp_path, begin_soc_pct=10.0)
     none, planned = costs_of(
         asked(site, [measured(tmp_path, days=3)], None, (8000.0,), (3000.0,), ("economic",))
     )
@@ -44,7 +33,7 @@ def test_charge_is_kept_for_an_evening_that_nobody_has_seen(tmp_path: Path) -> N
         lines.append(f"{(BEGIN + timedelta(minutes=15 * row)).isoformat()},{load_w},0")
     path = tmp_path / "first_day.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    site = billed_site(tmp_path, 50.0)
+    site = billed_site(tmp_path)
     text = site.read_text(encoding="utf-8").replace("grid_charging = true", "grid_charging = false")
     site.write_text(text, encoding="utf-8")
     none, planned = costs_of(asked(site, [path], None, (8000.0,), (3000.0,), ("economic",)))
