@@ -25,6 +25,7 @@ class Memory:
     `heard` is for each battery the order it had when it was last heard, W, and when that was. `ramped_w` is
     how far the ramp has come: what was to be ordered before inverters that cannot hold so little rested.
     `battery_setpoints_w` is what the batteries are meant to do, and `orders_w` what was ordered for it.
+    `held_since_s` is since when HOLDING has lasted.
     """
 
     mode: Mode = Mode.STARTING
@@ -51,6 +52,7 @@ class Memory:
     trims: Trims = ()
     orders_w: tuple[float, ...] = ()
     pv_trim: PvTrim = EXACT_PV
+    held_since_s: float | None = None
 
 
 @fact

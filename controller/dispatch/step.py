@@ -24,6 +24,9 @@ from controller.dispatch.soc import believed, follow_soc
 _RESTRICTED = frozenset({Mode.STARTING, Mode.SAFE, Mode.FAULT})
 _HANDED_BACK = frozenset({Mode.ISLANDED, Mode.STOPPED})
 
+HOLD_MOST = 2.0
+"""Readings that come and go are held over for so many times what makes one lost."""
+
 
 def step(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[Memory, Decision]:
     """The next memory and the decision; the same arguments always give the same answer."""
@@ -37,8 +40,7 @@ def step(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[Me
     island = memory.island
     if lost or island is not None:
         island = islanding.follow_grid(config, island, lost, snapshot.now_s)
-    islanded = island is not None and island.islanded_since_s is not None
-    signal, fresh_since_s, fresh_at_s = _signal(config, memory, snapshot, observed, islanded)
+    signal, fresh_since_s, fresh_at_s = _signal(config, memory, snapshot, observed, island)
     mode = NEXT_MODE[memory.mode, signal]
     heard = Heard(fresh_since_s, fresh_at_s, response, doubt, island, charges, soc_doubted)
     if mode is Mode.RUNNING and isinstance(observed, Site):
@@ -49,25 +51,37 @@ def step(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[Me
 
 
 def _signal(
-    config: DispatchConfig, memory: Memory, snapshot: Snapshot, observed: Site | Missing, islanded: bool
+    config: DispatchConfig,
+    memory: Memory,
+    snapshot: Snapshot,
+    observed: Site | Missing,
+    island: islanding.IslandState | None,
 ) -> tuple[Signal, float | None, float]:
-    """What this snapshot says, since when readings have been good without a gap, and when they last were."""
+    """What this snapshot says, since when readings have been good without a gap, and when they last were.
+
+    A meter on the island proves nothing until the grid is back. Good readings that come and go do not
+    prolong HOLDING: what is missing after `HOLD_MOST` of a loss is lost.
+    """
     now_s = snapshot.now_s
     fresh_since_s, fresh_at_s = None, memory.fresh_at_s
+    islanded = island is not None and island.islanded_since_s is not None
+    proven = False
     if isinstance(observed, Site):
         fresh_at_s = now_s
-        if not islanded:
+        if island is None or not islanded or island.grid_back_since_s is not None:
             fresh_since_s = now_s if memory.fresh_since_s is None else memory.fresh_since_s
+            proven = now_s - fresh_since_s >= PROOF_S[memory.mode]
     if snapshot.fault:
         return Signal.FAULTY, fresh_since_s, fresh_at_s
     if snapshot.orders.stop:
         return Signal.STOP, fresh_since_s, fresh_at_s
     if islanded:
-        return Signal.NO_GRID, None, fresh_at_s
+        return Signal.NO_GRID, fresh_since_s, fresh_at_s
     if isinstance(observed, Missing):
-        lost = observed.lost or now_s - fresh_at_s > config.lost_after_s
+        held_since_s = now_s if memory.held_since_s is None else memory.held_since_s
+        held_long = now_s - held_since_s > HOLD_MOST * config.lost_after_s
+        lost = observed.lost or held_long or now_s - fresh_at_s > config.lost_after_s
         return (Signal.LOST if lost else Signal.STALE), None, fresh_at_s
-    proven = fresh_since_s is not None and now_s - fresh_since_s >= PROOF_S[memory.mode]
     return (Signal.PROVEN if proven else Signal.FRESH), fresh_since_s, fresh_at_s
 
 
@@ -115,6 +129,7 @@ def _hold(
         memory.trims,
         memory.orders_w,
         memory.pv_trim,
+        now_s if memory.held_since_s is None else memory.held_since_s,
     )
     return after, decision
 
@@ -135,7 +150,9 @@ def _rest(
         if island.grid_back_since_s is not None:
             pv_caps_w = _caps_of_return(config, memory, snapshot, observed)
     elif mode in _RESTRICTED:
-        loads_closed = islanding.loads_closed(config, heard.island)
+        if island is not None and island.islanded_since_s is None:
+            island = islanding.on_grid(config, island, snapshot.now_s)
+        loads_closed = islanding.loads_closed(config, island)
         pv_caps_w = _safe_caps(config, memory, snapshot)
     setpoints_w: tuple[float | None, ...] = tuple(
         [None if mode in _HANDED_BACK else 0.0 for _ in config.batteries]

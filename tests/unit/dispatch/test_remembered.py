@@ -64,7 +64,9 @@ def later(now_s: float, **changes: object) -> Snapshot:
 
 def test_holding_keeps_all_that_was_ordered_and_remembered() -> None:
     after, decision = step(HOUSE, BUSY, later(12.0))
-    assert after == replace(BUSY, mode=Mode.HOLDING, fresh_since_s=None, decided_at_s=12.0, charges=at(12.0))
+    assert after == replace(
+        BUSY, mode=Mode.HOLDING, fresh_since_s=None, decided_at_s=12.0, charges=at(12.0), held_since_s=12.0
+    )
     assert decision == Decision(
         Mode.HOLDING,
         "follow",
