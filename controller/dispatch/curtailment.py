@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from operator import add
+
+from controller.dispatch.share import by_weight
 from controller.dispatch.site import Site
 
 ENGAGE_AT = 0.9
@@ -14,6 +17,9 @@ IMPRECISE_PART = 0.03
 """So near to the cap, as a part of the rating, it may also be the inverter's own imprecision that decides."""
 HOLD_W = 20.0
 """An existing cap that is lower than needed by no more than this stays, to save writes."""
+SLACK_PART, SLACK_IMPRECISE, SLACK_W = 0.1, 1.2, 20.0
+"""An inverter that the sun holds below its cap keeps so much above what it gives: a part of that, more than
+its imprecision, and a little; the rest of its cap is for those in more sun."""
 
 Caps = tuple[float | None, ...]
 
@@ -31,12 +37,18 @@ def open_loop(export_limit_w: float | None, rated_w: tuple[float | None, ...]) -
 
 
 def closed_loop(
-    site: Site, export_limit_w: float | None, most_charge_w: float, before: Caps, trim_w: float = 0.0
+    site: Site,
+    export_limit_w: float | None,
+    most_charge_w: float,
+    before: Caps,
+    trim_w: float = 0.0,
+    opens_to_w: float = float("inf"),
 ) -> Caps:
     """Caps for what the site can take: load, `most_charge_w` into the batteries, the export limit.
 
     None of this depends on the cap itself, so capping and releasing cannot chase each other. `trim_w` (<= 0)
-    is added for inverters that give more than their cap.
+    is added for inverters that give more than their cap. Caps that there are open no further than
+    `opens_to_w`: what batteries will take but do not take yet would be exported meanwhile.
     """
     rated_w = site.pv_rated_w
     if export_limit_w is None or not rated_w:
@@ -51,20 +63,32 @@ def closed_loop(
     else:
         # A cap that binds hides what the sun could give: it may be widened, not lifted.
         needed = binds(site, before) or generation_w >= RELEASE_AT * takes_w
+        if takes_w > held_w and takes_w > opens_to_w:
+            takes_w = max(held_w, opens_to_w)
     if not needed or takes_w >= _whole(rated_w):
         return uncapped(len(rated_w))
     order_w = max(takes_w + trim_w, 0.0)
-    if held_w is not None and 0.0 <= order_w - held_w <= HOLD_W:
+    if held_w is not None and 0.0 <= order_w - held_w <= HOLD_W and not _uneven(site, before):
         return before
-    return _split(order_w, rated_w)
+    return _by_sun(order_w, site, before or uncapped(len(rated_w)))
+
+
+def binding(site: Site, caps_w: Caps) -> tuple[bool, ...]:
+    """Which inverters give what their caps allow, as near as they can, so that the sun may have more."""
+    if site.pv_generation_w is None:
+        return tuple([False for _ in caps_w])
+    return tuple(map(_one_binds, site.pv_each_w, site.pv_rated_w, caps_w))
 
 
 def binds(site: Site, caps_w: Caps) -> bool:
-    """The inverters give what these caps allow, as near as they can, so that the sun may have more."""
-    held_w, given_w = held(caps_w), site.pv_generation_w
-    if held_w is None or given_w is None:
+    """Whether a cap binds on any inverter."""
+    return True in binding(site, caps_w)
+
+
+def _one_binds(given_w: float, rated_w: float | None, cap_w: float | None) -> bool:
+    if cap_w is None:
         return False
-    return given_w >= BINDS_AT * held_w or given_w >= held_w - imprecise_w(site)
+    return given_w >= BINDS_AT * cap_w or given_w >= cap_w - IMPRECISE_PART * (rated_w or 0.0)
 
 
 def imprecise_w(site: Site) -> float:
@@ -94,7 +118,45 @@ def held(caps_w: Caps) -> float | None:
 
 def _split(total_w: float, rated_w: tuple[float | None, ...]) -> Caps:
     """By rating; evenly when a rating is unknown."""
+    weights = _weights(rated_w)
+    whole = sum(weights)
+    return tuple([total_w * weight / whole for weight in weights])
+
+
+def _weights(rated_w: tuple[float | None, ...]) -> list[float]:
     whole_w = _whole(rated_w)
     if whole_w == float("inf") or whole_w <= 0.0:
-        return tuple([total_w / len(rated_w) for _ in rated_w])
-    return tuple([total_w * (one or 0.0) / whole_w for one in rated_w])
+        return [1.0 for _ in rated_w]
+    return [one or 0.0 for one in rated_w]
+
+
+def _slack_w(given_w: float, rated_w: float | None) -> float:
+    return SLACK_PART * given_w + SLACK_IMPRECISE * IMPRECISE_PART * (rated_w or 0.0) + SLACK_W
+
+
+def _uneven(site: Site, before: Caps) -> bool:
+    """Whether an inverter in the shade leaves of its cap what another could give."""
+    bound = binding(site, before)
+    if True not in bound or False not in bound:
+        return False
+    for given_w, rated_w, cap_w, at_cap in zip(site.pv_each_w, site.pv_rated_w, before, bound, strict=True):
+        if not at_cap and (cap_w is None or cap_w - given_w > 2.0 * _slack_w(given_w, rated_w)):
+            return True
+    return False
+
+
+def _by_sun(total_w: float, site: Site, before: Caps) -> Caps:
+    """By rating, but what an inverter in the shade cannot give is for those in the sun.
+
+    The caps add up to `total_w`, so that no more is given however the clouds move.
+    """
+    rated_w = site.pv_rated_w
+    if len(rated_w) == 1:
+        return (total_w,)
+    heads_w = [
+        float("inf") if at_cap else given_w + _slack_w(given_w, one_w)
+        for given_w, one_w, at_cap in zip(site.pv_each_w, rated_w, binding(site, before), strict=True)
+    ]
+    caps_w = by_weight(total_w, heads_w, _weights(rated_w))
+    left_w = total_w - sum(caps_w)
+    return tuple(map(add, caps_w, _split(left_w, rated_w))) if left_w > 0.0 else tuple(caps_w)

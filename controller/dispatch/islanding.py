@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from controller.dispatch.curtailment import Caps, closed_loop, uncapped
-from controller.dispatch.limits import HYSTERESIS_PCT
+from controller.dispatch.limits import HYSTERESIS_PCT, total
 from controller.dispatch.settings import BatterySettings, DispatchConfig, LoadSettings
 from controller.dispatch.site import Site, Snapshot
 from drivers.device import BatteryReading
@@ -212,12 +212,13 @@ def island_pv_cap(config: DispatchConfig, snapshot: Snapshot, before: Caps) -> C
     if not config.pvs:
         return before
     heard = _heard(config, snapshot)
-    generation_w = discharge_w = room_w = 0.0
+    discharge_w = room_w = 0.0
+    each_w: tuple[float, ...] = ()
     rated_w: Caps = ()
     for pv in snapshot.pvs:
         if pv is None or snapshot.now_s - pv.taken_at_s > config.lost_after_s:
             return before or uncapped(len(config.pvs))
-        generation_w += pv.pv_generation_w
+        each_w = (*each_w, pv.pv_generation_w)
         rated_w = (*rated_w, pv.rated_w)
     if len(heard) < len(config.batteries):
         return before or uncapped(len(config.pvs))
@@ -226,7 +227,7 @@ def island_pv_cap(config: DispatchConfig, snapshot: Snapshot, before: Caps) -> C
         discharge_w += reading.battery_discharge_w
         room_w += _room_w(settings, reading, capped)
     island = Site(
-        snapshot.now_s, snapshot.now_s, True, 0.0, discharge_w, (), generation_w, pv_rated_w=rated_w
+        snapshot.now_s, snapshot.now_s, True, 0.0, discharge_w, (), total(each_w), rated_w, pv_each_w=each_w
     )
     return closed_loop(island, 0.0, room_w, before)
 

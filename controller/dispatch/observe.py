@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.dispatch.derating import derated
+from controller.dispatch.limits import total
 from controller.dispatch.plausible import Doubt, judge, nonsense
 from controller.dispatch.response import Response, follow, with_pv
 from controller.dispatch.settings import BatterySettings, DispatchConfig
@@ -40,7 +41,8 @@ def observe(
     wrong = nonsense(config, meter)
     if wrong:
         return Missing(wrong, lost=False), response, doubt
-    pv_generation_w = _pv_generation_w(config, snapshot) if snapshot.pvs else 0.0
+    pv_each_w = _pv_each_w(config, snapshot) if snapshot.pvs else ()
+    pv_generation_w = None if pv_each_w is None else total(pv_each_w)
     before = response
     if (pv_generation_w is not None) is not response.pv_known:
         before = with_pv(response, pv_generation_w)
@@ -72,6 +74,7 @@ def observe(
         snapshot.plan,
         snapshot.local,
         meter.import_wh if config.meter.counts_exactly else None,
+        pv_each_w or (),
     )
     return site, response, doubt
 
@@ -153,13 +156,14 @@ def _soc_pct(config: DispatchConfig, batteries: tuple[BatterySite, ...]) -> floa
     return stored / capacity_wh if capacity_wh > 0.0 else None
 
 
-def _pv_generation_w(config: DispatchConfig, snapshot: Snapshot) -> float | None:
-    generation_w = 0.0
+def _pv_each_w(config: DispatchConfig, snapshot: Snapshot) -> tuple[float, ...] | None:
+    """What each PV inverter gives; None while one is silent."""
+    each_w: list[float] = []
     for pv in snapshot.pvs:
         if pv is None or snapshot.now_s - pv.taken_at_s > config.lost_after_s:
             return None
-        generation_w += pv.pv_generation_w
-    return generation_w
+        each_w.append(pv.pv_generation_w)
+    return tuple(each_w)
 
 
 def _too_old(config: DispatchConfig, what: str, age_s: float) -> Missing:

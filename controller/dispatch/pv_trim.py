@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.dispatch.curtailment import Caps, held, imprecise_w
+from controller.dispatch.curtailment import Caps, binding, imprecise_w
 from controller.dispatch.site import Site
 from drivers.fact import fact
 
@@ -45,9 +45,13 @@ EXACT_PV = PvTrim()
 
 def learn_pv(before: PvTrim, site: Site, caps_w: Caps) -> PvTrim:
     """What is known after this cycle, with these caps in force."""
-    held_w, given_w, most_w = held(caps_w), site.pv_generation_w, imprecise_w(site)
-    if held_w is None or None in caps_w or given_w is None or not most_w:
+    most_w, bound = imprecise_w(site), binding(site, caps_w)
+    if None in caps_w or True not in bound or not most_w:
         return before if before.still_since_s is None else replace(before, still_since_s=None)
+    held_w = given_w = 0.0  # of those that their caps hold; the others give what the sun does
+    for cap_w, one_w, at_cap in zip(caps_w, site.pv_each_w, bound, strict=True):
+        if at_cap:
+            held_w, given_w = held_w + (cap_w or 0.0), given_w + one_w
     meant_w, now_s = held_w - before.trim_w, site.now_s
     off_w = given_w - meant_w
     if (

@@ -43,6 +43,9 @@ ASKING = "asking the meter whether it is alive"
 
 Rooms = tuple[Range, ...]
 
+_OF_BATTERIES = frozenset({"fuse", "ramp"})
+"""The limits, beside their ratings and orders, that bound what the batteries may charge even from the sun."""
+
 
 def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tuple[Memory, Decision]:
     """The next memory and the decision of a site with good readings."""
@@ -61,7 +64,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     setpoints_w = _shared(config, memory, site, power_w, limited, preferred, rooms)
     setpoint_w = total(setpoints_w)
     orders_w = _trimmed(config, site, trims, setpoints_w, rooms)
-    caps_w, of_sun, short, pv_trim = hold_sun(config, memory, site, policy, limited.charge_room_w)
+    caps_w, of_sun, short, pv_trim = hold_sun(config, memory, site, policy, limited.charge_room_w, setpoint_w)
     note = _noted(config, (note, of_sun), heard, followings)
     after = Memory(
         Mode.RUNNING,
@@ -204,6 +207,9 @@ def _within_limits(
         limited.narrow("demand", demand_range(config, demand, site))
     if site.orders is not NO_ORDERS:
         limited.narrow("order", ordered(site))
+        most_w = in_force(site.orders.max_charge_w, site.now_s)
+        if most_w is not None and most_w < limited.charges_w:
+            limited.charges_w = most_w
     if followings:
         ceilings = [followings[one.index] for one in site.batteries]
         preferred = tuple(map(within_ceiling, preferred, ceilings))
@@ -213,28 +219,32 @@ def _within_limits(
 class _Limited:
     """A power that every limit may move; the one that moved it last is the one that bound."""
 
-    __slots__ = ("least_w", "limited_by", "lower_w", "power_w", "upper_w")
+    __slots__ = ("charges_w", "limited_by", "lower_w", "power_w", "upper_w")
 
     def __init__(self, wanted_w: float, lower_w: float, upper_w: float) -> None:
         self.lower_w, self.upper_w = lower_w, upper_w
-        self.least_w = lower_w
+        self.charges_w = -lower_w
         self.power_w, self.limited_by = wanted_w, ""
         self._keep_within("rating")
 
     def narrow(self, name: str, limit: Bounds | None) -> bool:
         """Narrow by one more limit; True when it moved the power."""
-        if limit is None or (limit[0] <= self.lower_w and self.upper_w <= limit[1]):
+        if limit is None:
             return False
-        if limit[0] > self.least_w and name != "ramp":
-            self.least_w = limit[0]
+        if name in _OF_BATTERIES and -limit[0] < self.charges_w:
+            self.charges_w = -limit[0]
+        if limit[0] <= self.lower_w and self.upper_w <= limit[1]:
+            return False
         self.lower_w, self.upper_w = narrowed((self.lower_w, self.upper_w), limit)
         return self._keep_within(name)
 
     @property
     def charge_room_w(self) -> float:
-        """How much may be charged by every limit; what must not be exported beyond it PV gives up."""
-        lower_w = self.least_w if self.least_w > self.lower_w else self.lower_w
-        return -lower_w if lower_w < 0.0 else 0.0
+        """How much the batteries may charge from the sun; what must not be exported beyond it PV gives up.
+
+        What the site may import does not narrow it: more sun is less import.
+        """
+        return self.charges_w if self.charges_w > 0.0 else 0.0
 
     def ask(self, by_w: float) -> bool:
         """Move by so much, to the side that has room, to see whether the meter is alive; whether one has."""

@@ -49,7 +49,7 @@ def share(
     merits_pct = _merits(side, heads_w, socs_pct, capacities_wh)
     alone = _alone(rest_w, heads_w, merits_pct, efficient_from_w, last_w) if any(efficient_from_w) else None
     if alone is None:
-        given_w = _by_weight(rest_w, heads_w, list(map(_weight, merits_pct, capacities_wh)))
+        given_w = by_weight(rest_w, heads_w, list(map(_weight, merits_pct, capacities_wh)))
         rest_w -= total(given_w)
     else:
         given_w = [0.0] * len(allowed)
@@ -114,7 +114,7 @@ def _alone(
     return best if power_w < efficient_from_w[best] else None
 
 
-def _by_weight(power_w: float, heads_w: list[float], weights: list[float]) -> list[float]:
+def by_weight(power_w: float, heads_w: list[float], weights: list[float]) -> list[float]:
     """Split in proportion to the weights; who reaches its head stays there and the others share the rest."""
     whole = total(weights)
     if whole > 0.0:  # else none of them has a head: all is for the `allowed` rooms

@@ -51,8 +51,8 @@ class Site:
 
     `net_load_w` is what the batteries face, load minus PV: `pcc_import_w + battery_discharge_w` of the
     batteries that answered; one that did not answer is inside what the meter shows.
-    `pv_generation_w` is None when a PV inverter did not answer; `is_news` is False when nothing has
-    been measured since the last decision, and then there is nothing new to decide.
+    `pv_generation_w` is None, and `pv_each_w` empty, when a PV inverter did not answer; `is_news` is False
+    when nothing has been measured since the last decision, and then there is nothing new to decide.
     `soc_pct` is of all batteries that answered and know it, by capacity; None when none does.
     `counted_wh` is the import a meter has counted that counts exactly.
     """
@@ -74,6 +74,7 @@ class Site:
     plan: Plan | None = None
     local: LocalTime | None = None
     counted_wh: float | None = None
+    pv_each_w: tuple[float, ...] = ()
 
     @property
     def load_w(self) -> float | None:

@@ -16,13 +16,20 @@ TAKE_LESS = "batteries take no more than {:.0f} W of the {:.0f} W they may"
 GIVE = "batteries discharge {:.0f} W although they should not"
 
 
+OPENS_PART, OPENS_W = 0.05, 50.0
+"""Caps open by this part of the batteries' rating beyond what they take, at least 50 W ..."""
+CAUGHT_UP_W = 50.0
+"""... once they take what was opened before, but for so much."""
+
+
 def hold_sun(
-    config: DispatchConfig, memory: Memory, site: Site, policy: str, charge_w: float
+    config: DispatchConfig, memory: Memory, site: Site, policy: str, charge_w: float, setpoint_w: float
 ) -> tuple[Caps, str, Shortfall, PvTrim]:
     """Caps for what house, batteries, which may charge `charge_w` (>= 0), and export limit cannot take.
 
-    With them why, and what is known of batteries that take less and of inverters that are not exact. By the
-    policy that goes by prices nothing is exported while that costs.
+    `setpoint_w` is what is ordered of all of them now. With the caps why, and what is known of batteries that
+    take less and of inverters that are not exact. By the policy that goes by prices nothing is exported while
+    that costs.
     """
     if not config.pvs:
         return (), "", NO_SHORTFALL, EXACT_PV
@@ -36,10 +43,30 @@ def hold_sun(
     trim = learn_pv(memory.pv_trim, site, before_w)
     short = shortfall(config, memory.shortfall, site, export_w, binds(site, before_w))
     takes_w = charge_w if short.takes_w is None or charge_w <= short.takes_w else short.takes_w
-    caps_w = closed_loop(site, export_w, takes_w, before_w, trim.trim_w)
+    caps_w = closed_loop(
+        site, export_w, takes_w, before_w, trim.trim_w, _opens_to_w(site, export_w, setpoint_w)
+    )
     notes: list[str] = []
     if costs and caps_w != uncapped(len(caps_w)):
         notes.append(EXPORT_COSTS)
     if takes_w < charge_w:
         notes.append(TAKE_LESS.format(takes_w, charge_w) if takes_w >= 0.0 else GIVE.format(-takes_w))
     return caps_w, "; ".join(notes), short, trim
+
+
+def _opens_to_w(site: Site, export_limit_w: float | None, setpoint_w: float) -> float:
+    """How far caps may open in one cycle: no further than they are while more is exported than may be.
+
+    Batteries see the sun only once it shines on the meter, so caps open step by step, each waiting for them.
+    """
+    if site.load_w is None or site.pv_generation_w is None or export_limit_w is None:
+        return float("inf")
+    given_w = rated_w = 0.0
+    for one in site.batteries:
+        given_w += one.battery_discharge_w
+        rated_w += one.max_charge_w
+    discharge_w = given_w if given_w > setpoint_w else setpoint_w
+    room_w = site.net_load_w - discharge_w + export_limit_w
+    if room_w < -CAUGHT_UP_W:
+        return 0.0
+    return site.pv_generation_w + room_w + max(OPENS_PART * rated_w, OPENS_W)

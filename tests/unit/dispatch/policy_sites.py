@@ -26,7 +26,10 @@ def a_site(net_load_w: float = 0.0, **changes: object) -> Site:
         pv_rated_w=(),
         soc_pct=50.0,
     )
-    return replace(usual, **changes)
+    site = replace(usual, **changes)
+    if site.pv_generation_w is None or site.pv_each_w or len(site.pv_rated_w) != 1:
+        return site
+    return replace(site, pv_each_w=(site.pv_generation_w,))
 
 
 TWO_BATTERIES = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from controller.dispatch.curtailment import Caps, closed_loop, open_loop
 from tests.unit.dispatch.policy_sites import a_site
 
@@ -72,32 +70,57 @@ def test_nothing_negative_is_ever_a_cap() -> None:
     assert open_loop(-500.0, RATED_W) == (0.0,)
 
 
+def two_caps(
+    given_w: tuple[float, float],
+    takes_w: float,
+    before: Caps = (None, None),
+    rated_w: Caps = (3000.0, 1000.0),
+) -> Caps:
+    """The same with two inverters."""
+    together_w = sum(given_w)
+    site = a_site(takes_w - together_w, pv_generation_w=together_w, pv_rated_w=rated_w, pv_each_w=given_w)
+    return closed_loop(site, 0.0, 0.0, before)
+
+
 def test_several_caps_are_one_by_rating_and_together_what_is_held() -> None:
-    two = (3000.0, 1000.0)
-    assert caps(2000.0, 2000.0, (None, None), two) == (1500.0, 500.0)
-    assert caps(2000.0, 2010.0, (1500.0, 500.0), two) == (1500.0, 500.0)
-    assert caps(2000.0, 2010.0, (2000.0, None), two) == (2000.0, None)
-    assert caps(1300.0, 2010.0, (1500.0, 500.0), two) == (None, None)
+    assert two_caps((1500.0, 500.0), 2000.0) == (1500.0, 500.0)
+    assert two_caps((1500.0, 500.0), 2010.0, (1500.0, 500.0)) == (1500.0, 500.0)
+    assert two_caps((900.0, 400.0), 2010.0, (1500.0, 500.0)) == (None, None)
 
 
-def test_without_knowing_the_generation_the_export_limit_is_the_cap() -> None:
-    assert caps(None, 0.0) == (0.0,)
+def test_what_an_inverter_in_the_shade_leaves_another_in_the_sun_may_give() -> None:
+    both = (5000.0, 5000.0)
+    # 100 W keep a tenth, 1.2 x 3 % of 5 kW, and 20 W: 310 W; the other has the rest.
+    assert two_caps((100.0, 1000.0), 2000.0, (1000.0, 1000.0), both) == (310.0, 1690.0)
+    assert two_caps((100.0, 1690.0), 2000.0, (310.0, 1690.0), both) == (310.0, 1690.0), "and so it stays"
+    assert two_caps((310.0, 1690.0), 2000.0, (310.0, 1690.0), both) == (310.0, 1690.0), (
+        "both are at their cap"
+    )
+    # When the load moves all is shared anew: the first may come back to its half, as it is at its cap.
+    assert two_caps((310.0, 1690.0), 2400.0, (310.0, 1690.0), both) == (1200.0, 1200.0)
 
 
-@pytest.mark.parametrize(
-    ("rated_w", "split_w"),
-    [
-        ((3000.0, 1000.0), (600.0, 200.0)),
-        ((3000.0, None), (400.0, 400.0)),
-        ((0.0, 0.0), (400.0, 400.0)),
-        ((0.0, 1000.0), (0.0, 800.0)),
-        ((0.25, 0.75), (200.0, 600.0)),
-    ],
-)
-def test_without_readings_all_together_keep_the_export_limit(rated_w: Caps, split_w: Caps) -> None:
-    assert open_loop(800.0, rated_w) == split_w
+def test_one_inverter_at_its_cap_is_enough_for_caps_to_stay() -> None:
+    both = (5000.0, 5000.0)
+    # 1100 W are less than 0.7 of 2000 W, but the second would give 4500 W if it were let.
+    assert None not in two_caps((100.0, 1000.0), 2000.0, (1000.0, 1000.0), both)
+    assert two_caps((100.0, 800.0), 2000.0, (1000.0, 1000.0), both) == (None, None)
 
 
-def test_without_inverters_or_a_limit_nothing_is_capped() -> None:
-    assert open_loop(800.0, ()) == ()
-    assert open_loop(None, RATED_W) == (None,)
+def test_what_nobody_can_use_of_the_caps_is_shared_by_rating() -> None:
+    both = (5000.0, 5000.0)
+    # 0.9 of 2000 W: 900 and 900 W, each with 290 W to spare, as neither was capped: 20 W less than both have.
+    assert two_caps((900.0, 900.0), 2000.0, (None, None), both) == (1000.0, 1000.0)
+    assert two_caps((700.0, 700.0), 2000.0, (1000.0, 1000.0), both) == (1000.0, 1000.0)
+
+
+def test_caps_open_only_as_far_as_they_may() -> None:
+    site = a_site(-500.0, pv_generation_w=1000.0, pv_rated_w=RATED_W)
+    assert closed_loop(site, 0.0, 3000.0, (1000.0,), opens_to_w=1250.0) == (1250.0,)
+    assert closed_loop(site, 0.0, 3000.0, (1000.0,), opens_to_w=900.0) == (1000.0,), "they do not close by it"
+    assert closed_loop(site, 0.0, 3000.0, (None,), opens_to_w=1250.0) == (None,), (
+        "the sun as it is, is no opening"
+    )
+    assert closed_loop(site, 0.0, 9000.0, (1000.0,), opens_to_w=1250.0) == (1250.0,), (
+        "nor to the rating at once"
+    )

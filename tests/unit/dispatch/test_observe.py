@@ -62,6 +62,7 @@ def test_all_that_was_heard_is_in_the_picture() -> None:
         prices=prices,
         plan=plan,
         local=local,
+        pv_each_w=(700.0,),
     )
 
 

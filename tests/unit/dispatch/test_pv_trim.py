@@ -127,3 +127,16 @@ def test_nothing_is_exported_for_long_by_an_inverter_with_coarse_and_imprecise_c
             given_w = floor(given_w / step_w) * step_w
         exported_s += second > 40 and given_w - load_w > 101.0
     assert exported_s <= 4
+
+
+def test_what_an_inverter_in_the_shade_does_not_give_is_no_imprecision() -> None:
+    def two(now_s: float, given_w: tuple[float, float]) -> Site:
+        return a_site(
+            now_s=now_s, pv_generation_w=sum(given_w), pv_rated_w=(5000.0, 5000.0), pv_each_w=given_w
+        )
+
+    trim = EXACT_PV
+    # 100 W of 310 W that it may, and 40 W more than 1690 W: 28 W are made up for, not 170 W missed.
+    for now_s in range(5):
+        trim = learn_pv(trim, two(float(now_s), (100.0, 1730.0)), (310.0, 1690.0))
+    assert trim.trim_w == -28.0
