@@ -41,11 +41,8 @@ def observe(
     wrong = nonsense(config, meter)
     if wrong:
         return Missing(wrong, lost=False), response, doubt
-    pv_each_w = _pv_each_w(config, snapshot) if snapshot.pvs else ()
-    pv_generation_w = None if pv_each_w is None else total(pv_each_w)
-    before = response
-    if (pv_generation_w is not None) is not response.pv_known:
-        before = with_pv(response, pv_generation_w)
+    pv_each_w, pv_generation_w = _pv_w(config, snapshot) if snapshot.pvs else ((), 0.0)
+    before = with_pv(response, pv_generation_w)
     pv_w = before.pv_w if pv_generation_w is None else pv_generation_w
     unseen_w = _unseen_w(config, snapshot, meter.taken_at_s, meant_w)
     response, news = (
@@ -74,7 +71,7 @@ def observe(
         snapshot.plan,
         snapshot.local,
         meter.import_wh if config.meter.counts_exactly else None,
-        pv_each_w or (),
+        pv_each_w,
     )
     return site, response, doubt
 
@@ -156,14 +153,14 @@ def _soc_pct(config: DispatchConfig, batteries: tuple[BatterySite, ...]) -> floa
     return stored / capacity_wh if capacity_wh > 0.0 else None
 
 
-def _pv_each_w(config: DispatchConfig, snapshot: Snapshot) -> tuple[float, ...] | None:
-    """What each PV inverter gives; None while one is silent."""
+def _pv_w(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[float, ...], float | None]:
+    """What each PV inverter gives, and all together; nothing and None while one is silent."""
     each_w: list[float] = []
     for pv in snapshot.pvs:
         if pv is None or snapshot.now_s - pv.taken_at_s > config.lost_after_s:
-            return None
+            return (), None
         each_w.append(pv.pv_generation_w)
-    return tuple(each_w)
+    return tuple(each_w), total(each_w)
 
 
 def _too_old(config: DispatchConfig, what: str, age_s: float) -> Missing:

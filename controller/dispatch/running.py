@@ -8,6 +8,7 @@ from controller.dispatch.decision import Decision, Heard, Memory
 from controller.dispatch.demand import DemandState, demand_range, peak_forecast_w, update
 from controller.dispatch.following import Followings, follow_orders, short_note, within_ceiling
 from controller.dispatch.islanding import loads_closed, on_grid
+from controller.dispatch.limited import Limited
 from controller.dispatch.limits import (
     GRID_LIMITS,
     INFINITE_W,
@@ -18,7 +19,6 @@ from controller.dispatch.limits import (
     Range,
     kept_for_reserve,
     latch,
-    narrowed,
     ordered,
     ramp,
     rating,
@@ -42,9 +42,6 @@ SOFT_START_PER_S = 0.1
 ASKING = "asking the meter whether it is alive"
 
 Rooms = tuple[Range, ...]
-
-_OF_BATTERIES = frozenset({"fuse", "ramp"})
-"""The limits, beside their ratings and orders, that bound what the batteries may charge even from the sun."""
 
 
 def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tuple[Memory, Decision]:
@@ -157,7 +154,7 @@ def _wanted(config: DispatchConfig, site: Site, wishes: tuple[CareWish, ...]) ->
     return wanted_w, policy, note
 
 
-def _asked(config: DispatchConfig, heard: Heard, limited: _Limited, rated_w: float) -> str:
+def _asked(config: DispatchConfig, heard: Heard, limited: Limited, rated_w: float) -> str:
     """Ask a meter that shows nothing new whether it is alive, and say so."""
     question_w = asks_w(heard.response, heard.fresh_at_s, rated_w, config.policy.deadband_w)
     return ASKING if question_w and limited.ask(question_w) else ""
@@ -179,7 +176,7 @@ def _within_limits(
     states: tuple[tuple[Latches, ...], Followings],
     demand: DemandState | None,
     wanted_w: float,
-) -> tuple[_Limited, Rooms, Rooms]:
+) -> tuple[Limited, Rooms, Rooms]:
     """The wanted power within every limit but the ramp; the batteries' rooms, and those they should keep to.
 
     Those leave the reserve, and what a battery does not do to the others, as long as these can do it.
@@ -194,7 +191,7 @@ def _within_limits(
     rooms = preferred = fuse_rooms(config, site, allowed)
     if at_reserve:
         preferred = tuple(map(kept_for_reserve, rooms, [latches[one.index] for one in site.batteries]))
-    limited = _Limited(wanted_w, *_together(allowed))
+    limited = Limited(wanted_w, *_together(allowed))
     if limited.limited_by:
         limited.limited_by = _rating_name(limited, latches, site)
     if rooms is not allowed:
@@ -214,52 +211,6 @@ def _within_limits(
         ceilings = [followings[one.index] for one in site.batteries]
         preferred = tuple(map(within_ceiling, preferred, ceilings))
     return limited, rooms, preferred
-
-
-class _Limited:
-    """A power that every limit may move; the one that moved it last is the one that bound."""
-
-    __slots__ = ("charges_w", "limited_by", "lower_w", "power_w", "upper_w")
-
-    def __init__(self, wanted_w: float, lower_w: float, upper_w: float) -> None:
-        self.lower_w, self.upper_w = lower_w, upper_w
-        self.charges_w = -lower_w
-        self.power_w, self.limited_by = wanted_w, ""
-        self._keep_within("rating")
-
-    def narrow(self, name: str, limit: Bounds | None) -> bool:
-        """Narrow by one more limit; True when it moved the power."""
-        if limit is None:
-            return False
-        if name in _OF_BATTERIES and -limit[0] < self.charges_w:
-            self.charges_w = -limit[0]
-        if limit[0] <= self.lower_w and self.upper_w <= limit[1]:
-            return False
-        self.lower_w, self.upper_w = narrowed((self.lower_w, self.upper_w), limit)
-        return self._keep_within(name)
-
-    @property
-    def charge_room_w(self) -> float:
-        """How much the batteries may charge from the sun; what must not be exported beyond it PV gives up.
-
-        What the site may import does not narrow it: more sun is less import.
-        """
-        return self.charges_w if self.charges_w > 0.0 else 0.0
-
-    def ask(self, by_w: float) -> bool:
-        """Move by so much, to the side that has room, to see whether the meter is alive; whether one has."""
-        for moved_w in (self.power_w - by_w, self.power_w + by_w):
-            if self.lower_w <= moved_w <= self.upper_w:
-                self.power_w = moved_w
-                return True
-        return False
-
-    def _keep_within(self, name: str) -> bool:
-        if self.lower_w <= self.power_w <= self.upper_w:
-            return False
-        self.power_w = self.lower_w if self.power_w < self.lower_w else self.upper_w
-        self.limited_by = name
-        return True
 
 
 def _together(rooms: Rooms) -> Bounds:
@@ -307,7 +258,7 @@ def _reserve_pct(config: DispatchConfig, site: Site) -> float:
     return raised_pct if raised_pct is not None and raised_pct > reserve_pct else reserve_pct
 
 
-def _rating_name(limited: _Limited, latches: tuple[Latches, ...], site: Site) -> str:
+def _rating_name(limited: Limited, latches: tuple[Latches, ...], site: Site) -> str:
     """Limit 1 by the name an owner would use: an edge at 0 W is empty or full, not a rating."""
     if limited.power_w != 0.0:
         return "rating"
@@ -319,7 +270,7 @@ def _rating_name(limited: _Limited, latches: tuple[Latches, ...], site: Site) ->
     return "rating"
 
 
-def _ramped(config: DispatchConfig, memory: Memory, site: Site, limited: _Limited, rated_w: float) -> bool:
+def _ramped(config: DispatchConfig, memory: Memory, site: Site, limited: Limited, rated_w: float) -> bool:
     """Narrow by the ramp; whether there is a soft start that goes on."""
     soft = memory.soft_start or memory.mode not in (Mode.RUNNING, Mode.HOLDING)
     ramp_w_per_s = config.policy.ramp_w_per_s
@@ -332,7 +283,7 @@ def _ramped(config: DispatchConfig, memory: Memory, site: Site, limited: _Limite
     return soft and moved
 
 
-def _economical(config: DispatchConfig, memory: Memory, limited: _Limited) -> float:
+def _economical(config: DispatchConfig, memory: Memory, limited: Limited) -> float:
     """The power, or the present setpoint when the difference is not worth a write and no limit minds."""
     before_w = memory.setpoint_w
     if (
@@ -349,7 +300,7 @@ def _shared(
     memory: Memory,
     site: Site,
     power_w: float,
-    limited: _Limited,
+    limited: Limited,
     preferred: Rooms,
     rooms: Rooms,
 ) -> tuple[float, ...]:
