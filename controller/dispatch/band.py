@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.dispatch.limits import Range
+from controller.dispatch.limits import BEYOND_W, Range
 
 SWITCH_ON_SHARE = 0.6
 """From this share of the minimum power on, a battery at rest starts to work."""
@@ -28,3 +28,10 @@ def out_of_band(power_w: float, min_power_w: float, last_w: float, room: Range) 
     working = last_w >= edge_w if edge_w > 0.0 else last_w <= edge_w
     share = SWITCH_OFF_SHARE if working else SWITCH_ON_SHARE
     return edge_w if power_w / edge_w >= share else 0.0
+
+
+def or_rest(room: Range) -> Range:
+    """The room with 0 W in it, where it misses that by no more than a limit at the PCC may be exceeded by."""
+    if 0.0 < room.lower_w <= BEYOND_W:
+        return Range(0.0, room.upper_w)
+    return Range(room.lower_w, 0.0) if -BEYOND_W <= room.upper_w < 0.0 else room

@@ -151,7 +151,7 @@ _LIMITS = {
     "export_limit": "export limit holds {watts:.0f} W back",
     "operator_import": "the grid operator's import order asks for {watts:.0f} W",
     "operator_export": "the grid operator's export order holds {watts:.0f} W back",
-    "reserve": "reserve {reserve:g} % kept, {watts:.0f} W come from the grid",
+    "reserve": "reserve {reserve:g} % holds {watts:.0f} W back",
     "demand": "{watts:.0f} W against a new peak in this billing window",
     "order": "an order from outside holds {watts:.0f} W back",
     "ramp": "{watts:.0f} W still to come, ramping",

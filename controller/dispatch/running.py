@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.dispatch.band import out_of_band
+from controller.dispatch.band import or_rest, out_of_band
 from controller.dispatch.care import CareWish, care
 from controller.dispatch.decision import Decision, Heard, Memory
 from controller.dispatch.demand import DemandState, demand_range, peak_forecast_w, update
@@ -30,7 +30,7 @@ from controller.dispatch.phases import fuse_rooms
 from controller.dispatch.plausible import asks_w
 from controller.dispatch.policies import wish
 from controller.dispatch.settings import DispatchConfig
-from controller.dispatch.share import share
+from controller.dispatch.share import share_in_few
 from controller.dispatch.site import Site
 from controller.dispatch.soc import doubts
 from controller.dispatch.sun import hold_sun
@@ -52,7 +52,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     reserve_pct = _reserve_pct(config, site)
     latches = _latches(config, memory, site, care_wishes, heard, reserve_pct)
     rated_w = _rated_w(site)
-    wanted_w, policy, note = _wanted(config, site, care_wishes)
+    wanted_w, policy, note = _wanted(config, site, care_wishes, memory.wanted_w)
     followings, trims = _followed(config, memory, site)
     limited, rooms, preferred = _within_limits(config, site, (latches, followings), demand, wanted_w)
     soft = _ramped(config, memory, site, limited, rated_w)
@@ -145,9 +145,11 @@ def _rated_w(site: Site) -> float:
     return rated_w
 
 
-def _wanted(config: DispatchConfig, site: Site, wishes: tuple[CareWish, ...]) -> tuple[float, str, str]:
+def _wanted(
+    config: DispatchConfig, site: Site, wishes: tuple[CareWish, ...], before_w: float
+) -> tuple[float, str, str]:
     """What is wanted, the policy that decided, and what care added to it."""
-    wanted_w, policy = wish(config, site)
+    wanted_w, policy = wish(config, site, before_w)
     if not wishes:
         return wanted_w, policy, ""
     wanted_w, note = _with_care(wanted_w, wishes)
@@ -316,7 +318,7 @@ def _shared(
         shares: tuple[float, ...] = (power_w,)
     else:
         settings = [config.batteries[one.index] for one in heard]
-        shares = share(
+        shares = share_in_few(
             power_w,
             preferred,
             rooms,
@@ -324,6 +326,7 @@ def _shared(
             tuple([one.capacity_wh for one in settings]),
             tuple([one.efficient_from_w for one in settings]),
             tuple([before[one.index] for one in heard]),
+            tuple([one.min_power_w for one in settings]),
         )
     setpoints = [0.0] * len(config.batteries)
     total_w = power_w
@@ -333,7 +336,7 @@ def _shared(
         if least_w:
             # What the limits at the PCC leave to this one, with the others as they are.
             left = Range(share_w + limited.lower_w - total_w, share_w + limited.upper_w - total_w)
-            setpoint_w = out_of_band(share_w, least_w, before[one.index], room.narrow(left))
+            setpoint_w = out_of_band(share_w, least_w, before[one.index], room.narrow(or_rest(left)))
             total_w += setpoint_w - share_w
         setpoints[one.index] = setpoint_w
     if abs(total(setpoints) - power_w) > 1e-6 and not limited.limited_by:

@@ -63,6 +63,34 @@ def share(
     return tuple(map(Range.clamp, allowed, _moved(side, bases_w, given_w)))
 
 
+def share_in_few(
+    total_w: float,
+    preferred: Rooms,
+    allowed: Rooms,
+    socs_pct: tuple[float | None, ...],
+    capacities_wh: tuple[float, ...],
+    efficient_from_w: Watts,
+    last_w: Watts,
+    least_w: Watts,
+) -> Watts:
+    """`share` among as few as it takes for none to be asked for less than it can hold (`least_w`; 0: any).
+
+    One that rested before (`last_w`) is left out first, and of those the one that is furthest from its least.
+    """
+    left = list(preferred)
+    while True:
+        shares = share(total_w, tuple(left), allowed, socs_pct, capacities_wh, efficient_from_w, last_w)
+        working = [index for index, one_w in enumerate(shares) if one_w != 0.0]
+        little = [index for index in working if abs(shares[index]) < least_w[index]]
+        if len(working) < 2 or not little:
+            return shares
+        out = min(little, key=lambda index: (last_w[index] != 0.0, abs(shares[index]) / least_w[index]))
+        rest_w = left[out].clamp(0.0)
+        if left[out].lower_w == left[out].upper_w == rest_w:
+            return shares
+        left[out] = Range(rest_w, rest_w)
+
+
 def _moved(side: float, bases_w: list[float], by_w: list[float]) -> list[float]:
     """These powers, moved by so much to this side."""
     return list(map(add if side > 0.0 else sub, bases_w, by_w))

@@ -12,8 +12,11 @@ from controller.dispatch.policies.standby import standby
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Site
 
-Policy = Callable[[DispatchConfig, Site], float | None]
-"""The total battery discharge that is wanted, in W; negative charges. None: what it needs is not there."""
+Policy = Callable[[DispatchConfig, Site, float], float | None]
+"""The total battery discharge that is wanted, in W; negative charges. None: what it needs is not there.
+
+The last argument is what was wanted a cycle before: who is on the way to a SoC goes on to its end.
+"""
 
 POLICIES: dict[str, Policy] = {
     "self_consumption": self_consumption,
@@ -24,14 +27,14 @@ POLICIES: dict[str, Policy] = {
 }
 
 
-def wish(config: DispatchConfig, site: Site) -> tuple[float, str]:
+def wish(config: DispatchConfig, site: Site, before_w: float = 0.0) -> tuple[float, str]:
     """The wanted total battery discharge in W, and the name of the policy that decided.
 
     That is the policy that was ordered or else the site's, else its fallback, else self-consumption, which
-    needs nothing.
+    needs nothing. `before_w` is what was wanted a cycle before.
     """
     for name in (site.orders.policy or config.policy.name, config.policy.fallback):
-        wanted_w = POLICIES[name](config, site)
+        wanted_w = POLICIES[name](config, site, before_w)
         if wanted_w is not None:
             return wanted_w, name
     return self_consumption(config, site), "self_consumption"

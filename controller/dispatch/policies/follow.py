@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.dispatch.limits import HYSTERESIS_PCT
 from controller.dispatch.orders import in_force
 from controller.dispatch.settings import DispatchConfig, FrequencySettings
 from controller.dispatch.site import Site
@@ -11,7 +12,7 @@ BELIEVED_SHARE = 0.15
 reading, and counts as none."""
 
 
-def follow(config: DispatchConfig, site: Site) -> float | None:
+def follow(config: DispatchConfig, site: Site, before_w: float = 0.0) -> float | None:
     """The setpoint in force plus the frequency response; one for the battery goes before one for the PCC.
 
     Without a setpoint: the frequency response, and inside its dead band the way back to the SoC band.
@@ -28,7 +29,7 @@ def follow(config: DispatchConfig, site: Site) -> float | None:
     response_w = _response_w(settings, frequency_hz)
     if wanted_w is not None:
         return wanted_w + response_w
-    return response_w if response_w != 0.0 else _recovery_w(settings, site.soc_pct)
+    return response_w if response_w != 0.0 else _recovery_w(settings, site.soc_pct, frequency_hz, before_w)
 
 
 def _believed(settings: FrequencySettings, frequency_hz: float) -> bool:
@@ -46,10 +47,17 @@ def _response_w(settings: FrequencySettings, frequency_hz: float) -> float:
     return 0.0
 
 
-def _recovery_w(settings: FrequencySettings, soc_pct: float | None) -> float:
+def _recovery_w(
+    settings: FrequencySettings, soc_pct: float | None, frequency_hz: float, before_w: float
+) -> float:
+    """The way back into the SoC band, a percent deep, and ever less towards the edge of the dead band."""
     if soc_pct is None:
         return 0.0
-    if soc_pct > settings.soc_high_pct:
-        return settings.recover_w
-    # Not `-recover_w`: that would be -0.0 for 0 W.
-    return 0.0 - settings.recover_w if soc_pct < settings.soc_low_pct else 0.0
+    most_w = settings.recover_w
+    if settings.deadband_hz > 0.0:
+        most_w *= 1.0 - abs(frequency_hz - settings.nominal_hz) / settings.deadband_hz
+    high_pct, low_pct = settings.soc_high_pct, settings.soc_low_pct
+    if soc_pct > high_pct or (before_w > 0.0 and soc_pct > high_pct - HYSTERESIS_PCT):
+        return most_w
+    back = soc_pct < low_pct or (before_w < 0.0 and soc_pct < low_pct + HYSTERESIS_PCT)
+    return 0.0 - most_w if back else 0.0  # not `-most_w`: that would be -0.0 for 0 W

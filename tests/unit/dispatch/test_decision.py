@@ -42,7 +42,7 @@ BOUND = {
     "export_limit": "export limit holds 1235 W back",
     "operator_import": "the grid operator's import order asks for 1235 W",
     "operator_export": "the grid operator's export order holds 1235 W back",
-    "reserve": "reserve 20 % kept, 1235 W come from the grid",
+    "reserve": "reserve 20 % holds 1235 W back",
     "demand": "1235 W against a new peak in this billing window",
     "order": "an order from outside holds 1235 W back",
     "ramp": "1235 W still to come, ramping",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.derating import derated
-from controller.dispatch.limits import LIMITS, export_at_most_w
+from controller.dispatch.limits import BEYOND_W, LIMITS, export_at_most_w
 from controller.dispatch.modes import Mode
 from controller.dispatch.orders import in_force
 from controller.dispatch.settings import BatterySettings, DispatchConfig
@@ -102,12 +102,14 @@ def check_pcc(config: DispatchConfig, snapshot: Snapshot, memory: Memory, decisi
     after_w = memory.response.net_load_w - memory.response.pv_w - decision.setpoint_w
     orders, now_s = snapshot.orders, snapshot.now_s
     charge_w, discharge_w = reach_w(config, snapshot, memory)
+    # An inverter that cannot hold a little rests where the limit bears it.
+    borne_w = BEYOND_W if any(one.min_power_w for one in config.batteries) else LITTLE_W
     export_w = export_at_most_w(config, (orders.operator_export_w,), now_s)
-    if export_w is not None and after_w < -export_w - LITTLE_W:
-        assert decision.setpoint_w <= -charge_w + LITTLE_W, "exported beyond the limit with room left"
+    if export_w is not None and after_w < -export_w - borne_w - LITTLE_W:
+        assert decision.setpoint_w <= -charge_w + borne_w, "exported beyond the limit with room left"
     for import_w in (config.import_limit_w, in_force(orders.operator_import_w, now_s)):
-        if import_w is not None and after_w > import_w + LITTLE_W:
-            assert decision.setpoint_w >= discharge_w - LITTLE_W, "imported beyond the limit with energy left"
+        if import_w is not None and after_w > import_w + borne_w + LITTLE_W:
+            assert decision.setpoint_w >= discharge_w - borne_w, "imported beyond the limit with energy left"
     most_w = in_force(orders.max_discharge_w, now_s)
     if most_w is not None and decision.setpoint_w > most_w + LITTLE_W:
         assert _binding(config, snapshot), "more than an order from outside allows, and no stronger limit"

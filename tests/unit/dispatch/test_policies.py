@@ -68,7 +68,13 @@ def test_self_consumption_brings_the_pcc_to_its_target(
 )
 def test_standby_charges_up_to_its_level_and_then_rests(soc_pct: float, wanted_w: float) -> None:
     config = a_policy(standby_soc_pct=80.0, standby_charge_w=900.0)
-    assert standby(config, a_site(300.0, soc_pct=soc_pct)) == wanted_w
+    assert standby(config, a_site(300.0, soc_pct=soc_pct), -900.0) == wanted_w
+
+
+@pytest.mark.parametrize(("soc_pct", "wanted_w"), [(79.9, 0.0), (79.1, 0.0), (79.0, -900.0)])
+def test_standby_at_rest_charges_again_a_percent_lower(soc_pct: float, wanted_w: float) -> None:
+    config = a_policy(name="standby", standby_soc_pct=80.0, standby_charge_w=900.0)
+    assert wish(config, a_site(300.0, soc_pct=soc_pct), 0.0) == (wanted_w, "standby")
 
 
 def test_standby_charges_the_same_from_sun_and_from_the_grid_and_does_not_serve_the_load() -> None:

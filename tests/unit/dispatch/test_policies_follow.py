@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -101,8 +102,26 @@ def test_outside_of_the_dead_band_the_response_rises_to_its_cap(
 def test_inside_the_dead_band_the_soc_is_led_back_to_its_band(
     soc_pct: float | None, recovery_w: float
 ) -> None:
-    for frequency_hz in (49.75, 50.0, 50.25):
-        assert wanted_w(frequency=DROOP, frequency_hz=frequency_hz, soc_pct=soc_pct) == recovery_w
+    assert wanted_w(frequency=DROOP, frequency_hz=50.0, soc_pct=soc_pct) == recovery_w
+    for half_way_hz in (49.875, 50.125):
+        assert wanted_w(frequency=DROOP, frequency_hz=half_way_hz, soc_pct=soc_pct) == 0.5 * recovery_w
+    for edge_hz in (49.75, 50.25):
+        assert wanted_w(frequency=DROOP, frequency_hz=edge_hz, soc_pct=soc_pct) == 0.0
+
+
+def test_the_way_back_to_the_soc_band_goes_a_percent_deep() -> None:
+    config = a_policy(name="follow", frequency=DROOP)
+
+    def back_w(soc_pct: float, before_w: float) -> float | None:
+        return follow(config, a_site(frequency_hz=50.0, soc_pct=soc_pct), before_w)
+
+    assert (back_w(59.1, 500.0), back_w(59.0, 500.0), back_w(59.1, -1.0)) == (500.0, 0.0, 0.0)
+    assert (back_w(40.9, -500.0), back_w(41.0, -500.0), back_w(40.9, 1.0)) == (-500.0, 0.0, 0.0)
+
+
+def test_without_a_dead_band_the_soc_is_led_back_at_the_nominal_frequency_only() -> None:
+    no_band = replace(DROOP, deadband_hz=0.0)
+    assert wanted_w(frequency=no_band, frequency_hz=50.0, soc_pct=70.0) == 500.0
 
 
 def test_the_soc_is_not_led_back_against_an_order_nor_outside_of_the_dead_band() -> None:

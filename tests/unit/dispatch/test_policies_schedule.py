@@ -144,7 +144,20 @@ def test_a_window_with_a_soc_holds_once_it_is_reached(
 ) -> None:
     window = Window(0, DAY_S, action, 700.0, soc_pct=80.0)
     site = a_site(local=local(MONDAY, 12.0), soc_pct=soc_pct)
-    assert schedule(a_policy(schedule=(window,)), site) == expected_w
+    under_way_w = -1.0 if action == "charge" else 1.0
+    assert schedule(a_policy(schedule=(window,)), site, under_way_w) == expected_w
+
+
+@pytest.mark.parametrize(
+    ("action", "soc_pct", "expected_w"),
+    [("charge", 79.1, 0.0), ("charge", 79.0, -700.0), ("discharge", 80.9, 0.0), ("discharge", 81.0, 700.0)],
+)
+def test_a_window_at_rest_goes_for_its_soc_again_a_percent_from_it(
+    action: str, soc_pct: float, expected_w: float
+) -> None:
+    window = Window(0, DAY_S, action, 700.0, soc_pct=80.0)
+    site = a_site(local=local(MONDAY, 12.0), soc_pct=soc_pct)
+    assert schedule(a_policy(schedule=(window,)), site, 0.0) == expected_w
 
 
 @pytest.mark.parametrize(("action", "expected_w"), [("charge", -700.0), ("discharge", 700.0)])

@@ -16,7 +16,6 @@ from controller.dispatch.orders import SPENT_SHARE, LocalTime, Order, Orders
 from controller.dispatch.response import Response
 from controller.dispatch.settings import CareSettings, DemandSettings, DispatchConfig, LoadSettings
 from controller.dispatch.shortfall import Shortfall
-from controller.dispatch.site import Snapshot
 from controller.dispatch.soc import Charge
 from controller.dispatch.step import step
 from drivers.device import BatteryReading, MeterReading
@@ -116,7 +115,7 @@ def test_the_reason_names_the_reserve_that_is_in_force() -> None:
         orders = Orders(reserve_pct=Order(reserve_pct, 10.5))
         return decide(a_config(reserve_pct=20.0), a_snapshot(500.0, soc_pct=30.0, orders=orders)).reason
 
-    assert reason(40.0) == "battery at rest; reserve 40 % kept, 500 W come from the grid"
+    assert reason(40.0) == "battery at rest; reserve 40 % holds 500 W back"
     assert reason(10.0) == "covering the house; reserve 20 % not touched"
 
 
@@ -292,25 +291,28 @@ def test_too_little_for_the_inverter_is_nothing_or_its_least(
 
 
 @pytest.mark.parametrize(
-    ("limit_w", "setpoints_w"), [(150.0, (600.0, 0.0)), (200.0, (600.0, 300.0)), (99.0, (500.0, 200.0))]
+    ("load_w", "setpoints_w"),
+    [
+        (700.0, (0.0, 700.0)),  # 500 W by capacity are too little for the first
+        (850.0, (607.1428571428571, 242.85714285714286)),
+        (300.0, (0.0, 300.0)),  # 214 and 86 W are too little for both
+    ],
 )
-def test_batteries_that_cannot_hold_a_little_stay_within_the_grid_limits_together(
-    limit_w: float, setpoints_w: tuple[float, float]
-) -> None:
-    # 700 W are shared as 500 and 200 W; what one takes more or less than that changes the other's room.
-    config = a_config(
-        replace(FIVE_KW, min_power_w=600.0),
-        replace(TWO_KW, min_power_w=300.0),
-        import_limit_w=limit_w,
-        export_limit_w=limit_w,
-    )
+def test_as_few_batteries_work_as_can_hold_it(load_w: float, setpoints_w: tuple[float, float]) -> None:
+    config = a_config(replace(FIVE_KW, min_power_w=600.0), replace(TWO_KW, min_power_w=160.0))
+    given = a_snapshot(load_w, batteries=both(50.0, 50.0))
+    assert decide(config, given).battery_setpoints_w == pytest.approx(setpoints_w)
+    taken = a_snapshot(-load_w, batteries=both(50.0, 50.0))
+    assert decide(config, taken).battery_setpoints_w == pytest.approx([-one_w for one_w in setpoints_w])
 
-    def given(pcc_w: float) -> Snapshot:
-        return a_snapshot(pcc_w, batteries=both(50.0, 50.0))
 
-    assert decide(config, given(700.0)).battery_setpoints_w == pytest.approx(setpoints_w)
-    charged = tuple(-one_w for one_w in setpoints_w)
-    assert decide(config, given(-700.0)).battery_setpoints_w == pytest.approx(charged)
+def test_a_surplus_that_the_export_limit_bears_does_not_make_an_inverter_charge_its_least() -> None:
+    config = a_config(replace(FIVE_KW, min_power_w=600.0), export_limit_w=0.0)
+    assert decide(config, a_snapshot(-50.0)).battery_setpoints_w == (0.0,)
+    assert decide(config, a_snapshot(-51.0)).battery_setpoints_w == (-600.0,)
+    reducing = a_config(replace(FIVE_KW, min_power_w=600.0), import_limit_w=0.0)
+    assert decide(reducing, a_snapshot(50.0)).battery_setpoints_w == (0.0,)
+    assert decide(reducing, a_snapshot(51.0)).battery_setpoints_w == (600.0,)
 
 
 def test_a_soft_start_takes_a_tenth_a_second_of_all_batteries_together() -> None:
