@@ -116,6 +116,8 @@ class ControlLoop:
     fault: str = ""
     snapshot: Snapshot | None = None
     """What the core was last asked to decide: when it fails, this is why."""
+    left_behind: tuple[str, ...] = ()
+    """After a stop: which devices may hold an order that nothing ends, in sentences for the operator."""
     _sleeper: asyncio.Future[None] | None = field(init=False, default=None)
     _meter: MeterStation = field(init=False)
     _batteries: tuple[BatteryStation, ...] = field(init=False)
@@ -275,6 +277,14 @@ class ControlLoop:
         asked = [one.release(deadline_s) for one in self._stations]
         released = await asyncio.gather(*asked, return_exceptions=True)
         log.info("stopped; %d of %d devices released", sum(one is True for one in released), len(released))
+        self.left_behind = tuple(
+            f"{one.id} was not released, and what it was last ordered may stay on ({one.stays_on}): "
+            "see to it at the device, or start the controller again"
+            for one, well in zip(self._stations, released, strict=True)
+            if well is not True and one.stays_on
+        )
+        for sentence in self.left_behind:
+            log.critical("%s", sentence)
         await asyncio.gather(*(one.device.close() for one in self._stations))
 
 

@@ -21,6 +21,9 @@ from drivers.guard import GuardError
 
 log = logging.getLogger("penstock")
 
+FIRST_PAUSE_S = 0.1
+"""A release that failed is tried again after this, then after twice as long each time."""
+
 Device = Meter | Battery | Pv | Switch
 Reading = TypeVar("Reading", MeterReading, BatteryReading, PvReading, SwitchReading)
 
@@ -48,6 +51,7 @@ class Station(Generic[Reading]):
         """Since when no order got through, though there were some."""
         self._order: float | bool | None = None
         self._has_order = False
+        self._may_hold = False
         self._read_by_s: float | None = None
         self._waited_for_until_s = 0.0
         self._write_by_s = 0.0
@@ -63,6 +67,12 @@ class Station(Generic[Reading]):
     def outcome(self) -> str:
         """What became of the newest order; empty for a device that takes none."""
         return ""
+
+    @property
+    def stays_on(self) -> str:
+        """What of ours nothing ends when the device is not released; empty where there is nothing of that."""
+        facts = self.device.facts
+        return facts.lease_fallback if self._may_hold and facts.lease_s is None else ""
 
     def beat(self, read_by_s: float, waited_for_until_s: float) -> None:
         """Ask for a reading by `read_by_s`; a device still busy with the last one misses this beat.
@@ -111,6 +121,9 @@ class Station(Generic[Reading]):
 
     async def _write(self, order: float | bool | None, deadline_s: float) -> None:
         began_s = asyncio.get_running_loop().time()
+        holds = order is not None and order is not True  # neither a released device nor a closed relay
+        # Of an order that failed some may have got through, where the device answers at all.
+        self._may_hold = self._may_hold or (holds and self.well)
         try:
             await self._carry_out(order, deadline_s)
         except GuardError as error:
@@ -120,6 +133,7 @@ class Station(Generic[Reading]):
             self._note_write_error(error)
         else:
             self.writes += 1
+            self._may_hold = holds
             self.write_error = ""
             self.unordered_since_s = None
         self.wrote_in_s = asyncio.get_running_loop().time() - began_s
@@ -201,9 +215,19 @@ class SwitchStation(Station[SwitchReading]):
 
 
 async def _released(device: Battery | Pv | Switch, deadline_s: float) -> bool:
-    try:
-        await device.release(deadline_s)
-    except DeviceError as error:
-        log.warning("%s: not released: %s", device.facts.id, error)
-        return False
-    return True
+    """Try until the deadline: one lost request must not leave a device behind that holds an order of ours."""
+    now_s = asyncio.get_running_loop().time
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            await device.release(deadline_s)
+        except DeviceError as error:
+            why = error
+        else:
+            return True
+        if now_s() + pause_s >= deadline_s:
+            log.warning("%s: not released: %s", device.facts.id, why)
+            return False
+        log.info("%s: not released yet: %s", device.facts.id, why)
+        await asyncio.sleep(pause_s)
+        pause_s *= 2

@@ -45,9 +45,9 @@ async def run_site(
 
     A `rehearsal` brings its own clock and past in place of the host's; a simulation hands in what `inject`
     brings faults about with. A program that holds more than `most_bytes` in memory ends in order.
-    Raises BrokerError when an embedded broker is asked for and cannot be had, RunError when memory is short;
-    any error in the core ends the program: the devices are released if they can be reached, what cannot be
-    is left to its lease, and systemd starts it again.
+    Raises BrokerError when an embedded broker is asked for and cannot be had, RunError when memory is short
+    or a device that never forgets could not be released; any error in the core ends the program: the devices
+    are released if they can be reached, what cannot be is left to its lease, and systemd starts it again.
     """
     stop = stop or asyncio.Event()
     shortage = Shortage(stop.set, most_bytes)
@@ -132,6 +132,8 @@ async def _together(
             if shortage.is_behind(result):
                 continue
             raise result
+    if control.left_behind:
+        raise RunError("\n".join(control.left_behind))
     if shortage.why:
         raise RunError(f"{shortage.why}; ended in order")
 

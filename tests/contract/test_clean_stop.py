@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from controller.config import load_config
 from controller.devices import open_devices
 from controller.dispatch.modes import Mode
+from controller.errors import RunError
 from controller.lab.emulate import emulated
 from controller.lab.stage import Stage
 from controller.loop import ControlLoop, Cycle
+from controller.supervisor import run_site
 from simulators.traces import StepTrace
 from simulators.virtual_time import run
 from tests.penstock import free_ports
@@ -92,3 +96,28 @@ def test_a_clean_stop_ends_orders_lifts_caps_and_gives_loads_their_power_on_the_
     cap_w = capped_w[-1]
     assert cap_w is not None
     assert cap_w <= LOAD_W, "a full battery under a zero-export limit: the sun was capped to the load"
+
+
+async def test_a_battery_that_never_forgets_and_is_out_of_reach_at_the_stop_fails_the_program(
+    tmp_path: Path,
+) -> None:
+    """As when somebody pulls the cable and then stops the controller: exit code 1, and what to do."""
+    path = tmp_path / "house.toml"
+    text = SITE.partition("[[pv]]")[0].format(*free_ports(2)).replace("sunspec-hybrid", "goodwe-et")
+    text += 'max_charge_w = 5_000\nmax_discharge_w = 5_000\n[state]\nfolder = "state"\n'
+    path.write_text(text, encoding="utf-8")
+    config = load_config(path)
+    loop, stop, ordered = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    load, sun = StepTrace(3600.0, [LOAD_W]), StepTrace(3600.0, [0.0])
+    stage = Stage(config, load, sun, 5000.0, wired=True, begin_s=loop.time())
+
+    def hear(cycle: Cycle) -> None:
+        if cycle.batteries[0].writes:
+            ordered.set()
+
+    async with emulated(stage):
+        running = asyncio.create_task(run_site(config, (hear,), stop))
+        await ordered.wait()
+    stop.set()
+    with pytest.raises(RunError, match=r"bat1 was not released, and what it was last ordered may stay on \("):
+        await running
