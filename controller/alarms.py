@@ -13,6 +13,7 @@ ALARMS: dict[str, str] = {
     "grid_lost": "the grid is gone, the inverter carries the house",
     "device_lost": "a device does not answer",
     "not_followed": "a device does not do what it was ordered, or its orders do not get through",
+    "contended": "another controller orders a device of this site: end that; it is given way to",
     "clock": "the wall clock is not known or not confirmed; schedules, prices and billing wait for it",
     "disk": "the disk takes no memory or no recording now; a power cut would forget the newest",
     "set_aside": "what an earlier run has kept was damaged or of a later version; until the next start",
@@ -38,6 +39,7 @@ def alarms(cycle: Cycle, elsewhere: Collection[str]) -> tuple[str, ...]:
         "grid_lost": mode is Mode.ISLANDED,
         "device_lost": any(not one.well for one in cycle.stations),
         "not_followed": any(_not_followed(one, cycle.snapshot.now_s) for one in cycle.stations),
+        "contended": any(one.outcome == "foreign" for one in cycle.stations),
         "clock": cycle.snapshot.local is None,
     }
     return tuple(name for name in ALARMS if rings.get(name, name in elsewhere))

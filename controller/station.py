@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import Generic, TypeVar
 
 from drivers.device import (
@@ -23,6 +24,8 @@ log = logging.getLogger("penstock")
 
 FIRST_PAUSE_S = 0.1
 """A release that failed is tried again after this, then after twice as long each time."""
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+"""What may differ between two sentences that give the same reason why no order gets through."""
 
 Device = Meter | Battery | Pv | Switch
 Reading = TypeVar("Reading", MeterReading, BatteryReading, PvReading, SwitchReading)
@@ -52,6 +55,7 @@ class Station(Generic[Reading]):
         self._order: float | bool | None = None
         self._has_order = False
         self._may_hold = False
+        self._reasons_told: set[str] = set()
         self._read_by_s: float | None = None
         self._waited_for_until_s = 0.0
         self._write_by_s = 0.0
@@ -135,6 +139,7 @@ class Station(Generic[Reading]):
             self.writes += 1
             self._may_hold = holds
             self.write_error = ""
+            self._reasons_told.clear()
             self.unordered_since_s = None
         self.wrote_in_s = asyncio.get_running_loop().time() - began_s
 
@@ -142,9 +147,11 @@ class Station(Generic[Reading]):
         self.write_failures += 1
         if self.unordered_since_s is None:
             self.unordered_since_s = asyncio.get_running_loop().time()
-        if not self.write_error and self.well:
-            log.warning("%s", error)
         self.write_error = str(error)
+        reason = _NUMBER.sub("", self.write_error)
+        if self.well and reason not in self._reasons_told:
+            self._reasons_told.add(reason)
+            log.warning("%s", error)
 
     async def _carry_out(self, order: float | bool | None, deadline_s: float) -> None:
         raise DeviceError(f"{self.id}: a meter takes no orders")

@@ -73,6 +73,9 @@ class Orders:
 
     def judge(self, taken_at_s: float, values: dict[str, Value], power_w: float) -> None:
         """Compare what was ordered with a new reading: its registers, if read anew, and its power."""
+        if self._sign_off.yielding_s(taken_at_s) > 0:
+            self._judge_while_yielding(taken_at_s, values)
+            return
         if (
             self._taken_over_on != self._poller.link.connects
             or taken_at_s - self._began_at_s >= self._lease_s
@@ -85,6 +88,12 @@ class Orders:
         if taken_at_s > max(self._done_at_s, self._measured_at_s):
             self._measured_at_s = taken_at_s
             self._sign_off.measured(taken_at_s, power_w)
+
+    def _judge_while_yielding(self, taken_at_s: float, values: dict[str, Value]) -> None:
+        read_at_s = self._read_back_at_s()
+        if read_at_s > self._judged_at_s:
+            self._judged_at_s = read_at_s
+            self._sign_off.seen_while_yielding(taken_at_s, values)
 
     async def put(self, order_w: float, deadline_s: float) -> None:
         """Make this the order, in as few writes as its lease and what the device holds now allow.

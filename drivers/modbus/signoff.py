@@ -31,8 +31,10 @@ TOLERANCE_W, TOLERANCE_SHARE = 200.0, 0.1
 READ_BACK_W, READ_BACK_PCT, READ_BACK_A, READ_BACK_SHARE = 10.0, 1.0, 0.5, 0.01
 """Devices keep powers in steps of their own; what else they hold must be exactly what was written."""
 DISSENTING_READINGS = 3
-REWRITES, REWRITES_WINDOW_S = 3, 60.0
-GIVE_WAY_S = 300.0
+REWRITES, MOST_REWRITES, REWRITES_WINDOW_S = 2, 3, 60.0
+"""A disputed order is written again twice in a minute, and a third time only after giving way."""
+GIVE_WAY_S, LONGEST_GIVE_WAY_S = 30.0, 300.0
+"""How long to wait then; twice as long each time that another controller is found to be there still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ class SignOff:
         self._before: dict[str, Value] = {}
         self._confirmed = self._ever_confirmed = False
         self._dissenting = 0
-        self._rewritten_at_s: deque[float] = deque(maxlen=REWRITES)
-        self._gave_way_at_s = -math.inf
+        self._rewritten_at_s: deque[float] = deque(maxlen=MOST_REWRITES)
+        self._gives_way_until_s = -math.inf
+        self._give_way_s = GIVE_WAY_S
 
     def ordered(self, now_s: float, order_w: float, expected: dict[str, Value], before: Values) -> None:
         """This was written: `expected` is what the registers should hold now, `before` what they held."""
@@ -85,20 +88,29 @@ class SignOff:
         self._dissenting = 0
 
     def may_rewrite(self, now_s: float) -> bool:
-        """Whether a disputed order may be written once more; counts it. After three in a minute, give way."""
-        if now_s - self._gave_way_at_s < GIVE_WAY_S:
+        """Whether a disputed order may be written once more; counts it. After two in a minute, give way."""
+        if self.yielding_s(now_s) > 0:
             return False
-        full = len(self._rewritten_at_s) == REWRITES
-        if full and now_s - self._rewritten_at_s[0] < REWRITES_WINDOW_S:
-            self._gave_way_at_s = now_s
-            self._rewritten_at_s.clear()
+        tries_again = now_s - self._gives_way_until_s < REWRITES_WINDOW_S
+        recent = sum(now_s - at_s < REWRITES_WINDOW_S for at_s in self._rewritten_at_s)
+        if recent >= (MOST_REWRITES if tries_again else REWRITES):
+            contended = tries_again and self.outcome == "foreign"
+            self._give_way_s = min(2.0 * self._give_way_s, LONGEST_GIVE_WAY_S) if contended else GIVE_WAY_S
+            self._gives_way_until_s = now_s + self._give_way_s
             return False
         self._rewritten_at_s.append(now_s)
         return True
 
     def yielding_s(self, now_s: float) -> float:
         """How much longer this device is left to whoever orders it."""
-        return max(0.0, self._gave_way_at_s + GIVE_WAY_S - now_s)
+        return max(0.0, self._gives_way_until_s - now_s)
+
+    def seen_while_yielding(self, now_s: float, values: Values) -> None:
+        """What the registers say of a device that was given way to: it is over when nobody else orders it."""
+        self.read_back(values, at_once=True)
+        deserted = self.outcome == "foreign" and held(self._control, values) is None
+        if deserted or not self.disputed:
+            self._gives_way_until_s = now_s
 
     def read_back(self, values: Values, at_once: bool = False) -> None:
         """Registers that were read after the last write; `at_once` they can only confirm it."""
@@ -116,12 +128,11 @@ class SignOff:
     def _dissent(self, found: dict[str, Value], held_w: float | None) -> Outcome:
         """What it means that the registers hold something else."""
         unmoved = all(self._same(name, self._before[name], value) for name, value in found.items())
-        ignored = unmoved and not self._ever_confirmed
         less = self._role == "battery" and _less(held_w, self._orders[-1].order_w)
-        if less and not self._confirmed and not ignored:
+        if less and not self._confirmed and not (unmoved and not self._ever_confirmed):
             return "clamped"
         self.disputed = True
-        if ignored:
+        if unmoved and not self._confirmed:
             return "ignored"
         if held_w is None:
             return "reverted" if self._ever_confirmed else "ignored"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -203,6 +204,28 @@ def test_another_controller_is_noticed_within_3_cycles_and_given_way_to(profile:
     in_virtual_time(profile, plant, scenario)
     assert "another controller orders this device (foreign); given way to it" in errors[-1]
     assert len(errors) >= 45
+
+
+@every_watched
+def test_a_battery_that_another_controller_has_left_is_ordered_again_within_35_s(
+    profile: DeviceProfile,
+) -> None:
+    plant = Obeying()
+
+    async def scenario(link: Link) -> None:
+        battery = battery_of(profile, link)
+        await beats(battery, -1500.0, 20)
+        for second in range(55):
+            if second < 15:
+                await foreign_order(profile, link, 900.0)
+            with suppress(DeviceError):
+                await battery.order(-1500.0, soon())
+            await asyncio.sleep(1.0)
+            await battery.read(soon())
+        assert (await battery.read(soon())).battery_discharge_w == pytest.approx(-1500.0, abs=step_w(profile))
+        assert battery.outcome == "applied"
+
+    in_virtual_time(profile, plant, scenario)
 
 
 @every_watched

@@ -233,6 +233,22 @@ def test_an_order_that_fails_for_two_seconds_rings_nothing() -> None:
     assert rung_s(ScriptedBattery(deaf=lambda now: 20.0 <= now < 22.0)) == []
 
 
+def test_why_no_order_gets_through_is_told_once_for_each_reason(caplog: pytest.LogCaptureFixture) -> None:
+    class Contended(ScriptedBattery):
+        async def order(self, battery_discharge_w: float, deadline_s: float) -> None:
+            if now_s() < 10.0:
+                raise DeviceError("bat1: no answer within 0.5 s")
+            if now_s() < 20.0:
+                raise DeviceError(f"bat1: given way to another controller, next try in {40 - now_s():.0f} s")
+
+    control, _ = site(ScriptedMeter(), Contended())
+    run(run_for(control, 30.5))
+    assert [one.message for one in caplog.records if one.message.startswith("bat1")] == [
+        "bat1: no answer within 0.5 s",
+        "bat1: given way to another controller, next try in 30 s",
+    ]
+
+
 def test_a_clean_stop_releases_every_battery_and_closes_every_device() -> None:
     meter, battery = ScriptedMeter(), ScriptedBattery()
     control, cycles = site(meter, battery)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from drivers.control import Control
@@ -140,16 +142,69 @@ def test_read_back_at_once_can_only_confirm() -> None:
     assert (sign_off.outcome, sign_off.disputed) == ("pending", False)
 
 
-def test_a_disputed_order_is_rewritten_three_times_a_minute_and_then_given_way_to() -> None:
-    sign_off = ordered(-1500.0)
-    assert [sign_off.may_rewrite(float(t)) for t in (0, 10, 20, 30, 90, 200)] == [True] * 3 + [False] * 3
-    assert sign_off.yielding_s(30.0) == GIVE_WAY_S
-    assert sign_off.may_rewrite(30.0 + GIVE_WAY_S)
+def rewritten_at_s(sign_off: SignOff, until_s: int = 900) -> list[int]:
+    """When a dispute that never ends is written again, if that is asked every second."""
+    return [second for second in range(until_s) if sign_off.may_rewrite(float(second))]
 
 
-def test_three_disputes_in_more_than_a_minute_are_no_fight() -> None:
+def test_a_disputed_order_is_rewritten_twice_a_minute_then_given_way_to_for_30_s_and_then_tried_again() -> (
+    None
+):
     sign_off = ordered(-1500.0)
-    assert all(sign_off.may_rewrite(25.0 * n) for n in range(20))
+    sign_off.read_back(held(0.0, 0.0))
+    assert sign_off.outcome == "ignored"
+    # 0 and 1; given way to from 2 to 32; the third of this minute; from 33 to 63, and so on.
+    assert rewritten_at_s(sign_off, 100) == [0, 1, 32, 63, 64, 95]
+    assert sign_off.yielding_s(96.0) == GIVE_WAY_S
+
+
+def test_a_controller_that_is_still_there_is_given_way_to_for_twice_as_long_each_time() -> None:
+    sign_off = ordered(-1500.0)
+    sign_off.read_back(held(900.0))
+    assert sign_off.outcome == "foreign"
+    times_s = rewritten_at_s(sign_off, 1200)
+    pauses_s = [after - before for before, after in pairwise(times_s) if after - before > 1]
+    assert pauses_s == [31, 61, 121, 241, 301, 301]
+    most = max(sum(at_s <= one < at_s + 60 for one in times_s) for at_s in times_s)
+    assert most == 3, "in any minute"
+
+
+def test_two_disputes_in_more_than_a_minute_are_no_fight() -> None:
+    sign_off = ordered(-1500.0)
+    assert all(sign_off.may_rewrite(31.0 * n) for n in range(20))
+
+
+@pytest.mark.parametrize(
+    ("given_way_to", "found", "over"),
+    [
+        (held(900.0), held(900.0), False),
+        (
+            held(900.0),
+            held(-1500.0),
+            True,
+        ),  # it holds our order: it was read wrongly, or nobody is there any more
+        (held(900.0), held(900.0, 0.0), True),  # it runs its own program: nobody orders it any more
+        (held(-1500.0, 0.0), held(-1500.0, 0.0), False),  # that is why it was given way to
+    ],
+)
+def test_giving_way_is_over_as_soon_as_nobody_else_orders_the_device(
+    given_way_to: dict[str, Value], found: dict[str, Value], over: bool
+) -> None:
+    sign_off = ordered(-1500.0)
+    sign_off.read_back(held(-1500.0))
+    sign_off.read_back(given_way_to)
+    rewritten_at_s(sign_off, 5)
+    assert sign_off.yielding_s(5.0) == 27.0
+    sign_off.seen_while_yielding(5.0, found)
+    assert sign_off.yielding_s(5.0) == (0.0 if over else 27.0)
+
+
+def test_a_device_that_keeps_our_last_order_instead_of_the_new_one_ignores_it() -> None:
+    sign_off = ordered(-1500.0)
+    sign_off.read_back(held(-1500.0))
+    sign_off.ordered(10.0, 1000.0, held(1000.0), held(-1500.0))
+    sign_off.read_back(held(-1500.0))
+    assert (sign_off.outcome, sign_off.disputed) == ("ignored", True), "nobody else is there"
 
 
 @pytest.mark.parametrize(("power_w", "outcome"), [(0.0, "applied"), (2000.0, "applied"), (3500.0, "ignored")])
