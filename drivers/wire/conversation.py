@@ -40,6 +40,7 @@ async def mbap_frames(
 ) -> None:
     """Until a frame with a foreign protocol id or an impossible length: nothing after it can be trusted."""
     while True:
+        await others_turn()
         transaction, protocol, length, unit_id = MBAP.unpack(await reader.readexactly(MBAP.size))
         if protocol != 0 or not SHORTEST_LENGTH <= length <= LONGEST_LENGTH:
             return
@@ -90,6 +91,7 @@ async def rtu_requests(reader: asyncio.StreamReader, reply: Callable[[bytes], Aw
     """Hand on each whole request, until the line ends."""
     heard = bytearray()
     while True:
+        await others_turn()
         chunk = await _next_lump(reader, SILENCE_S if heard else None)
         if chunk is None:
             # A function whose requests have no known length ends by silence.
@@ -107,6 +109,11 @@ async def rtu_requests(reader: asyncio.StreamReader, reply: Callable[[bytes], Aw
             del heard[:length]
             await reply(frame)
         del heard[2 * rtu.MAX_FRAME_BYTES :]
+
+
+async def others_turn() -> None:
+    """Reading waits for nothing while a client has sent more than was answered: the others come first."""
+    await asyncio.sleep(0)
 
 
 async def _next_lump(reader: asyncio.StreamReader, within_s: float | None) -> bytes | None:

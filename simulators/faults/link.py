@@ -23,6 +23,7 @@ from drivers.wire import (
     ModbusTcpServer,
     Unit,
     answer,
+    others_turn,
     refusal,
     rtu_requests,
     serial_answer,
@@ -226,6 +227,7 @@ async def _mbap(
     """As `mbap_frames`, with what the faults make of them."""
     opened_s = _now_s()
     while not writer.transport.is_closing():
+        await others_turn()
         try:
             request = await read_frame(reader)
         except NoFrameError:

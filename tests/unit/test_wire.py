@@ -220,6 +220,26 @@ async def test_requests_are_not_hoarded_while_the_unit_is_busy() -> None:
         writer.transport.abort()
 
 
+async def test_a_client_that_sends_more_than_it_is_answered_does_not_keep_the_others_waiting() -> None:
+    async with serving(PlainUnit()) as (_, port), client(port) as greedy, client(port) as modest:
+        await ask(modest, read_pdu(3, 10, 2))
+        heard, first = 0, asyncio.Event()
+
+        async def hear() -> None:
+            nonlocal heard
+            while True:
+                await read_frame(greedy[0])
+                heard += 1
+                first.set()
+
+        listening = asyncio.create_task(hear())
+        greedy[1].write(frame(7, 1, read_pdu(3, 10, 2)) * 2000)
+        await first.wait()
+        assert await ask(modest, read_pdu(3, 10, 2)) == words_pdu(3, [10, 11])
+        assert heard < 200, "of 2000"
+        listening.cancel()
+
+
 async def test_clients_beyond_the_limit_are_hung_up_on_until_one_leaves() -> None:
     async with serving(PlainUnit(), max_clients=2) as (_, port):
         async with client(port) as first:
