@@ -1,7 +1,8 @@
 """Profile + link = a meter, a battery or a PV inverter (the Protocols of drivers/device.py).
 
 The fast registers are read for each reading, in as few requests as the profile's limits allow; slow ones
-every 5 s; identity and ratings after each connect, and always before the first write. An unchanged order
+every 5 s; identity and ratings after each connect, and always before the first write; a rating that is not
+available then is what the same device said last, and is read again after a while. An unchanged order
 costs nothing but a write now and then to keep the device's lease alive. A device that rebooted,
 reconnected or was ordered by somebody else is taken over again.
 """
@@ -92,8 +93,6 @@ class ModbusBattery:
         self._battery_w = battery_w
         self._site_w = {"max_charge_w": max_charge_w, "max_discharge_w": max_discharge_w}
         self._orders = _orders(self._poller)
-        self._guard: Guard | None = None
-        self._guarded_on = -1
 
     async def read(self, deadline_s: float) -> BatteryReading:
         """One request, and another one every 5 s; DeviceError by `deadline_s`."""
@@ -131,11 +130,10 @@ class ModbusBattery:
 
     async def order(self, battery_discharge_w: float, deadline_s: float) -> None:
         """DeviceError if it did not get through; GuardError if refused here, with the battery released."""
-        connects = await self._poller.ready(deadline_s)
-        if self._guard is None or self._guarded_on != connects:
-            self._guard, self._guarded_on = self._nameplate(), connects
+        await self._poller.ready(deadline_s)
+        guard = self._nameplate(to_rest=battery_discharge_w == 0)
         try:
-            self._guard.check(battery_discharge_w)
+            guard.check(battery_discharge_w)
         except GuardError as refused:
             raise await _let_go(self._poller.device_id, self._orders, refused, deadline_s) from None
         await self._orders.put(battery_discharge_w, deadline_s)
@@ -160,8 +158,11 @@ class ModbusBattery:
         found = None if point is None else point.field_value(values.get(point.name))
         return found if isinstance(found, bool) else None
 
-    def _nameplate(self) -> Guard:
-        """The gate for this battery: what the device says of itself, narrowed by the site file."""
+    def _nameplate(self, *, to_rest: bool) -> Guard:
+        """The gate for this battery: what the device says of itself, narrowed by the site file.
+
+        To rest it takes no nameplate.
+        """
         values = self._poller.values(0.0)
         rated_w: list[float] = []
         for field, site_w in self._site_w.items():
@@ -176,11 +177,11 @@ class ModbusBattery:
                     f"{self._poller.device_id}: the device never forgets an order by itself, so say in the "
                     f"site file with {field} how much may stay on"
                 )
-            if not known:
+            if not known and not to_rest:
                 raise DeviceError(
                     f"{self._poller.device_id}: the device does not say its {field}; give it in the site file"
                 )
-            rated_w.append(min(known))
+            rated_w.append(min(known, default=0.0))
         return Guard(rated_w[0], rated_w[1], writes_per_day=None)
 
 

@@ -21,6 +21,8 @@ THIRD = 3
 SLOW_S = 5.0
 FRESH_S = 1.0
 WARN_AGAIN_S = 60.0
+ONCE_AGAIN_S = 30.0
+"""What is read once is read again so long after a reply in which something was missing."""
 CARRY_S = 3 * SLOW_S
 """Slow values are carried along with the fast ones this long, then they are absent."""
 PROMPT_S, REPLY_PART = 0.15, 0.5
@@ -52,6 +54,8 @@ class _Polled:
     taken_at_s: float = -math.inf
     tried_at_s: float = -math.inf
     connects: int = -1
+    lacks: bool = False
+    """Of what is read once: something beside its identity has not been available yet."""
     failing: bool = False
     warned_at_s: float = -math.inf
     fast: bool = field(init=False)
@@ -111,6 +115,7 @@ class Poller:
         self._third = [one for one in polled if one.block.every == "third"]
         self._slow = [one for one in polled if one.block.every == "slow"]
         self._once = [one for one in polled if one.block.every == "once"]
+        self._said_once: dict[str, Value] = {}
         self._holders: dict[str, list[_Polled]] = {}
         for one in self._fast + self._third + self._slow:
             for name in one.names:
@@ -150,6 +155,7 @@ class Poller:
         connects, third = self.link.connects, self._polls % THIRD == 0
         due = [one for one in self._third if third or one.connects != connects]
         due += [one for one in self._slow if now_s - one.tried_at_s >= SLOW_S or one.connects != connects]
+        due += [one for one in self._once if one.lacks and now_s - one.tried_at_s >= ONCE_AGAIN_S]
         if self._reply_s <= PROMPT_S or not due:
             return due
         return [min(due, key=lambda one: one.tried_at_s)]
@@ -280,6 +286,17 @@ class Poller:
                 f"{self.device_id}: another device answers: {found}, before it was {was}; "
                 "check the address, then restart the controller"
             )
+        for one in unread:
+            one.tried_at_s = one.taken_at_s
+            self._said_once |= _available(one.values)
+            self._complete(one)
+
+    def _complete(self, one: _Polled) -> None:
+        """What never changes is what the same device said of it first on this connection, or before it."""
+        self._said_once = _available(one.values) | self._said_once
+        one.values = {name: self._said_once.get(name) for name in one.values}
+        who = [point.name for point in self._identity_points]
+        one.lacks = any(value is None for name, value in one.values.items() if name not in who)
 
     async def _try(self, one: _Polled, deadline_s: float) -> None:
         now_s = one.tried_at_s = asyncio.get_running_loop().time()
@@ -292,6 +309,8 @@ class Poller:
             one.failing = True
         else:
             one.failing = False
+            if one.block.every == "once":
+                self._complete(one)
 
     async def _read(self, one: _Polled, deadline_s: float) -> None:
         block = one.block
@@ -332,6 +351,10 @@ class Poller:
         if factor is None or decode(point.encoding, holder.words_of(point)) is None:
             return f"register {point.address} holds {_shown(point, holder.words_of(point))}"
         return f"its scale factor, register {factor.address}, holds {_shown(factor, holder.words_of(factor))}"
+
+
+def _available(values: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _shown(point: Point, words: Sequence[int]) -> str:

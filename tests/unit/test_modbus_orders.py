@@ -200,6 +200,55 @@ def test_the_site_file_narrows_the_nameplate_and_stands_in_where_the_device_is_s
     in_virtual_time(a_battery(), scenario)
 
 
+def test_a_battery_that_does_not_say_its_nameplate_is_brought_to_rest_and_ordered_nothing_else() -> None:
+    async def scenario(site: Site) -> None:
+        site.unit.registers[40145] = site.unit.registers[40147] = 0xFFFF
+        battery = site.battery()
+        assert "does not say its max_charge_w" in await error_of(battery.order(-1.0, soon()))
+        assert site.unit.writes == []
+        await battery.order(0.0, soon())
+        assert site.unit.registers[ENABLE] == 1
+        assert (SETPOINT, (0, 0)) in site.unit.writes
+
+    in_virtual_time(a_battery(), scenario)
+
+
+def test_a_nameplate_that_is_not_available_after_a_reconnect_is_the_one_the_same_device_said_before() -> None:
+    async def scenario(site: Site) -> None:
+        battery = site.battery()
+        await battery.order(2000.0, soon())
+        site.unit.registers[40145] = site.unit.registers[40147] = 0xFFFF
+        await site.hang_up()
+        await battery.order(300.0, soon())
+        assert site.unit.registers[SETPOINT + 1] == 300
+        with pytest.raises(GuardError, match="allows -5000 W to 4500 W"):
+            await battery.order(4501.0, soon())
+
+    in_virtual_time(a_battery(), scenario)
+
+
+def test_a_nameplate_that_was_not_available_is_read_again_after_30_s_and_what_is_known_of_it_stays() -> None:
+    async def scenario(site: Site) -> None:
+        battery = site.battery()
+        site.unit.registers[40147] = 0xFFFF
+        await battery.read(soon())
+        site.unit.registers |= {40145: 100, 40147: 4500}
+        read_at_s: list[int] = []
+        for second in range(1, 70):
+            await asyncio.sleep(1.0)
+            site.unit.reads.clear()
+            await battery.read(soon())
+            read_at_s += [second for address, _ in site.unit.reads if address == 40141]
+            if second < 30:
+                assert "does not say its max_discharge_w" in await error_of(battery.order(4500.0, soon()))
+            else:
+                await battery.order(4500.0, soon())
+        assert read_at_s == [30], "once: then nothing was missing any more"
+        await battery.order(-5000.0, soon())
+
+    in_virtual_time(a_battery(), scenario)
+
+
 def test_a_release_is_read_back() -> None:
     async def scenario(site: Site) -> None:
         battery = site.battery()
@@ -273,6 +322,18 @@ def test_a_pv_inverter_that_does_not_say_its_nameplate_cannot_be_capped() -> Non
         site.unit.registers[40152] = 0xFFFF
         assert "roof: wmax is not available" in await error_of(site.pv().cap(1000.0, soon()))
         assert site.unit.writes == []
+
+    in_virtual_time(a_pv(), scenario)
+
+
+def test_a_nameplate_missing_after_a_reconnect_does_not_keep_a_pv_inverter_from_being_capped() -> None:
+    async def scenario(site: Site) -> None:
+        pv = site.pv()
+        await pv.cap(3333.0, soon())
+        site.unit.registers[40152] = 0xFFFF
+        await site.hang_up()
+        await pv.cap(1000.0, soon())
+        assert site.unit.registers[40187] == 200, "20.0 % of the 5000 W it said before"
 
     in_virtual_time(a_pv(), scenario)
 
