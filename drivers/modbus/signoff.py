@@ -66,6 +66,7 @@ class SignOff:
         self._rewritten_at_s: deque[float] = deque(maxlen=MOST_REWRITES)
         self._gives_way_until_s = -math.inf
         self._give_way_s = GIVE_WAY_S
+        self._gave_way_to: Outcome = ""
 
     def ordered(self, now_s: float, order_w: float, expected: dict[str, Value], before: Values) -> None:
         """This was written: `expected` is what the registers should hold now, `before` what they held."""
@@ -88,15 +89,21 @@ class SignOff:
         self._dissenting = 0
 
     def may_rewrite(self, now_s: float) -> bool:
-        """Whether a disputed order may be written once more; counts it. After two in a minute, give way."""
+        """Whether a disputed order may be written once more; counts it. After two in a minute, give way.
+
+        After giving way it is one, or it is given way to again; three in any minute at most.
+        """
         if self.yielding_s(now_s) > 0:
             return False
-        tries_again = now_s - self._gives_way_until_s < REWRITES_WINDOW_S
-        recent = sum(now_s - at_s < REWRITES_WINDOW_S for at_s in self._rewritten_at_s)
-        if recent >= (MOST_REWRITES if tries_again else REWRITES):
-            contended = tries_again and self.outcome == "foreign"
-            self._give_way_s = min(2.0 * self._give_way_s, LONGEST_GIVE_WAY_S) if contended else GIVE_WAY_S
-            self._gives_way_until_s = now_s + self._give_way_s
+        again = now_s - self._gives_way_until_s < REWRITES_WINDOW_S
+        since_s = self._gives_way_until_s if again else now_s - REWRITES_WINDOW_S
+        if sum(at_s >= since_s for at_s in self._rewritten_at_s) >= (1 if again else REWRITES):
+            still_there = again and self.outcome == self._gave_way_to == "foreign"
+            self._give_way_s = min(2.0 * self._give_way_s, LONGEST_GIVE_WAY_S) if still_there else GIVE_WAY_S
+            self._gives_way_until_s, self._gave_way_to = now_s + self._give_way_s, self.outcome
+            if len(self._rewritten_at_s) == MOST_REWRITES:
+                free_at_s = self._rewritten_at_s[0] + REWRITES_WINDOW_S
+                self._gives_way_until_s = max(self._gives_way_until_s, free_at_s)
             return False
         self._rewritten_at_s.append(now_s)
         return True

@@ -229,6 +229,15 @@ def test_a_battery_that_is_read_but_takes_no_order_for_ten_seconds_rings_until_o
     assert heard_s == [float(second) for second in range(31, 41)]
 
 
+def test_a_battery_that_another_controller_orders_rings_contended() -> None:
+    control, cycles = site(ScriptedMeter(), ScriptedBattery(outcome="foreign"))
+    run(run_for(control, 2.5))
+    assert {"contended", "not_followed"} <= set(alarms(cycles[-1], ()))
+    control, cycles = site(ScriptedMeter(), ScriptedBattery(outcome="reverted"))
+    run(run_for(control, 2.5))
+    assert "contended" not in alarms(cycles[-1], ()), "it went its own way by itself"
+
+
 def test_an_order_that_fails_for_two_seconds_rings_nothing() -> None:
     assert rung_s(ScriptedBattery(deaf=lambda now: 20.0 <= now < 22.0)) == []
 

@@ -154,8 +154,8 @@ def test_a_disputed_order_is_rewritten_twice_a_minute_then_given_way_to_for_30_s
     sign_off.read_back(held(0.0, 0.0))
     assert sign_off.outcome == "ignored"
     # 0 and 1; given way to from 2 to 32; the third of this minute; from 33 to 63, and so on.
-    assert rewritten_at_s(sign_off, 100) == [0, 1, 32, 63, 64, 95]
-    assert sign_off.yielding_s(96.0) == GIVE_WAY_S
+    assert rewritten_at_s(sign_off, 96) == [0, 1, 32, 63, 94]
+    assert sign_off.yielding_s(95.0) == GIVE_WAY_S
 
 
 def test_a_controller_that_is_still_there_is_given_way_to_for_twice_as_long_each_time() -> None:
@@ -167,6 +167,28 @@ def test_a_controller_that_is_still_there_is_given_way_to_for_twice_as_long_each
     assert pauses_s == [31, 61, 121, 241, 301, 301]
     most = max(sum(at_s <= one < at_s + 60 for one in times_s) for at_s in times_s)
     assert most == 3, "in any minute"
+
+
+def test_who_comes_and_goes_is_not_fought_either_and_the_next_try_is_made_when_it_was_said() -> None:
+    sign_off = ordered(-1500.0)
+    sign_off.read_back(held(900.0))
+    assert rewritten_at_s(sign_off, 5) == [0, 1]
+    sign_off.seen_while_yielding(5.0, held(900.0, 0.0))  # nobody orders it
+    assert [sign_off.may_rewrite(at_s) for at_s in (6.0, 9.0)] == [True, False]
+    # It is there again: 60 s, twice as long as before, and the minute with three rewrites is over then too.
+    assert sign_off.yielding_s(9.0) == 60.0
+    assert [sign_off.may_rewrite(at_s) for at_s in (68.0, 69.0)] == [False, True]
+
+
+def test_the_fourth_rewrite_waits_until_the_first_of_three_is_a_minute_ago() -> None:
+    sign_off = ordered(-1500.0)
+    sign_off.read_back(held(900.0))
+    rewritten_at_s(sign_off, 5)
+    sign_off.seen_while_yielding(5.0, held(900.0, 0.0))
+    sign_off.outcome = "ignored"
+    assert [sign_off.may_rewrite(at_s) for at_s in (6.0, 9.0, 39.0, 59.0, 60.0)] == [True] + [False] * 3 + [
+        True
+    ]
 
 
 def test_two_disputes_in_more_than_a_minute_are_no_fight() -> None:
