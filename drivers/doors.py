@@ -16,6 +16,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from drivers.toml_lines import lines
+
 MAX_FILE_BYTES = 1_000_000
 Model = TypeVar("Model", bound=BaseModel)
 Where = Sequence[str | int]
@@ -82,27 +84,12 @@ def dotted(where: Where) -> str:
 
 
 def line_of(text: str, where: Where) -> int | None:
-    """The line on which a key, or else its table, is written."""
-    names = [part for part in where if isinstance(part, str)]
-    numbers = [part for part in where if isinstance(part, int)]
-    if not names:
-        return None
-    table, key = (names[:-1], names[-1]) if len(names) > 1 else ([], names[0])
-    seen, inside, best = -1, not table, None
-    for number, line in enumerate(text.splitlines(), start=1):
-        bare = line.strip()
-        header = re.match(r"\[\[?\s*([^\]]+?)\s*\]", bare)
-        if header:
-            parts = [part.strip().strip("\"'") for part in header[1].split(".")]
-            if parts in (table, names):
-                seen += 1
-                inside = not numbers or not bare.startswith("[[") or seen == numbers[0]
-                best = number if inside else best
-            else:
-                inside = False
-        elif inside and re.match(rf"[\"']?{re.escape(key)}[\"']?\s*[=.]", bare):
-            return number
-    return best
+    """The line on which a key is written, or else the nearest table or list that it belongs to."""
+    found = lines(text)
+    path = tuple(where)
+    while path and path not in found:
+        path = path[:-1]
+    return found.get(path)
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -124,8 +111,8 @@ def _sentence(path: Path, text: str, model: type[BaseModel], error: ErrorDetails
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
         named = error["ctx"]["discriminator"].strip("'")
         known = re.findall(r"'([^']*)'", error["ctx"].get("expected_tags", ""))
-        word = error["ctx"].get("tag")
-        return f'{at}.{named} is "{word}"; {nearest(word, known)}' if word else f"{at}.{named} is missing"
+        at, word = place(path, text, (*where, named)), error["ctx"].get("tag")
+        return f'{at} is "{word}"; {nearest(word, known)}' if word else f"{at} is missing"
     hint = ""
     if owner is not None:
         field = next((f for n, f in owner.model_fields.items() if key in (f.alias, n)), None)

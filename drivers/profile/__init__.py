@@ -101,6 +101,5 @@ def _unknown_point_keys(tables: dict[str, Any]) -> Iterator[tuple[Where, str]]:
 
 
 def _line(path: Path, text: str, where: Where, what: str) -> str:
-    # A point written as an inline table stands on one line, whichever of its keys is meant.
-    line = line_of(text, where) or line_of(text, where[:-1])
+    line = line_of(text, where)
     return one_line(f"{path}{f':{line}' if line else ''}: {dotted(where)}: {what}")
