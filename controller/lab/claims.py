@@ -6,7 +6,7 @@ are seconds since the scenario began; `to_s` inf means its end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf, isnan
@@ -19,15 +19,15 @@ T = TypeVar("T")
 ModeName = Literal["STARTING", "RUNNING", "HOLDING", "SAFE", "ISLANDED", "STOPPED", "FAULT"]
 
 
-def key(default: T, says: str) -> T:
-    """A key of a claim, with what it means."""
-    found: T = field(default=default, metadata={"says": says})
+def key(default: T, says: str, least: float = -inf) -> T:
+    """A key of a claim, with what it means and the least it may be; any that counts seconds is at least 0."""
+    found: T = field(default=default, metadata={"says": says, "least": least})
     return found
 
 
-def needed(says: str) -> Any:
+def needed(says: str, least: float = -inf) -> Any:
     """A key that has to be given."""
-    return field(metadata={"says": says})
+    return field(metadata={"says": says, "least": least})
 
 
 FROM_S = "from when it must hold, s"
@@ -55,7 +55,7 @@ class Settles:
     name: ClassVar[str] = "settles"
     signal: str = needed(SIGNAL)
     to: float = needed("the value")
-    tolerance: float = needed("how far from it is still there, in the signal's unit")
+    tolerance: float = needed("how far from it is still there, in the signal's unit", 0.0)
     after_s: float = needed("what makes it move happens then, s")
     within_s: float = needed("how long it may take, s")
     until_s: float = key(inf, "how long it stays, s since the beginning; to the end where left out")
@@ -142,10 +142,11 @@ class Value:
     def judge(self, record: Record) -> Judged:
         """The newest sample at that instant decides, or whichever is right near it."""
         end_s = self.at_s + self.within_s
-        found = [one for one in record.between(self.signal, 0.0, end_s) if not isnan(one[1])]
-        if not found:
-            return Judged(False, f"{self.signal} was not seen by {end_s:g} s")
+        found = list(record.between(self.signal, 0.0, end_s))
         near = [one for one in found if one[0] >= self.at_s - self.within_s] or found[-1:]
+        near = [one for one in near if not isnan(one[1])]
+        if not near:
+            return Judged(False, f"{self.signal} was not seen at {self.at_s:g} s")
         right = [one for one in near if self.at_least <= one[1] <= self.at_most]
         held, (at_s, value) = bool(right), (right or near)[-1]
         return Judged(held, f"{self.signal} is {value:.2f} at {at_s:g} s", at_s, value)
@@ -190,7 +191,10 @@ class Never:
 
     def judge(self, record: Record) -> Judged:
         """The first beat in the mode decides."""
-        for one in record.beats_between(self.from_s, self.to_s):
+        beats = record.beats_between(self.from_s, self.to_s)
+        if not beats:
+            return Judged(False, f"no decision after {self.from_s:g} s was seen")
+        for one in beats:
             if one.decision.mode is Mode[self.mode]:
                 return Judged(False, f"{self.mode} at {one.at_s:g} s: {one.decision.reason}", one.at_s)
         return Judged(True, f"never {self.mode}")
@@ -243,8 +247,8 @@ class Writes:
 
     name: ClassVar[str] = "writes"
     device: str = needed("its id")
-    at_most: int = needed("how often")
-    by_w: float = key(0.5, "a smaller change does not count, W")
+    at_most: int = needed("how often", 0)
+    by_w: float = key(0.5, "a smaller change does not count, W", 0.0)
     from_s: float = key(0.0, FROM_S)
     to_s: float = key(inf, TO_S)
 
@@ -284,14 +288,17 @@ class Calm:
 
     name: ClassVar[str] = "calm"
     signal: str = needed(SIGNAL)
-    band: float = needed("smaller movements do not count")
-    turns_per_min: float = key(3.0, "allowed in any minute")
+    band: float = needed("smaller movements do not count", 0.0)
+    turns_per_min: float = key(3.0, "allowed in any minute", 0.0)
     from_s: float = key(0.0, FROM_S)
     to_s: float = key(inf, TO_S)
 
     def judge(self, record: Record) -> Judged:
         """The worst minute decides."""
-        turns = list(_turns(record.between(self.signal, self.from_s, self.to_s), self.band))
+        samples = list(record.between(self.signal, self.from_s, self.to_s))
+        if all(isnan(value) for _, value in samples):
+            return Judged(False, f"{self.signal} was not seen after {self.from_s:g} s")
+        turns = list(_turns(samples, self.band))
         most, at_s = 0, None
         for index, begin_s in enumerate(turns):
             inside = sum(1 for one in turns[index:] if one < begin_s + 60.0)
@@ -301,7 +308,7 @@ class Calm:
         return Judged(most <= self.turns_per_min, text, at_s, float(most))
 
 
-def _turns(samples: Iterator[tuple[float, float]], band: float) -> Iterator[float]:
+def _turns(samples: Iterable[tuple[float, float]], band: float) -> Iterator[float]:
     """When a signal turned by more than `band` from its last extreme."""
     high = low = None
     way = 0

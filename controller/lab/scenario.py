@@ -15,6 +15,7 @@ from controller.clock import local_time, zone
 from controller.config import Config, config_of
 from controller.dispatch.orders import NO_ORDERS, LocalTime, Order, Orders, Plan, Prices
 from controller.lab import scenariofile
+from controller.lab.claim_checks import flaws
 from controller.lab.claims import JUDGES, Claim
 from controller.lab.house import synthetic
 from controller.lab.record import signal_names
@@ -142,7 +143,10 @@ def scenario_of(path: Path, text: str, tables: dict[str, Any], site_text: str | 
     config = replace(config, simulation=simulation)
     wrong: list[str] = []
     faults = tuple(_fault(path, text, config, index, one, wrong) for index, one in enumerate(file.fault))
-    claims = tuple(_claim(path, text, config, index, one, wrong) for index, one in enumerate(file.claim))
+    claims = tuple(
+        _claim(path, text, config, index, one, file.duration_s, wrong) for index, one in enumerate(file.claim)
+    )
+    wrong += _never_comes(path, text, file)
     if file.prices and len(file.prices.import_per_kwh) != len(file.prices.export_per_kwh):
         wrong.append(
             f"{place(path, text, ('prices', 'export_per_kwh'))} has another length than import_per_kwh"
@@ -194,7 +198,11 @@ def _site(path: Path, text: str, tables: dict[str, Any], site_text: str | None) 
         raise DoorError(f"{place(path, text, ('site', 'file'))} is {name!r}; give the name of a site file")
     site_path = path.parent / name
     if site_text is None:
-        site_text, base = read_toml(site_path)
+        try:
+            site_text, base = read_toml(site_path)
+        except DoorError as error:
+            at = place(path, text, ("site", "file"))
+            raise DoorError("\n".join(f"{at}: {line}" for line in str(error).splitlines())) from None
     else:
         base = tomllib.loads(site_text)
     plain = config_of(site_path, site_text, base)
@@ -257,7 +265,25 @@ def _fault(path: Path, text: str, config: Config, index: int, table: Any, wrong:
     return found
 
 
-def _claim(path: Path, text: str, config: Config, index: int, table: Any, wrong: list[str]) -> ClaimMade:
+def _never_comes(path: Path, text: str, file: Any) -> list[str]:
+    """Faults and steps that begin when all is over, and steps that change nothing."""
+    found = []
+    for name in ("fault", "step"):
+        for index, one in enumerate(getattr(file, name)):
+            if one.at_s >= file.duration_s:
+                at = place(path, text, (name, index, "at_s"))
+                found.append(f"{at} is {one.at_s:g}, but the scenario ends at {file.duration_s:g} s")
+    changes = [key for key in scenariofile.Step.model_fields if key != "at_s"]
+    for index, one in enumerate(file.step):
+        told = one.order is not None and _told(one)[2]
+        if not told and all(getattr(one, key) is None for key in changes if key != "order"):
+            found.append(f"{place(path, text, ('step', index))}: changes nothing; give {', '.join(changes)}")
+    return found
+
+
+def _claim(
+    path: Path, text: str, config: Config, index: int, table: Any, duration_s: float, wrong: list[str]
+) -> ClaimMade:
     kind = JUDGES[table.claim]
     given = {one.name: getattr(table, one.name) for one in fields(kind)}  # type: ignore[arg-type]  # dataclasses
     values = {name: value for name, value in given.items() if value is not None}
@@ -270,7 +296,11 @@ def _claim(path: Path, text: str, config: Config, index: int, table: Any, wrong:
 
     known("signal", signal_names(batteries, pvs, config.phases))
     known("device", batteries + pvs)
-    return ClaimMade(kind(**values), table.because)
+    claim = kind(**values)
+    for flawed, why in flaws(claim, duration_s):
+        at = place(path, text, ("claim", index) if flawed is None else ("claim", index, flawed))
+        wrong.append(f"{at}{':' if flawed is None else ''} {why}")
+    return ClaimMade(claim, table.because)
 
 
 def _trace(

@@ -23,6 +23,7 @@ from simulators.faults import INJECTORS, parameters
 from simulators.faults.model import Bounds, bounds, described
 
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Lasting = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -59,7 +60,7 @@ class Plan(Table):
 class OrderTable(Table):
     """`order` of a step: what is told from outside; each holds until its time is over."""
 
-    for_s: Seconds | None = Field(None, description="how long it holds, s; to the end where left out")
+    for_s: Lasting | None = Field(None, description="how long it holds, s; to the end where left out")
     operator_import_w: Watts | None = Field(None, description="the grid operator's limit to import, W")
     operator_export_w: Watts | None = Field(None, description="the grid operator's limit to export, W")
     import_limit_w: Watts | None = Field(None, description="a limit to import, W")
@@ -88,7 +89,7 @@ class FaultBase(Table):
 
     device: str = Field(description='a device of the site, or "site", "broker", "host"')
     at_s: Seconds = Field(description="when it begins, s")
-    for_s: Seconds | None = Field(None, description="how long it lasts, s; to the end where left out")
+    for_s: Lasting | None = Field(None, description="how long it lasts, s; to the end where left out")
 
 
 def _bounded(kind: Any, allowed: Bounds | None) -> Any:
@@ -122,15 +123,25 @@ class ClaimBase(Table):
     because: str = Field("", description="why, such as the clause of a standard")
 
 
+def _finite(name: str, kind: Any, least: float) -> Any:
+    """The type of a claim's key: numbers are finite, since nan and inf are bounds that all things keep."""
+    if kind is float and name.endswith("_s"):
+        return Seconds
+    if kind is float:
+        return Annotated[float, Field(ge=least, allow_inf_nan=False)] if least > -inf else Number
+    return Annotated[int, Field(ge=int(least))] if kind is int else kind
+
+
 def _claim_table(kind: type[Any]) -> type[BaseModel]:
     hints = get_type_hints(kind)
     keys: dict[str, Any] = {"claim": (Literal[kind.name], Field(description="what is claimed"))}
     for one in fields_of(kind):
+        kind_of = _finite(one.name, hints[one.name], one.metadata.get("least", -inf))
         if one.default in (inf, -inf):  # no number of JSON: left out
-            keys[one.name] = (hints[one.name] | None, Field(None, description=one.metadata["says"]))
+            keys[one.name] = (kind_of | None, Field(None, description=one.metadata["says"]))
             continue
         default = ... if one.default is MISSING else one.default
-        keys[one.name] = (hints[one.name], Field(default, description=one.metadata["says"]))
+        keys[one.name] = (kind_of, Field(default, description=one.metadata["says"]))
     return create_model(f"Claim_{kind.name}", __base__=ClaimBase, __doc__=kind.__doc__, **keys)
 
 

@@ -103,3 +103,10 @@ def test_a_bad_scenario_is_told_with_file_line_key_and_what_would_be_right(
     part: str, told: str, tmp_path: Path
 ) -> None:
     assert told in refusal(tmp_path, HEAD, part)
+
+
+def test_a_site_file_that_is_not_there_is_told_with_the_line_that_names_it(tmp_path: Path) -> None:
+    told = refusal(tmp_path, HEAD.replace(str(SITE), "none.toml"), CLAIM)
+    assert (
+        told == f"test.toml:5: site.file: {tmp_path / 'none.toml'}: cannot be read: No such file or directory"
+    )
