@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from controller.config import Config, DeviceEntry
 
+SMALL_WH = 200.0
+"""A battery of a house has more; a number of kWh is less."""
+
 
 def describe(config: Config) -> list[str]:
     """Lines for the operator; warnings begin with `warning:`."""
@@ -72,6 +75,9 @@ def _warnings(config: Config) -> list[str]:
         if lease is None or lease.seconds is None:
             stays = f": {lease.fallback}" if lease is not None and lease.fallback else ""
             found.append(f"{entry.id} never forgets an order by itself{stays}")
+    for settings in config.dispatch.batteries:
+        if settings.capacity_wh < SMALL_WH:
+            found.append(f"{settings.id}: capacity_wh is {settings.capacity_wh:g}; is that meant in kWh?")
     for entry in (*config.batteries, *config.pvs):
         if entry.profile.limited and not entry.self_describing:
             found.append(f"{entry.id}: {entry.profile.limited}")

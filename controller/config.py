@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ from controller.site_mqtt import MqttConfig, mqtt_config, mqtt_conflicts
 from controller.site_planning import PlanningConfig, planning_config
 from controller.site_response import responding
 from controller.site_simulation import SimulationConfig, simulation_config, simulation_conflicts
-from controller.site_state import StateConfig, state_config
-from drivers.address import RtuTcpAddress, SerialAddress, parse_connection
+from controller.site_state import StateConfig, state_config, state_conflicts
+from drivers.address import AnyAddress, RtuTcpAddress, SerialAddress, parse_connection
 from drivers.doors import DoorError, Where, dotted, line_of, read_toml, validate
 from drivers.profile import DeviceProfile, ProfileError, load_profile
 from drivers.profile.codec import not_orderable
@@ -27,6 +28,14 @@ SUNSPEC = "sunspec"
 """The profile of a device that says itself, in its SunSpec models, what it is."""
 EMULATED_AS = {"meter": "sunspec-meter", "battery": "sunspec-hybrid", "pv": "sunspec-pv"}
 """What an emulator serves in its place, by role."""
+
+RESERVED = {
+    "site": "the grid for penstock inject and in scenarios",
+    "host": "the controller's computer for penstock inject and in scenarios",
+    "broker": "the MQTT broker in scenarios",
+    "all": "every device for penstock inject",
+}
+"""What no device can be called, and what is called so."""
 
 Conflict = tuple[Where, str]
 
@@ -117,6 +126,8 @@ def config_of(path: Path, text: str, tables: dict[str, Any]) -> Config:
             conflicts.append(
                 ((*where, "profile"), f'"{table.profile}" describes a {profile.role}, not a {role}')
             )
+    state = state_config(path, site.site, site.state, site.journal)
+    conflicts += state_conflicts(state.folder)
     conflicts += _shared_ends(site, profiles) + _beyond_registers(site, profiles)
     tariff, wrong = _tariff(site, path.parent)
     conflicts += wrong
@@ -161,6 +172,8 @@ def _device_conflicts(site: sitefile.SiteFile) -> list[Conflict]:
             taken = f'"{table.id}" is taken by {ids[table.id]}; give each device its own'
             found.append(((*where, "id"), taken))
         ids.setdefault(table.id, dotted(where))
+        if table.id in RESERVED:
+            found.append(((*where, "id"), f'"{table.id}" is {RESERVED[table.id]}; give another'))
         try:
             address = parse_connection(table.connection)
         except ValueError as error:
@@ -175,13 +188,19 @@ def _device_conflicts(site: sitefile.SiteFile) -> list[Conflict]:
 def _shared_ends(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) -> list[Conflict]:
     """Two devices at one address; a hybrid may be meter, battery and PV inverter there, one of each."""
     found: list[Conflict] = []
-    ends: dict[tuple[str, int], tuple[str, str]] = {}
-    parts: set[tuple[str, int, str, int]] = set()
+    lines: dict[Bus, tuple[str, AnyAddress]] = {}
+    ends: dict[tuple[Bus, int], tuple[str, str]] = {}
+    parts: set[tuple[Bus, int, str, int]] = set()
     for where, table, role in _tables(site):
-        profile = profiles.get(table.id)
-        if profile is None:
+        profile, address = profiles.get(table.id), _address(table.connection)
+        if profile is None or address is None:
             continue
-        maker, end = profile.name.split()[0], (table.connection, table.unit)
+        bus = _bus(address)
+        first, as_first = lines.setdefault(bus, (dotted(where), address))
+        if isinstance(address, SerialAddress) and _settings(address) != _settings(as_first):
+            differs = f"{table.connection}: {first} is on the same line with other settings"
+            found.append(((*where, "connection"), f"{differs}; a line has one baud, parity and stop"))
+        maker, end = profile.name.split()[0], (bus, table.unit)
         channel = table.channel if isinstance(table, sitefile.Switch) else 0
         if profile.relay is not None and channel > profile.relay.channels:
             found.append(((*where, "channel"), f"is {channel}; {profile.name} has {profile.relay.channels}"))
@@ -191,6 +210,26 @@ def _shared_ends(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) ->
             found.append(((*where, "connection"), taken))
         parts.add((*end, role, channel))
     return found
+
+
+Bus = tuple[str, int]
+"""A host and its port, however that was written; a serial line is its path and 0."""
+
+
+def _bus(address: AnyAddress) -> Bus:
+    return (normpath(address.path), 0) if isinstance(address, SerialAddress) else (address.host, address.port)
+
+
+def _settings(address: AnyAddress) -> AnyAddress:
+    return replace(address, path="") if isinstance(address, SerialAddress) else address
+
+
+def _address(connection: str) -> AnyAddress | None:
+    """None when it cannot be read, which is told elsewhere."""
+    try:
+        return parse_connection(connection)
+    except ValueError:
+        return None
 
 
 def _beyond_registers(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) -> list[Conflict]:

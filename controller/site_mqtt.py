@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from drivers.tls import trusting
 
 USAGE = 'give "mqtt://host:1883", "mqtts://host:8883" or "embedded"'
 CREDENTIAL = "mqtt_password"
@@ -239,4 +242,28 @@ def _files(folder: Path, mqtt: Mqtt) -> list[Conflict]:
             found.append((where, f'"{name}" can be read by others: chmod 600 {name}'))
         if where[-1] == "password_file" and text.decode("utf-8", "replace").strip() in PLACEHOLDERS:
             found.append((where, f'"{name}" holds no password, or one that everybody tries first'))
+    return found or _certificates(folder, mqtt)
+
+
+def _certificates(folder: Path, mqtt: Mqtt) -> list[Conflict]:
+    """Files for TLS hold what they are named for."""
+    found: list[Conflict] = []
+    if mqtt.ca is not None:
+        try:
+            trusting(folder / mqtt.ca)
+        except OSError:
+            found.append((("mqtt", "ca"), f'"{mqtt.ca}" holds no certificate in PEM'))
+    if mqtt.cert is None or mqtt.key is None:
+        return found
+    try:
+        # A key with a passphrase must not ask for it on a terminal where nobody sits.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
+            folder / mqtt.cert, folder / mqtt.key, password="-"
+        )
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            found.append((("mqtt", "key"), f'"{mqtt.key}" does not belong to cert "{mqtt.cert}"'))
+        else:
+            both = f'"{mqtt.cert}" and key "{mqtt.key}" must be PEM, the key without a passphrase'
+            found.append((("mqtt", "cert"), both))
     return found

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 MIB = 1024 * 1024
 DAY_S = 86_400.0
 
+Conflict = tuple[tuple[str | int, ...], str]
+
 
 class StateTable(BaseModel):
     """`[state]`: what must survive a power cut."""
@@ -63,3 +65,13 @@ def state_config(path: Path, site: str, state: StateTable, journal: JournalTable
     else:
         folder = path.with_name(f"{path.stem}-state")
     return StateConfig(folder, journal.keep_mib * MIB, journal.keep_days * DAY_S, journal.incidents)
+
+
+def state_conflicts(folder: Path) -> list[Conflict]:
+    """A file that stands where the folder, or one above it, is to be."""
+    for one in (folder, *folder.parents):
+        if os.path.exists(one):
+            if os.path.isdir(one):
+                return []
+            return [(("state", "folder"), f"{one} is a file; give a folder for state and journal")]
+    return []

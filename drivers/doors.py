@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -46,12 +46,31 @@ def parse_toml(path: Path, raw: bytes) -> tuple[str, dict[str, Any]]:
         line = raw[: error.start].count(b"\n") + 1
         raise DoorError(f"{path}:{line}: is not UTF-8 text (byte 0x{raw[error.start]:02x})") from None
     try:
-        return text, tomllib.loads(text.replace("\r\n", "\n"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        tables = tomllib.loads(text.replace("\r\n", "\n"))
+    except (ValueError, RecursionError) as error:
         where = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-        place = f":{where[1]}:{where[2]}" if where else ""
+        spot = f":{where[1]}:{where[2]}" if where else ""
         what = re.sub(r" \(at .*\)", "", str(error))
-        raise DoorError(f"{path}{place}: not valid TOML: {what[0].lower()}{what[1:]}") from None
+        if not isinstance(error, tomllib.TOMLDecodeError | RecursionError):  # digits beyond what Python reads
+            spot, what = _at_longest_number(text), "a number has thousands of digits"
+        raise DoorError(f"{path}{spot}: not valid TOML: {what[0].lower()}{what[1:]}") from None
+    if wrong := [place(path, text, where) for where in _beyond_64_bits(tables, ())]:
+        raise DoorError("\n".join(f"{at} is a whole number of more than 64 bits" for at in wrong))
+    return text, tables
+
+
+def _at_longest_number(text: str) -> str:
+    longest = max(re.finditer(r"[0-9_]+", text), key=lambda found: len(found[0]))
+    return f":{text.count(chr(10), 0, longest.start()) + 1}"
+
+
+def _beyond_64_bits(value: Any, where: tuple[str | int, ...]) -> Iterator[Where]:
+    """Where whole numbers stand that no register and no float can hold."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        yield where
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inside:
+        yield from _beyond_64_bits(one, (*where, key))
 
 
 def validate(path: Path, text: str, model: type[Model], tables: dict[str, Any]) -> Model:

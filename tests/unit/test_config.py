@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.checking import describe
 from controller.config import Config, ConfigError, load_config
 from drivers.profile import load_profile
 from drivers.profile.codec import not_orderable
@@ -156,6 +157,68 @@ def test_two_devices_on_one_address_need_different_units(tmp_path: Path) -> None
     (line,) = refusal(tmp_path, GOOD.replace(":5021", ":5020"))
     assert "tcp://127.0.0.1:5020 unit 1 is already meter[0]" in line
     assert load(tmp_path, GOOD.replace(':5021"\nunit = 1', ':5020"\nunit = 2')).batteries[0].unit == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("tcp://inverter", "tcp://inverter:502"),
+        ("tcp://inverter:502", "tcp://Inverter:502"),
+        ("tcp://gateway:4196", "rtu+tcp://gateway:4196"),
+        ("rtu:///dev/ttyUSB0", "rtu:///dev//ttyUSB0?baud=19200&parity=e"),
+    ],
+)
+def test_a_device_that_is_named_twice_is_found_however_its_address_is_written(
+    tmp_path: Path, one: str, other: str
+) -> None:
+    text = GOOD.replace("tcp://127.0.0.1:5020", one).replace("tcp://127.0.0.1:5021", other)
+    (line,) = refusal(tmp_path, text)
+    assert f"battery[0].connection: {other} unit 1 is already meter[0]" in line
+
+
+def test_all_devices_on_a_serial_line_have_its_baud_parity_and_stop_bits(tmp_path: Path) -> None:
+    text = GOOD.replace("tcp://127.0.0.1:5020", "rtu:///dev/ttyUSB0?baud=9600").replace(
+        'tcp://127.0.0.1:5021"\nunit = 1', 'rtu:///dev/ttyUSB0?baud=19200"\nunit = 2'
+    )
+    (line,) = refusal(tmp_path, text)
+    assert "rtu:///dev/ttyUSB0?baud=19200: meter[0] is on the same line with other settings" in line
+    assert load(tmp_path, text.replace("19200", "9600")).batteries[0].unit == 2
+
+
+@pytest.mark.parametrize("name", ["site", "host", "broker", "all"])
+def test_no_device_is_called_what_means_something_else_where_faults_are_injected(
+    tmp_path: Path, name: str
+) -> None:
+    (line,) = refusal(tmp_path, GOOD.replace('id = "bat1"', f'id = "{name}"'))
+    assert f'house.toml:18: battery[0].id: "{name}" is ' in line
+
+
+@pytest.mark.parametrize("folder", ["taken", "taken/inside"])
+def test_a_file_where_the_state_is_to_be_is_found_before_the_run(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    (line,) = refusal(tmp_path, GOOD + f'[state]\nfolder = "{folder}"\n')
+    assert line == "house.toml:32: state.folder: taken is a file; give a folder for state and journal"
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        ("9" * 5000, "not valid TOML: a number has thousands of digits"),
+        ("0x" + "f" * 5000, "more than 64 bits"),
+    ],
+)
+def test_a_number_that_no_register_and_no_float_holds_is_told_with_its_line(
+    tmp_path: Path, number: str, told: str
+) -> None:
+    (line,) = refusal(tmp_path, GOOD.replace("17_250", number))
+    assert line.startswith("house.toml:5")
+    assert told in line
+
+
+def test_a_battery_given_in_kwh_is_doubted(tmp_path: Path) -> None:
+    config = load(tmp_path, GOOD.replace("10_000", "10"))
+    assert "  warning: bat1: capacity_wh is 10; is that meant in kWh?" in describe(config)
+    assert not any("kWh?" in line for line in describe(load(tmp_path, GOOD)))
 
 
 @pytest.mark.parametrize("line", ["rtu:///dev/ttyUSB0?baud=9600", "rtu+tcp://127.0.0.1:5020"])

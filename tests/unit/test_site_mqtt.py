@@ -175,3 +175,19 @@ async def test_no_secret_is_ever_shown(tmp_path: Path, caplog: pytest.LogCapture
 
 def _text(path: Path) -> str:
     return path.read_bytes().decode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ('ca = "words"', 'mqtt.ca: "words" holds no certificate in PEM'),
+        ('cert = "words"\nkey = "words"', 'mqtt.cert: "words" and key "words" must be PEM, the key without'),
+    ],
+)
+def test_a_file_for_tls_that_holds_no_pem_is_told_before_the_run(
+    tmp_path: Path, lines: str, reason: str
+) -> None:
+    a_secret(tmp_path, "words", "no certificate")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, f'url = "mqtts://127.0.0.1"\n{lines}')
+    assert reason in str(caught.value)
