@@ -48,6 +48,8 @@ def squeeze(fault: FilesGone | MemoryGone, for_s: float) -> None:
     """Let another process of ours have it for a while; FaultError when it cannot."""
     if fault.pid <= 0:
         raise FaultError(f"{fault.name} is a fault of the controller's process: say which, pid=NUMBER")
+    if not _controls(fault.pid):
+        raise FaultError(f"process {fault.pid} is no penstock run; give the pid of the controller")
     which = resource.RLIMIT_NOFILE if isinstance(fault, FilesGone) else resource.RLIMIT_AS
     try:
         soft = LIMITS[FilesGone][1] if isinstance(fault, FilesGone) else _held_bytes(fault.pid)
@@ -57,6 +59,16 @@ def squeeze(fault: FilesGone | MemoryGone, for_s: float) -> None:
         raise FaultError(f"process {fault.pid}: {(error.strerror or str(error)).lower()}") from None
     if isfinite(for_s):
         asyncio.get_running_loop().call_later(for_s, _lift, fault.pid, which, before)
+
+
+def _controls(pid: int) -> bool:
+    """Whether a process is a controller, by what it was started with; any other is none of our business."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return True  # it is not there; what is tried next says so
+    ours = any(word == "controller" or Path(word).name == "penstock" for word in words)
+    return ours and "run" in words
 
 
 def _lift(pid: int, which: int, before: tuple[int, int]) -> None:

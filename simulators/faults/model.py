@@ -64,8 +64,11 @@ class Fault:
     seam: ClassVar[str] = "port"
 
     def __str__(self) -> str:
-        shown = [f"{one.name}={getattr(self, one.name)}" for one in parameters(type(self)) if not one.kw_only]
-        return " ".join((self.name, *shown))
+        own = [one for one in parameters(type(self)) if not one.kw_only]
+        shared = [one for one in parameters(type(self)) if one.kw_only]
+        if all(getattr(self, one.name) == one.default for one in shared):
+            shared = []
+        return " ".join((self.name, *(f"{one.name}={getattr(self, one.name)}" for one in own + shared)))
 
     def begin(self, now_s: float) -> None:
         """Called once, when the fault is first met."""

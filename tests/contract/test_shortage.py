@@ -211,3 +211,5 @@ def test_what_is_not_ours_or_not_there_cannot_be_squeezed() -> None:
         squeeze(FilesGone(), 1.0)
     with pytest.raises(FaultError, match="process 2147483647: no such "):
         squeeze(MemoryGone(pid=2**31 - 1), 1.0)
+    with pytest.raises(FaultError, match=f"process {os.getpid()} is no penstock run; give the pid of the"):
+        squeeze(FilesGone(pid=os.getpid()), 1.0)

@@ -391,3 +391,9 @@ def test_a_fault_that_cannot_be_is_refused_with_what_could_be(
 
 def test_a_fault_can_be_named_by_its_id() -> None:
     assert make_fault("A18", {"bytes": "0x10"}) == make_fault("garbage", {"bytes": 16})
+
+
+def test_a_fault_that_hits_only_some_says_which_so_that_it_can_be_had_again() -> None:
+    some = make_fault("late", {"by_s": 0.4, "share": 0.25, "seed": 7})
+    assert str(some) == "late by_s=0.4 transaction=-1 share=0.25 count=0 seed=7"
+    assert str(make_fault("late", {"by_s": 0.4})) == "late by_s=0.4 transaction=-1"
