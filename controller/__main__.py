@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 
 Site = Annotated[Path, typer.Argument(help="The site file (TOML).", metavar="SITE")]
+For = typer.Option("--for", help="Only for so many seconds.", min=0.001, max=1e9)
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
 
 
@@ -138,7 +139,9 @@ def demo(
             max=3600,
         ),
     ] = 288.0,
-    port: Annotated[int, typer.Option(help="Port of the MQTT broker on 127.0.0.1; 0 for any.")] = 1883,
+    port: Annotated[
+        int, typer.Option(help="Port of the MQTT broker on 127.0.0.1; 0 for any.", min=0, max=65535)
+    ] = 1883,
 ) -> None:
     """See it all run: emulated house, controller, broker.
 
@@ -187,7 +190,11 @@ def commission(
     ] = False,
     lease_wait: Annotated[
         float,
-        typer.Option(help="Try whether an order is forgotten where that takes at most so many seconds."),
+        typer.Option(
+            help="Try whether an order is forgotten where that takes at most so many seconds.",
+            min=0,
+            max=3600,
+        ),
     ] = 150.0,
     report: Annotated[Path | None, typer.Option(help="Write a page with plots here (HTML).")] = None,
 ) -> None:
@@ -268,7 +275,7 @@ def hil(
 
     A scenario says what site there is, what happens to it, and what has to hold (docs/scenarios.md).
     Without an option the whole shell runs against emulated devices in virtual time: a minute in a moment.
-    Exit code 1 when a claim did not hold, 78 when a file is wrong.
+    Exit code 1 when a claim did not hold, 2 when an option is wrong, 78 when a file is.
     """
     from controller.lab.hil_command import repeat as run_again
     from controller.lab.hil_command import run_all
@@ -277,6 +284,8 @@ def hil(
         raise typer.BadParameter(
             "give scenario files or --repeat REPORT, and not both --fast and --real-time"
         )
+    if repeat is not None and (fast or real_time or over or site or real or report):
+        raise typer.BadParameter("it runs as the report says; leave the others out", param_hint="--repeat")
     logging.basicConfig(level=logging.CRITICAL)
     how: Literal["fast", "virtual", "real"] = "real" if real_time else "fast" if fast else "virtual"
     held = (
@@ -302,9 +311,7 @@ def inject(
     ] = None,
     fault: Annotated[str | None, typer.Argument(help="A fault by name or ID, or clear.")] = None,
     parameters: Annotated[list[str] | None, typer.Argument(help="Such as factor=10.")] = None,
-    for_s: Annotated[
-        float | None, typer.Option("--for", help="End by itself after so many seconds.", min=0.001)
-    ] = None,
+    for_s: Annotated[float | None, For] = None,
     site: Annotated[str | None, typer.Option(help="Which site, when several are emulated here.")] = None,
 ) -> None:
     """Break a device of a running emulator.
@@ -329,7 +336,7 @@ def proxy(
         list[str] | None,
         typer.Option(help="Such as silent, or late:by_s=0.4,share=0.1,seed=7. May be given again."),
     ] = None,
-    for_s: Annotated[float | None, typer.Option("--for", help="Only for so many seconds.", min=0.001)] = None,
+    for_s: Annotated[float | None, For] = None,
 ) -> None:
     """A proxy that breaks the link, for Modbus TCP or MQTT.
 

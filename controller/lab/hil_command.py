@@ -12,16 +12,17 @@ from html import unescape
 from pathlib import Path
 from typing import cast
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from controller.errors import RunError
+from controller.lab import writable
 from controller.lab.extras import need
 from controller.lab.hil import How, check_wires, elsewhere, run_scenario
 from controller.lab.lines import WAYS, Way
 from controller.lab.scenario import Scenario, load_scenario, scenario_of
 from controller.lab.verdict import REPEAT, Verdict, judge, junit, trace
-from drivers.doors import DoorError
+from drivers.doors import DoorError, one_line
 
 
 def run_all(
@@ -32,8 +33,18 @@ def run_all(
     over: str,
     real: Sequence[str] = (),
 ) -> bool:
-    """Run, print and write; whether every claim of every scenario held. DoorError before anything runs."""
+    """Run, print and write; whether every claim of every scenario held.
+
+    DoorError for a file and typer.BadParameter for an option that is wrong, before anything runs.
+    """
     way = _way(over)
+    if way is not None and how == "fast":
+        raise typer.BadParameter(
+            "with --fast there is no wire; leave one of the two out", param_hint="--over"
+        )
+    if (site is not None or real) and how != "real":
+        hint = "--real" if real else "--site"
+        raise typer.BadParameter("real devices know only real time; add --real-time", param_hint=hint)
     if folder is not None:
         need("--report", "lab", "plotly")
     scenarios = [load_scenario(path, site) for path in paths]
@@ -42,23 +53,26 @@ def run_all(
             check_wires(one, way)
     names = [one.path.stem for one in scenarios]
     if folder is not None and len(set(names)) < len(names):
-        raise DoorError("two scenarios have the same file name; their reports would overwrite each other")
+        raise typer.BadParameter(
+            "two scenarios have the same file name; their reports would overwrite each other",
+            param_hint="--report",
+        )
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        writable.folder(folder, "--report")
     console, verdicts, took = Console(highlight=False), [], []
     for scenario in scenarios:
-        verdict, seconds = _run(scenario, how, _real(scenario, how, site is not None, real), way)
+        verdict, seconds = _run(scenario, how, _real(scenario, site is not None, real), way)
         verdicts.append(verdict)
         took.append(seconds)
         for line in _lines(verdict, seconds):
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(one_line(line), markup=False, soft_wrap=True)
         if folder is not None:
             _written(folder / scenario.path.stem, verdict)
     held = sum(one.held and not one.why_not_certified for one in verdicts)
     if len(verdicts) > 1:
         console.print(f"{held} of {len(verdicts)} scenarios held, in {sum(took):.0f} s", markup=False)
     if folder is not None:
-        (folder / "junit.xml").write_text(junit(verdicts, took), encoding="utf-8")
+        writable.write(folder / "junit.xml", junit(verdicts, took))
         console.print(f"reports in {folder}", markup=False)
     return held == len(verdicts)
 
@@ -66,8 +80,8 @@ def run_all(
 def _written(stem: Path, verdict: Verdict) -> None:
     from controller.lab.verdict_page import html  # its plots are of an extra
 
-    stem.with_name(f"{stem.name}.html").write_text(html(verdict), encoding="utf-8")
-    stem.with_name(f"{stem.name}.json").write_text(trace(verdict), encoding="utf-8")
+    writable.write(stem.with_name(f"{stem.name}.html"), html(verdict))
+    writable.write(stem.with_name(f"{stem.name}.json"), trace(verdict))
 
 
 def repeat(report: Path) -> bool:
@@ -80,7 +94,7 @@ def repeat(report: Path) -> bool:
     same = verdict.record.trace_hash == told["trace_sha256"]
     console = Console(highlight=False)
     for line in _lines(verdict, seconds):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(one_line(line), markup=False, soft_wrap=True)
     if same:
         console.print(f"the same trace: {verdict.record.trace_hash}", markup=False)
     else:
@@ -106,19 +120,17 @@ def read_report(path: Path) -> dict[str, str]:
 
 
 def _way(over: str) -> Way | None:
-    """DoorError when there is no such wire."""
+    """typer.BadParameter when there is no such wire."""
     if not over:
         return None
     for way in WAYS:
         if way == over:
             return way
-    raise DoorError(f"--over {over}: there is {', '.join(WAYS)}")
+    raise typer.BadParameter(f"{over}: there is {', '.join(WAYS)}", param_hint="--over")
 
 
-def _real(scenario: Scenario, how: How, by_address: bool, named: Sequence[str]) -> frozenset[str]:
+def _real(scenario: Scenario, by_address: bool, named: Sequence[str]) -> frozenset[str]:
     """The devices that are real: those named, and with a site file those that are not on this host."""
-    if (by_address or named) and how != "real":
-        raise RunError("real devices know only real time; add --real-time")
     return frozenset(named) | (elsewhere(scenario.config) if by_address else frozenset())
 
 

@@ -18,6 +18,7 @@ from controller.lab.mixed import slack_s, why_open, widened
 from controller.lab.record import Record
 from controller.lab.scenario import ClaimMade, Scenario
 from controller.lab.timing import why_not_certified
+from drivers.doors import one_line
 from simulators.faults.host import Stalled
 
 BALANCE_PART = 1e-9
@@ -132,6 +133,9 @@ def junit(verdicts: Sequence[Verdict], took_s: Sequence[float]) -> str:
                 ElementTree.SubElement(case, "skipped", message=judged.text)
             elif not judged.held:
                 ElementTree.SubElement(case, "failure", message=judged.text).text = judged.text
+    for one in root.iter():  # XML has no way to write control characters
+        one.attrib = {key: one_line(value) for key, value in one.attrib.items()}
+        one.text = None if one.text is None else one_line(one.text)
     ElementTree.indent(root)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 

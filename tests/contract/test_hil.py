@@ -79,6 +79,41 @@ def test_a_wrong_scenario_and_a_page_that_is_no_report_end_with_78(tmp_path: Pat
     assert result_of("hil", "--repeat", str(path)).returncode == 78
 
 
+def test_a_folder_that_cannot_be_had_for_reports_is_refused_before_the_run(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("", encoding="utf-8")
+    result = result_of("hil", str(broken(tmp_path)), "--report", str(taken))
+    assert (result.returncode, result.stdout) == (78, "")
+    assert f"--report {taken}: is no folder; give a folder that can be written to" in result.stderr
+
+
+def test_options_that_would_not_be_heeded_are_refused(tmp_path: Path) -> None:
+    path = str(broken(tmp_path))
+    for words, told in (
+        ((path, "--fast", "--over", "tls"), "with --fast there is no wire"),
+        ((path, "--real", "bat1"), "real devices know only real time; add --real-time"),
+        (("--repeat", path, "--fast"), "it runs as the report says; leave the others out"),
+    ):
+        result = result_of("hil", *words)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert told in " ".join(result.stderr.split())
+
+
+def test_a_control_character_of_a_title_reaches_neither_the_terminal_nor_the_junit_file(
+    tmp_path: Path,
+) -> None:
+    path = broken(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    title = re.sub('title = ".*"', r'title = "Red \\u001b[31m"', text)
+    assert title != text
+    path.write_text(title, encoding="utf-8")
+    result = result_of("hil", str(path), "--fast", "--report", str(tmp_path / "out"))
+    assert r"broken: Red \x1b[31m (" in result.stdout
+    suites = (tmp_path / "out" / "junit.xml").read_text(encoding="utf-8")
+    assert r"Red \x1b[31m" in suites
+    ElementTree.fromstring(suites)
+
+
 def test_a_scenario_runs_in_real_time_on_real_sockets(tmp_path: Path) -> None:
     path = broken(tmp_path)
     text = (

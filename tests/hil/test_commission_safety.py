@@ -256,6 +256,15 @@ def test_without_consent_nothing_begins(tmp_path: Path) -> None:
     assert "give 100 to 100000 W" in too_much.stderr
 
 
+def test_a_page_that_cannot_be_written_is_refused_before_the_first_order(tmp_path: Path) -> None:
+    site = tmp_path / "house.toml"
+    site.write_text(USUAL.format(*free_ports(2)), encoding="utf-8")
+    page = tmp_path / "none" / "report.html"
+    done = result_of("commission", str(site), "--consent-w", "500", "--yes", "--report", str(page))
+    assert (done.returncode, done.stdout) == (78, "")
+    assert f"--report {page}: cannot be written: No such file or directory" in done.stderr
+
+
 def test_devices_that_are_not_there_are_named_and_the_exit_code_says_so(tmp_path: Path) -> None:
     site = tmp_path / "house.toml"
     site.write_text(USUAL.format(*free_ports(2)), encoding="utf-8")

@@ -117,7 +117,8 @@ def test_the_scenario_of_the_page_runs_over_tls_and_on_a_serial_line_in_real_tim
     assert len(trace["beats"]) >= 15
     assert all(one["timing"]["read_s"] > 0.0 for one in trace["beats"])
     wrong = result_of("hil", str(scenario), "--over", "string")
-    assert (wrong.returncode, wrong.stderr) == (78, "penstock: --over string: there is tcp, rtu, tls\n")
+    assert wrong.returncode == 2
+    assert "string: there is tcp, rtu, tls" in wrong.stderr
 
 
 def test_the_schema_of_a_rig_is_printed() -> None:

@@ -66,5 +66,5 @@ def test_an_emulated_meter_counts_a_real_battery_and_its_readings_are_judged(tmp
     assert verdict["slack_s"] > 1.0
     assert "with bat1 real, times are judged" in told.stdout
     virtual = result_of("hil", str(scenario), "--real", "bat1")
-    assert virtual.returncode == 1
+    assert virtual.returncode == 2
     assert "real devices know only real time; add --real-time" in virtual.stderr

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from controller.config import Config, load_config
+from controller.lab import writable
 from controller.lab.commission.findings import Finding, Terms
 from controller.lab.commission.guardian import Guardian
 from controller.lab.commission.paper import line, page_of, printed, ready
@@ -31,19 +32,22 @@ def commission_site(
     config = load_config(site)
     if page is not None:
         need("--report", "lab", "plotly")
+        writable.page(page, "--report")
     logging.getLogger("drivers").setLevel(logging.ERROR)  # what fails is part of the report
     console = Console(stderr=True)
     terms = Terms(_consent_w(config, consent_w, yes, console), curtail_pv, lease_wait_s)
     report = Report(config, terms)
     with Guardian(site) as guardian:
         ended = asyncio.run(commission_with_signals(config, terms, report, console, guardian.guard))
+    if ended:
+        printed(report, Console())
+    else:
+        _say_interrupted(report, console)
     if page is not None:
-        page.write_text(page_of(report), encoding="utf-8")
+        writable.write(page, page_of(report))
         console.print(f"written: {page}")
     if not ended:
-        _say_interrupted(report, console)
         raise KeyboardInterrupt
-    printed(report, Console())
     return ready(report)
 
 
