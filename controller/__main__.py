@@ -109,7 +109,7 @@ def scan(
     """Say what a device is and what it can do.
 
     With the lines of a site file to paste. Only reads; a SunSpec device says itself what it is, of others
-    it says which of the known profiles fit. Exit code 1 when nothing answers there.
+    it says which of the known profiles fit, or could. Exit code 1 when nothing answers there.
     """
     from controller.scanning import scan as scanned
     from drivers.link import parse_connection

@@ -3,7 +3,8 @@
 Registers of another device decode to something too, so a fit needs at least two values that hardly come by
 chance (a mains voltage, a mains frequency, a state of charge, a nameplate, a name in letters, a code that the
 profile knows) and none that cannot be. The meter of a hybrid may show nothing but a power: it is named where
-another part of the same make fits. All this is a hint: the display of the device decides.
+another part of the same make fits. Where nothing fits like that, what has all the registers of a profile and
+shows something in them could be that device. All this is a hint: the display of the device decides.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from drivers.profile import DeviceProfile, load_profile, shipped_profiles
 from drivers.profile.model import GIVES, IDENTITY
 from drivers.registers import Value
 
-ONE_PROFILE_S = 2.0
-ALL_PROFILES_S = 40.0
+ONE_PROFILE_S = 4.0
+ALL_PROFILES_S = 80.0
 ENOUGH_FACTS = 2
 LAYOUTS = "sunspec-"
 """Profiles of devices that a SunSpec walk would have found."""
@@ -51,9 +52,14 @@ class Fit:
     values: dict[str, Value]
     """The reading's fields and the identity, by name."""
 
+    @property
+    def shown(self) -> int:
+        """How many of the values are there and not 0."""
+        return sum(value not in (None, 0.0, "") for value in self.values.values())
 
-async def fits(link: Link, unit: int) -> list[Fit]:
-    """The profiles that fit, the best one first; each is read once, and no register is written."""
+
+async def fits(link: Link, unit: int) -> tuple[list[Fit], list[Fit]]:
+    """The profiles that fit, and those that could, the best one first; no register is written."""
     until_s = asyncio.get_running_loop().time() + ALL_PROFILES_S
     possible = []
     for name in shipped_profiles():
@@ -64,8 +70,9 @@ async def fits(link: Link, unit: int) -> list[Fit]:
         if fit is not None:
             possible.append(fit)
     makers = {_maker(fit) for fit in possible if fit.facts >= ENOUGH_FACTS}
+    possible.sort(key=lambda fit: (-fit.facts, -fit.shown))
     found = [fit for fit in possible if fit.facts >= ENOUGH_FACTS or _maker(fit) in makers]
-    return sorted(found, key=lambda fit: -fit.facts)
+    return found, [fit for fit in possible if fit not in found and fit.shown > 0]
 
 
 def _maker(fit: Fit) -> str:

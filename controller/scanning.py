@@ -1,6 +1,7 @@
 """`penstock scan`: what answers at an address, what it can do, and the lines of a site file for it.
 
-Reads only. A SunSpec device says itself what it is; of another one it is said which known profiles fit.
+Reads only. A SunSpec device says itself what it is; of another one it is said which known profiles fit, or
+could.
 """
 
 from __future__ import annotations
@@ -30,11 +31,21 @@ from drivers.sunspec import (
     sunspec_pv,
 )
 
-WALK_S, READ_S, SIGN_OF_LIFE_S = 30.0, 5.0, 2.0
-TIMING = LinkTiming(timeout_s=1.0, min_gap_s=0.05)
+WALK_S, READ_S, SIGN_OF_LIFE_S = 30.0, 5.0, 4.0
+TIMING = LinkTiming(timeout_s=1.0, min_gap_s=0.1, connect_delay_s=2.0)
+"""Nobody knows yet which device it is, so it is asked as the most sensitive one of the profiles wants it."""
 NOBODY = frozenset({10, 11})
 """Exceptions of a gateway that cannot reach the unit."""
 SHOWN_FITS = 5
+COULD_BE = (
+    "  it has the registers of these, but shows too little to be sure. If it is one of them and its display",
+    "  says the same, put its name into the lines below, and try it with penstock commission",
+)
+UNKNOWN = (
+    "  no known profile fits what it shows now. A device that shows only zeros, needs more than 2 s after",
+    "  connecting, has its values at another unit or switches relays is not recognised, though there may be",
+    "  a profile (docs/devices.md); docs/add-a-device.md shows how to write one",
+)
 UNITS = {
     "battery_discharge_w": "W",
     "pcc_import_w": "W",
@@ -89,7 +100,8 @@ async def _looked_at(link: Link, connection: str, unit: int) -> list[str]:
     except DeviceError as error:
         if not await answers(link, unit):
             hint = "; another unit may: try --unit" if link.connects else ""
-            raise RunError(f"{where} does not answer: {error}{hint}") from None
+            why = str(error).partition("; next try in ")[0]  # there is none
+            raise RunError(f"{where} does not answer: {why}{hint}") from None
         return await _recognised(link, connection, unit, str(error))
     roles, refused = await _roles(found, link, unit)
     return [
@@ -227,18 +239,19 @@ def _inputs(model: Model) -> Iterator[str]:
 
 
 async def _recognised(link: Link, connection: str, unit: int, why: str) -> list[str]:
-    found = await fits(link, unit)
+    fitting, possible = await fits(link, unit)
     lines = [f"{connection} unit {unit}: answers, but not in SunSpec ({why})"]
-    if not found:
-        return [
-            *lines,
-            "  no known profile fits; docs/add-a-device.md shows how to write one",
-        ]
-    lines += [_fit_line(fit) for fit in found[:SHOWN_FITS]]
-    lines.append("  these fit by their values; compare them with the display of the device")
-    best = found[0].profile
-    values = {name: value for name, value in found[0].values.items() if isinstance(value, float)}
-    return [*lines, *_table(best.role, best.id, connection, unit, values)]
+    if fitting:
+        lines += [_fit_line(fit) for fit in fitting[:SHOWN_FITS]]
+        lines.append("  these fit by their values; compare them with the display of the device")
+    elif possible:
+        lines += [f"  could be{_fit_line(fit)[1:]}" for fit in possible[:SHOWN_FITS]]
+        lines += COULD_BE
+    else:
+        return [*lines, *UNKNOWN]
+    fit = (fitting or possible)[0]
+    values = {name: value for name, value in fit.values.items() if isinstance(value, float)}
+    return [*lines, *_table(fit.profile.role, fit.profile.id, connection, unit, values)]
 
 
 def _fit_line(fit: Fit) -> str:

@@ -15,9 +15,9 @@ from controller.config import load_config
 from controller.devices import open_devices
 from controller.errors import RunError
 from controller.lab.emulate import built, emulated
-from controller.scanning import scan
-from drivers.profile import load_profile
-from drivers.wire import ModbusFault, ModbusTcpServer, Space, Unit
+from controller.scanning import TIMING, scan
+from drivers.profile import load_profile, shipped_profiles
+from drivers.wire import Manners, ModbusFault, ModbusTcpServer, Space, Unit
 from simulators.emulator import emulated_unit
 from simulators.virtual_time import run
 from tests.contract.plants import PLANTS, RATING
@@ -47,11 +47,11 @@ def emulator(name: str) -> Unit:
     return emulated_unit(profile, PLANTS[profile.role](), serial="SN-1", rating=RATING)
 
 
-def scanned(unit: Unit, unit_id: int = 1) -> tuple[str, list[str]]:
+def scanned(unit: Unit, unit_id: int = 1, manners: Manners | None = None) -> tuple[str, list[str]]:
     """Where this unit was served as unit 1, and what a scan of it says; in virtual time."""
 
     async def whole() -> tuple[str, list[str]]:
-        server = ModbusTcpServer({1: unit})
+        server = ModbusTcpServer({1: unit}, manners=manners or Manners())
         connection = f"tcp://127.0.0.1:{await server.start('127.0.0.1', 0)}"
         try:
             return connection, await scan(connection, unit_id)
@@ -115,6 +115,48 @@ def test_a_device_without_sunspec_is_recognised_by_its_values(name: str) -> None
     assert list(pasted(lines)) == [load_profile(name).role]
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        # A state of charge and a power; a power for each phase; nothing but one power.
+        ("foxess-h3", "battery_discharge_w -3200 W, soc_pct 63 %"),
+        ("victron-gx-meter", "pcc_import_w 459 W, phase_import_w.1 690 W"),
+        ("sma-meter", "pcc_import_w 459 W"),
+    ],
+)
+def test_a_device_that_shows_too_little_to_be_sure_is_named_as_one_that_it_could_be(
+    name: str, told: str
+) -> None:
+    _, lines = scanned(emulator(name))
+    (possible,) = (line for line in lines if line.startswith("  could be "))
+    assert possible.startswith(f"  could be {name}: ")
+    assert told in possible
+    assert not any("no known profile" in line or "these fit" in line for line in lines)
+    assert list(pasted(lines)) == [load_profile(name).role]
+
+
+def test_every_known_device_but_a_relay_is_named_by_a_scan() -> None:
+    for name in shipped_profiles():
+        profile = load_profile(name)
+        if name.startswith("sunspec-") or profile.role == "switch":
+            continue
+        lines = scanned(emulator(name))[1]
+        assert any(line.startswith((f"  {name}: ", f"  could be {name}: ")) for line in lines), name
+
+
+@pytest.mark.parametrize("name", ["huawei-luna2000", "huawei-sun2000-meter"])
+def test_a_device_that_hears_nothing_right_after_connecting_is_recognised(name: str) -> None:
+    deaf_s = load_profile(name).transport.connect_delay_ms / 1000.0
+    _, lines = scanned(emulator(name), manners=Manners(deaf_s=deaf_s))
+    assert any(line.startswith((f"  {name}: ", f"  could be {name}: ")) for line in lines)
+
+
+def test_a_scan_is_as_patient_after_connecting_as_any_known_device_wants_it() -> None:
+    transports = [load_profile(name).transport for name in shipped_profiles()]
+    assert max(one.connect_delay_ms for one in transports) <= 1000.0 * TIMING.connect_delay_s
+    assert max(one.min_gap_ms for one in transports) <= 1000.0 * TIMING.min_gap_s
+
+
 def test_a_device_that_takes_no_orders_is_told_what_it_lacks() -> None:
     lines = scanned(
         Device(image((1, COMMON), (103, HYBRID_103), (713, {"SoC": 40, "Pct_SF": 0}), (704, {})))
@@ -140,7 +182,8 @@ class Zeros:
 
 def test_registers_full_of_nothing_fit_no_profile() -> None:
     _, lines = scanned(Zeros())
-    assert lines[-1] == "  no known profile fits; docs/add-a-device.md shows how to write one"
+    assert lines[1].startswith("  no known profile fits what it shows now. A device that shows only zeros")
+    assert lines[-1].endswith("docs/add-a-device.md shows how to write one")
 
 
 def test_where_nothing_answers_is_said_in_a_line() -> None:
@@ -153,6 +196,7 @@ def test_a_scan_of_a_closed_port_exits_with_1_and_one_line() -> None:
     assert (result.returncode, result.stdout) == (1, "")
     assert len(result.stderr.splitlines()) == 1
     assert "connection refused" in result.stderr
+    assert "next try" not in result.stderr
 
 
 def test_what_is_no_address_is_a_usage_error() -> None:

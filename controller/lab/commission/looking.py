@@ -112,9 +112,11 @@ async def _why_silent(entry: DeviceEntry, link: Link, error: str) -> Finding:
     if not link.connects:
         return Finding("stop", entry.id, "answers", f"cannot be reached: {error}")
     if await answers(link, entry.unit):
-        fit = await fits(link, entry.unit)
-        names = ", ".join(f"{one.profile.id} ({one.profile.role})" for one in fit[:SHOWN_FITS])
-        hint = f"; these profiles fit: {names}" if fit else "; penstock scan says what it is"
+        fitting, possible = await fits(link, entry.unit)
+        names = ", ".join(
+            f"{one.profile.id} ({one.profile.role})" for one in (fitting or possible)[:SHOWN_FITS]
+        )
+        hint = f"; {'these profiles fit' if fitting else 'it could be'}: {names}" if names else ""
         text = f"unit {entry.unit} answers, but not as {entry.profile.id}: {error}{hint}"
         return Finding("stop", entry.id, "profile", text)
     others = [unit for unit in USUAL_UNITS if unit != entry.unit and await answers(link, unit)]
