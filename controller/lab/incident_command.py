@@ -50,6 +50,12 @@ class _Place:
 def incident(what: str, source: Path, out: Path | None) -> list[str]:
     """Do what was asked and return the lines to print: `list`, or pack `latest`, `now` or a file."""
     place = _place(source)
+    kept = any((place.folder / name).is_dir() for name in ("journal", "incidents"))
+    if what in ("list", "latest", "now") and not kept:
+        raise DoorError(
+            f"{place.folder} holds no recordings; give the site file of a controller that has run, "
+            "or the folder where it keeps its state"
+        )
     if what == "list":
         return _listed(place)
     if what == "latest":

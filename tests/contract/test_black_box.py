@@ -178,6 +178,7 @@ def test_other_devices_are_no_what_if(penstock: Command, house: Path, tmp_path: 
             "is no recording of Penstock; give a file that ends in .penstock",
         ),
         (("replay", "empty"), 78, "empty holds no recordings"),
+        (("incident", "list", "empty"), 78, "empty holds no recordings; give the site file of a controller"),
         (("incident", "7", "house.toml"), 1, "there is no incident 7; see: penstock incident list SITE"),
         (("incident", "lastest", "house.toml"), 1, '"lastest" is no incident; give latest, list, now'),
     ],
