@@ -10,6 +10,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -138,12 +139,28 @@ def _sentence(path: Path, text: str, model: type[BaseModel], error: ErrorDetails
         hint = f" ({field.description})" if field is not None and field.description else ""
     if error["type"] == "missing":
         return f"{at} is missing{hint}"
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{at} is {_shown(error['input'])}: {message}{hint}"
+    return f"{at} is {_shown(error['input'])}: {_what(error, hint)}{hint}"
+
+
+def _what(error: ErrorDetails, hint: str) -> str:
+    """What is wrong with a value, without the words of the program's own types."""
+    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return "should be a table"
+    if error["type"] == "string_pattern_mismatch" and hint:
+        return "should have another form"
+    return error["msg"].removeprefix("Value error, ").removeprefix("Input ")
 
 
 def _shown(value: Any) -> str:
-    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    """A value as TOML writes it, or nearly; long ones are cut."""
+    if isinstance(value, str):
+        text = f'"{value}"'
+    elif isinstance(value, bool):
+        text = str(value).lower()
+    elif isinstance(value, date | time):
+        text = value.isoformat()
+    else:
+        text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -269,4 +269,21 @@ def test_a_file_that_is_not_there_or_not_text_is_told_in_one_line(tmp_path: Path
 
 def test_numbers_are_not_taken_from_words(tmp_path: Path) -> None:
     (line,) = refusal(tmp_path, GOOD.replace("phases = 3", "phases = true"))
-    assert "grid.phases is True" in line
+    assert "grid.phases is true" in line
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ('site = "house-7"', "site = 2024-01-01", "site is 2024-01-01: should be a valid string"),
+        ("unit = 1\ncap", "unit = true\ncap", "battery[0].unit is true: should be a valid integer"),
+        (
+            "[grid]\nimport_limit_w = 17_250\nexport_limit_w = 0\nfuse_a = 25\nphases = 3",
+            "grid = 5",
+            "grid is 5: should be a table",
+        ),
+    ],
+)
+def test_a_value_is_told_as_the_file_has_it(tmp_path: Path, right: str, wrong: str, told: str) -> None:
+    lines = refusal(tmp_path, GOOD.replace(right, wrong))
+    assert any(told in line for line in lines), lines
