@@ -37,10 +37,10 @@ HOW: Final = {
     "device/<id>": "retained, every 10 s, at once when it is lost or comes back",
     "energy": "retained, every 10 s",
     "demand": "retained, every 10 s, with `[demand]` in the site file",
-    "plan": "retained, when a new one is made, and every 5 minutes, with `economic` among the policies",
+    "plan": "retained, when a new one is made, and every 5 minutes, with `[tariff]` in the site file",
     "orders": "retained, at once when an order comes or ends, and every 10 s",
     "reply/<id>": "not retained, within a second of the command",
-    "event": "not retained, when something happens",
+    "event": "not retained, when something happens; of refused commands ten a minute for each command",
     "backfill": "not retained, after an outage of the broker, one message for each minute of it",
 }
 COMMON: Final = tuple(Command.model_fields)

@@ -43,7 +43,7 @@ MAY_READ = {
     "penstock": (COMMAND_TOPICS | TOLD_TOPICS | {DISCOVERY, "homeassistant/status"})
     - {f"{SITE}/{name}" for name in ("event", "backfill", "reply/x1")},
     "homeassistant": set(TOPICS) - {"zigbee2mqtt/lamp/set"},
-    "operator": {f"{SITE}/{name}" for name in ("reply/x1", "orders", "availability")},
+    "operator": {f"{SITE}/{name}" for name in ("reply/x1", "orders", "availability")} | {"response/a"},
 }
 
 
