@@ -128,7 +128,7 @@ def test_a_bad_end_is_told_what_is_right(clock: str) -> None:
 
 def test_a_time_without_quotes_is_told_how_to_write_it() -> None:
     (told,) = refusal("from = 22:00:00", 'to = "06:00"', 'action = "hold"')
-    assert told.startswith("house.toml:2: policy.window[0].from is datetime.time(22, 0)")
+    assert told.startswith("house.toml:2: policy.window[0].from is 22:00:00")
     assert told.endswith('(local time such as "22:00")')
 
 
