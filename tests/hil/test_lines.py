@@ -54,7 +54,7 @@ def test_a_scenario_leaves_the_same_trace_over_tcp_and_tls() -> None:
 
 
 def test_faults_of_links_happen_over_tls_and_on_serial_lines_too() -> None:
-    silent = scenario(duration_s=30, step=[], fault=[fault("silent")])
+    silent = scenario(step=[], fault=[fault("silent")])
     for way in ("tls", "rtu"):
         beats = run_scenario(silent, way=way).beats  # type: ignore[arg-type]  # ways
         # Silent from 10 s on: HOLDING while the last reading is less than 3 s old, then SAFE.
