@@ -90,7 +90,10 @@ class Material:
     def digest(self) -> str:
         """The same for the same material: a study may go on only with what it began with."""
         text = hashlib.sha256(repr((__version__, self.config, self.tariff)).encode())
-        for values in (self.traces.load.values, self.traces.pv.values):
+        traces = self.traces
+        times = (traces.start.timestamp(), traces.step_s, traces.offsets, self.market.first)
+        text.update(repr(times).encode())
+        for values in (traces.load.values, traces.pv.values):
             text.update(np.asarray(values, dtype=float).tobytes())
         text.update(self.market.per_kwh.tobytes())
         return text.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -108,6 +109,18 @@ def test_what_was_computed_from_other_data_is_not_taken(
     assert Notebook(path, dict.fromkeys(digests, "other")).done == {}
     material = material_of(study)
     assert replace(material, tariff=replace(material.tariff, fixed_per_day=1.0)).digest != material.digest
+
+
+def test_the_same_watts_or_prices_at_other_times_are_other_material(study: Study) -> None:
+    material = material_of(study)
+    traces, market = material.traces, material.market
+    later = replace(traces, start=traces.start + timedelta(hours=5))
+    faster = replace(traces, step_s=traces.step_s / 2.0)
+    elsewhere = replace(traces, offsets=((0, timedelta(hours=2)),))
+    others = [replace(material, traces=one) for one in (later, faster, elsewhere)]
+    others.append(replace(material, market=replace(market, first=market.first + 1)))
+    assert len({material.digest, *(one.digest for one in others)}) == 5
+    assert replace(material, traces=replace(traces)).digest == material.digest
 
 
 def test_two_processes_compute_the_same_as_one(study: Study, outcomes: dict[Case, Outcome]) -> None:
