@@ -17,6 +17,7 @@ from rich.table import Table
 from controller.config import Config, load_config
 from controller.lab.billing import Bills, bill_numbers, bill_rows, bills, planner
 from controller.lab.house import synthetic
+from controller.lab.measured import from_quarter_hour, on_site_clock, wall_of
 from controller.lab.simulate import Result, Wall, simulate
 from controller.lab.study.traces_door import look_over
 from drivers.doors import DoorError
@@ -88,14 +89,18 @@ def _measured(
     config: Config, days: int | None, source: Path, console: Console
 ) -> tuple[Result, Bills | None]:
     try:
-        traces = read_csv(source)
+        traces = on_site_clock(read_csv(source), config.timezone)
     except TraceError as error:
         raise DoorError(str(error)) from None
     for note in (*traces.notes, *_doubts(config, source, traces)):
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
+    if config.tariff is not None:
+        traces, cut = from_quarter_hour(source, traces)
+        if cut:
+            console.print(f"note: {source.name}: {cut}", highlight=False, soft_wrap=True)
     duration_s = _duration_s(source, traces, days)
     house = (traces.load, traces.pv, max(traces.pv.values))
-    return _run(config, house, duration_s, traces.step_s, _wall(traces), traces.prices, console)
+    return _run(config, house, duration_s, traces.step_s, wall_of(traces), traces.prices, console)
 
 
 def _doubts(config: Config, source: Path, traces: CsvTraces) -> list[str]:
@@ -113,11 +118,6 @@ def _duration_s(source: Path, traces: CsvTraces, days: int | None) -> float:
     if days * DAY_S > traces.duration_s:
         raise DoorError(f"{source}: holds {traces.duration_s / DAY_S:g} days; --days {days} is more")
     return days * DAY_S
-
-
-def _wall(traces: CsvTraces) -> Wall:
-    changes = tuple((row * traces.step_s, offset.total_seconds()) for row, offset in traces.offsets)
-    return Wall(traces.start.timestamp(), changes)
 
 
 class _Shown:

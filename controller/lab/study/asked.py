@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from controller.config import Config, load_config
 from controller.lab.billing import planner
-from controller.lab.simulate import Wall
+from controller.lab.measured import from_quarter_hour, on_site_clock, wall_of
 from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material
 from controller.lab.study.traces_door import of_year, read_checked
 from controller.planning.tariff import Tariff
@@ -90,14 +90,16 @@ def asked(
     notes: list[str] = list(found.tariff.unread)
     cases: list[Case] = []
     for source in sources:
-        traces = read_checked(source, config.simulation.latitude_deg)
+        traces = on_site_clock(read_checked(source, config.simulation.latitude_deg), config.timezone)
         notes += [f"{source.name}: {one}" for one in traces.notes]
         name = source.name.removesuffix(".gz").removesuffix(".csv")
         parts = {f"{name} {year}": of_year(source, traces, year) for year in years} or {name: traces}
-        for time, part in parts.items():
+        for time, whole in parts.items():
             if time in materials:
                 raise DoorError(f"{source}: another file of this study has the same name")
+            part, cut = from_quarter_hour(source, whole)
             material, note = _material(config, found, part)
+            notes += [f"{time}: {cut}"] if cut else []
             notes += [f"{source.name}: {note}"] if note else []
             _prices_cover(source, material)
             materials[time] = material
@@ -123,11 +125,7 @@ def _own_power_w(config: Config) -> float:
 
 
 def _material(config: Config, found: TariffConfig, traces: CsvTraces) -> tuple[Material, str]:
-    wall = Wall(
-        traces.start.timestamp(),
-        tuple((row * traces.step_s, one.total_seconds()) for row, one in traces.offsets),
-    )
-    inside, note = planner(config, wall, traces.prices, traces.duration_s)
+    inside, note = planner(config, wall_of(traces), traces.prices, traces.duration_s)
     assert inside is not None, "the config has a tariff"
     return Material(config, traces, found.tariff, inside.market), note
 

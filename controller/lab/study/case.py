@@ -15,6 +15,7 @@ from controller.config import Config
 from controller.dispatch.decision import Decision
 from controller.dispatch.site import Snapshot
 from controller.lab.inside import Inside
+from controller.lab.measured import wall_of
 from controller.lab.simulate import Result, Wall, simulate
 from controller.lab.study.survival import Island, autonomy_h, chance_pct
 from controller.planning.bills import Bill, bill
@@ -60,8 +61,7 @@ class Material:
     @property
     def wall(self) -> Wall:
         """The clock of the traces."""
-        changes = tuple((row * self.traces.step_s, one.total_seconds()) for row, one in self.traces.offsets)
-        return Wall(self.traces.start.timestamp(), changes)
+        return wall_of(self.traces)
 
     @property
     def step_s(self) -> float:

@@ -1,0 +1,81 @@
+"""Measured data made ready to be run and billed: on the site's own clock, from a quarter hour on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta, timezone
+from math import gcd
+from pathlib import Path
+
+import numpy as np
+
+from controller.clock import local_time, zone
+from controller.lab.simulate import Wall
+from controller.planning.calendars import QUARTER_S, local_steps
+from drivers.doors import DoorError
+from simulators.traces import CsvTraces, StepTrace
+
+QUARTER_MS = 1000 * QUARTER_S
+
+
+def wall_of(traces: CsvTraces) -> Wall:
+    """The clock of the traces."""
+    changes = tuple((row * traces.step_s, one.total_seconds()) for row, one in traces.offsets)
+    return Wall(traces.start.timestamp(), changes)
+
+
+def on_site_clock(traces: CsvTraces, timezone_name: str | None) -> CsvTraces:
+    """The same instants as the clock of this time zone calls them; without one as their stamps do.
+
+    Tariffs and schedules go by it, as on site, whatever offset the file is written in.
+    """
+    if timezone_name is None:
+        return traces
+    where = zone(timezone_name)
+    begin_s = traces.start.timestamp()
+
+    def offset_at(utc_s: float) -> float:
+        return local_time(utc_s, where).offset_s
+
+    offsets_s = local_steps(begin_s, traces.step_s, traces.rows, offset_at).offset_s
+    changes = [0, *(np.flatnonzero(np.diff(offsets_s)) + 1).tolist()]
+    offsets = tuple((row, timedelta(seconds=float(offsets_s[row]))) for row in changes)
+    return replace(traces, start=traces.start.astimezone(timezone(offsets[0][1])), offsets=offsets)
+
+
+def from_quarter_hour(path: Path, traces: CsvTraces) -> tuple[CsvTraces, str]:
+    """What is left from the first row on that begins with a quarter hour of the clock, and a note if any.
+
+    Prices change and peaks are billed at quarter hours, whenever data begin. DoorError where no row ever
+    begins with one.
+    """
+    begin_ms, step_ms = round(traces.start.timestamp() * 1000.0), round(traces.step_s * 1000.0)
+    cycle = QUARTER_MS // gcd(step_ms, QUARTER_MS)  # then the rows come to the same places again
+    for row in range(min(cycle, traces.rows)):
+        if (begin_ms + row * step_ms) % QUARTER_MS == 0:
+            return (_from(traces, row), _left_out(traces, row)) if row else (traces, "")
+    raise DoorError(
+        f"{path}: begins at {traces.start.isoformat()} and has a row every {traces.step_s:g} s; none of them "
+        "begins with a quarter hour of the clock, as prices and billed peaks do; give rows of which some "
+        "begin at :00, :15, :30 or :45"
+    )
+
+
+def _left_out(traces: CsvTraces, row: int) -> str:
+    many = f"{row} rows before it are" if row > 1 else "the row before it is"
+    return f"begins with the quarter hour at {traces.timestamp(row).isoformat()}: {many} left out"
+
+
+def _from(traces: CsvTraces, first: int) -> CsvTraces:
+    def part(trace: StepTrace) -> StepTrace:
+        return StepTrace(trace.step_s, trace.values[first:])
+
+    since = max(row for row, _ in traces.offsets if row <= first)
+    return replace(
+        traces,
+        load=part(traces.load),
+        pv=part(traces.pv),
+        prices={name: part(one) for name, one in traces.prices.items()},
+        start=traces.timestamp(first),
+        offsets=tuple((max(row - first, 0), one) for row, one in traces.offsets if row >= since),
+    )

@@ -1,0 +1,121 @@
+"""Measured data on the clock of the site: whatever offset its stamps are in, and wherever it begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from controller.lab.measured import from_quarter_hour, on_site_clock
+from controller.lab.simulate_command import simulate_site
+from controller.lab.study.asked import asked
+from controller.lab.study.case import NO_BATTERY, Outcome, run_case
+from drivers.doors import DoorError
+from simulators.traces import read_csv
+from tests.unit.study.sites import a_site, billed_site, case_of, material_of
+
+BRUSSELS = ZoneInfo("Europe/Brussels")
+MIDNIGHT = datetime(2025, 5, 5, tzinfo=BRUSSELS)
+
+
+def written(
+    path: Path,
+    begin: datetime,
+    load_w: Callable[[datetime], float],
+    *,
+    zone: tzinfo = BRUSSELS,
+    minutes: float = 15,
+    hours: int = 24,
+) -> Path:
+    """Load on the clock of Brussels, with stamps in another zone."""
+    lines = ["timestamp,load_w"]
+    for row in range(round(hours * 60 / minutes)):
+        at = begin.astimezone(UTC) + timedelta(minutes=minutes * row)
+        lines.append(f"{at.astimezone(zone).isoformat()},{load_w(at.astimezone(BRUSSELS)):g}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def late_washing(at: datetime) -> float:
+    """2 kW from 22 h to midnight."""
+    return 2000.0 if at.hour >= 22 else 0.0
+
+
+def in_brussels(site: Path) -> Path:
+    text = site.read_text(encoding="utf-8")
+    site.write_text(text.replace('site = "small"', 'site = "small"\ntimezone = "Europe/Brussels"'))
+    return site
+
+
+def without_battery(site: Path, source: Path) -> Outcome:
+    found = asked(site, [source], None, (), (), ())
+    return run_case(material_of(found), case_of(found, NO_BATTERY))
+
+
+@pytest.mark.parametrize("zone", [BRUSSELS, UTC, ZoneInfo("America/New_York")])
+def test_a_night_tariff_goes_by_the_clock_of_the_site_whatever_the_stamps_are_in(
+    zone: tzinfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path / "day.csv", MIDNIGHT, late_washing, zone=zone)
+    site = in_brussels(a_site(tmp_path))
+    one = without_battery(site, path)
+    assert one.energy_cost == pytest.approx(4.0 * 0.20)
+    assert one.first_day == "2025-05-05"
+    simulate_site(site, None, path, 60.0, True)
+    assert json.loads(capsys.readouterr().out)["bill_energy_without_battery"] == pytest.approx(0.80)
+
+
+def test_without_a_time_zone_it_goes_by_the_offsets_of_the_stamps(tmp_path: Path) -> None:
+    path = written(tmp_path / "utc.csv", MIDNIGHT, late_washing, zone=UTC)
+    # 20 to 22 h UTC are dear.
+    assert without_battery(a_site(tmp_path), path).energy_cost == pytest.approx(4.0 * 0.40)
+
+
+def test_a_clock_change_that_the_stamps_do_not_show_is_on_the_clock_of_the_site(tmp_path: Path) -> None:
+    begin = datetime(2025, 3, 29, 23, tzinfo=UTC)  # midnight of the day with 23 hours
+    path = written(tmp_path / "spring.csv", begin, lambda at: 100.0, zone=UTC, minutes=60)
+    traces = on_site_clock(read_csv(path), "Europe/Brussels")
+    assert traces.offsets == ((0, timedelta(hours=1)), (2, timedelta(hours=2)))
+    assert [traces.timestamp(row).hour for row in (0, 1, 2, 22, 23)] == [0, 1, 3, 23, 0]
+    assert traces.start == read_csv(path).start
+
+
+def test_a_billed_quarter_hour_is_one_of_the_clock_wherever_the_data_begin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """9 kW from 18:00 to 18:15 in 5-min data from 00:05 on: 9 kW are billed, not a part of it."""
+
+    def load_w(at: datetime) -> float:
+        return 9000.0 if at.hour == 18 and at.minute < 15 else 500.0
+
+    path = written(tmp_path / "day.csv", MIDNIGHT + timedelta(minutes=5), load_w, minutes=5)
+    site = in_brussels(billed_site(tmp_path))
+    one = without_battery(site, path)
+    assert one.demand_cost == pytest.approx(90.0)
+    # 16 dear hours at 500 W and a quarter hour at 8.5 kW more; 8 hours less 15 min at night.
+    assert one.energy_cost == pytest.approx((8.0 + 0.25 * 8.5) * 0.40 + 7.75 * 0.5 * 0.20)
+    simulate_site(site, None, path, 60.0, True)
+    said = capsys.readouterr()
+    assert json.loads(said.out)["bill_demand_without_battery"] == pytest.approx(90.0)
+    assert "quarter hour at 2025-05-05T00:15:00+02:00: 2 rows before it are left out" in said.err
+
+
+def test_what_is_left_out_is_said_and_what_begins_with_a_quarter_hour_stays(tmp_path: Path) -> None:
+    half_past = written(tmp_path / "a.csv", MIDNIGHT + timedelta(minutes=30), late_washing, minutes=60)
+    hourly = read_csv(half_past)
+    assert from_quarter_hour(half_past, hourly) == (hourly, "")
+    ten_past = written(tmp_path / "b.csv", MIDNIGHT + timedelta(minutes=10), late_washing, minutes=20)
+    left, said = from_quarter_hour(ten_past, read_csv(ten_past))
+    assert left.start == MIDNIGHT + timedelta(minutes=30)
+    assert left.rows == read_csv(ten_past).rows - 1
+    assert said.endswith("the row before it is left out")
+
+
+def test_data_that_never_meet_a_quarter_hour_cannot_be_billed_and_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "c.csv", MIDNIGHT + timedelta(minutes=10), late_washing, minutes=60)
+    with pytest.raises(DoorError, match=r"begins at 2025-05-05T00:10:00.*a row every 3600 s"):
+        from_quarter_hour(path, read_csv(path))
