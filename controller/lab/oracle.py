@@ -121,13 +121,15 @@ def perfect_foresight(
     soc_pct: float,
     demand: Sequence[BilledPeak] = (),
     missing_per_kwh: float | None = None,
+    apart_w: tuple[Floats, Floats] | None = None,
 ) -> Foresight:
     """The cheapest course of the battery, ending no emptier than it began, or paying for each kWh it does.
 
     Where inverters curtail, no more than the export limit is sold, and surplus beyond it may be lost, or all
     of it while its price is negative. Costs are energy at the PCC, wear, and each peak's price for its
-    highest window. Binary variables keep the battery from charging and discharging at once, and the
-    site from buying and selling at once, only where doing both would pay.
+    highest window. `apart_w` are the means of load beyond the sun and of surplus where a step has both: the
+    battery may cover the one and take the other. Binary variables keep the battery from charging and
+    discharging at once, and the site from buying and selling at once, only where doing both would pay.
     """
     costs = leave.curtails & (export_per_kwh < 0.0)
     columns = _Columns.of(len(net_load_w), len(demand))
@@ -137,7 +139,7 @@ def perfect_foresight(
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
     burns = _burns(import_per_kwh, export_per_kwh, storage.wear_per_kwh, into * out)
     export_per_kwh = np.where(costs, 0.0, export_per_kwh)
-    high = _most(columns, net_kw, storage, leave, costs)
+    high = _most(columns, net_kw, storage, leave, costs, apart_w)
     trades = np.flatnonzero(
         (export_per_kwh > import_per_kwh) & ~costs & (high[columns.bought] > 0.0) & (high[columns.sold] > 0.0)
     )
@@ -146,12 +148,12 @@ def perfect_foresight(
     cost[columns.discharge] = storage.wear_per_kwh * hours
     cost[columns.bought], cost[columns.sold] = import_per_kwh * hours, -export_per_kwh * hours
     cost[columns.peaks] = [one.per_kw for one in demand]
+    cost[columns.missing] = missing_per_kwh or 0.0
     low, high = np.zeros(len(cost)), np.append(high, np.ones(len(switches)))
     spilt_kw = _spilt_kw(net_kw, leave)
     high[columns.sold] -= spilt_kw
     low[columns.stored] = min(capacity_kwh * storage.floor_pct / 100.0, begin_kwh)
     high[columns.stored] = max(capacity_kwh * storage.max_soc_pct / 100.0, begin_kwh)
-    cost[columns.missing] = missing_per_kwh or 0.0
     high[columns.missing] = 0.0 if missing_per_kwh is None else begin_kwh
     low[columns.peaks] = [one.least_w / 1000.0 for one in demand]
     rows = _Rows([], [], [], [], [])
@@ -159,11 +161,8 @@ def perfect_foresight(
     _store(rows, columns, begin_kwh, hours * into, hours / out)
     _peaks(rows, columns, demand)
     _end(rows, columns, begin_kwh)
-    for steps, one, other, own in (
-        (burns, columns.charge, columns.discharge, switches[: len(burns)]),
-        (trades, columns.bought, columns.sold, switches[len(burns) :]),
-    ):
-        _one_way(rows, (one[steps], high[one[steps]]), (other[steps], high[other[steps]]), own)
+    _one_way(rows, columns.charge[burns], columns.discharge[burns], high, switches[: len(burns)])
+    _one_way(rows, columns.bought[trades], columns.sold[trades], high, switches[len(burns) :])
     found, objective = _solve(cost, low, high, rows, switches)
     return Foresight(
         objective,
@@ -187,18 +186,24 @@ def _end(rows: _Rows, columns: _Columns, begin_kwh: float) -> None:
 
 
 def _most(
-    columns: _Columns, net_kw: Floats, storage: Storage, leave: Leave, costs: NDArray[np.bool_]
+    columns: _Columns,
+    net_kw: Floats,
+    storage: Storage,
+    leave: Leave,
+    costs: NDArray[np.bool_],
+    apart_w: tuple[Floats, Floats] | None,
 ) -> Floats:
     """Ratings, what the site gives leave to, and the limits at the PCC, unless the load alone breaks them."""
     high = np.full(columns.count, np.inf)
     high[columns.charge] = storage.max_charge_w / 1000.0
     high[columns.discharge] = storage.max_discharge_w / 1000.0
     load_kw, surplus_kw = np.maximum(net_kw, 0.0), np.maximum(-net_kw, 0.0)
+    need_kw, spare_kw = (load_kw, surplus_kw) if apart_w is None else (apart_w[0] / 1e3, apart_w[1] / 1e3)
     if not leave.grid_charging:
-        high[columns.charge] = np.minimum(high[columns.charge], surplus_kw)
+        high[columns.charge] = np.minimum(high[columns.charge], spare_kw)
     # While export costs nothing is sold from the battery, and what is lost is as surplus sold for nothing.
     own = costs if leave.battery_export else np.ones(len(net_kw), dtype=bool)
-    high[columns.discharge[own]] = np.minimum(high[columns.discharge[own]], load_kw[own])
+    high[columns.discharge[own]] = np.minimum(high[columns.discharge[own]], need_kw[own])
     high[columns.bought] = np.maximum(np.where(costs, load_kw, net_kw) + high[columns.charge], 0.0)
     high[columns.sold] = np.maximum(high[columns.discharge] - net_kw, 0.0)
     high[columns.sold[costs]] = surplus_kw[costs]
@@ -244,16 +249,17 @@ def _peaks(rows: _Rows, columns: _Columns, demand: Sequence[BilledPeak]) -> None
 
 def _one_way(
     rows: _Rows,
-    one: tuple[NDArray[np.intp], Floats],
-    other: tuple[NDArray[np.intp], Floats],
+    one: NDArray[np.intp],
+    other: NDArray[np.intp],
+    most: Floats,
     switches: NDArray[np.intp],
 ) -> None:
     """Where its switch is 1 the one may flow, up to its most, and where it is 0 the other."""
     if not len(switches):
         return
-    none, most = np.full(len(switches), -np.inf), np.zeros(len(switches))
-    rows.add([(one[0], 1.0), (switches, -one[1])], none, most)
-    rows.add([(other[0], 1.0), (switches, other[1])], none, other[1])
+    none = np.full(len(switches), -np.inf)
+    rows.add([(one, 1.0), (switches, -most[one])], none, np.zeros(len(switches)))
+    rows.add([(other, 1.0), (switches, most[other])], none, most[other])
 
 
 def _burns(buy: Floats, sell: Floats, wear: float, round_trip: float) -> NDArray[np.intp]:

@@ -209,7 +209,7 @@ def _simulated(
     judge = LimitJudge(config.dispatch, result.verdict, slow_s)
     now_s, grid_step, news = 0.0, 0, False
     quarterly = config.dispatch.policy.name == "economic" or config.dispatch.demand is not None
-    metering = _Metering(house, result)
+    metering, most_export_w = _Metering(house, result), pv_export_w(config.dispatch)
     past_s = 0.0 if world.wall is None else world.wall.begin_utc_s % QUARTER_S
     while now_s < duration_s:
         snapshot, decision = site.decide(now_s)
@@ -226,7 +226,7 @@ def _simulated(
             unseen = now_s - max(grid_step * step_s, site.moved_at_s) < site.meter_lag_s
             unchanged_s = 0.0 if unseen or news else site.unchanged_for_s(now_s, decision)
             next_s = min(next_s, now_s + max(unchanged_s, config.cycle_s))
-        _count_without(result, house, next_s - now_s)
+        _count_without(result, house, next_s - now_s, most_export_w)
         judge.watch(house, snapshot, next_s)
         now_s = next_s
         if now_s >= (grid_step + 1) * step_s:
@@ -376,12 +376,17 @@ class _Metering:
         return Metered(at("import_wh"), at("export_wh"), at("import_without_wh"), at("export_without_wh"))
 
 
-def _count_without(result: Result, house: House, seconds: float) -> None:
+def pv_export_w(config: DispatchConfig) -> float:
+    """What PV alone exports at most: inverters that can be held down keep the site's export limit."""
+    return inf if config.export_limit_w is None or not config.pvs else config.export_limit_w
+
+
+def _count_without(result: Result, house: House, seconds: float, most_export_w: float) -> None:
     """What the grid would have had to do without a battery, at this load and the sun that was offered."""
     if not house.grid.present:
         return
-    net_wh = (house.load_w - house.available_w) * seconds / 3600.0
-    if net_wh > 0.0:
-        result.import_without_wh += net_wh
+    net_w, hours = house.load_w - house.available_w, seconds / 3600.0
+    if net_w > 0.0:
+        result.import_without_wh += net_w * hours
     else:
-        result.export_without_wh -= net_wh
+        result.export_without_wh += min(-net_w, most_export_w) * hours

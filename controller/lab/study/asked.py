@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from controller.config import Config, load_config
 from controller.lab.billing import planner
 from controller.lab.measured import from_quarter_hour, on_site_clock, wall_of
-from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material
+from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material, apart_w
 from controller.lab.study.traces_door import of_year, read_checked
 from controller.planning.tariff import Tariff
 from controller.site_tariff import TariffTable
@@ -100,7 +100,7 @@ def asked(
             part, cut = from_quarter_hour(source, whole)
             material, note = _material(config, found, part)
             notes += [f"{time}: {cut}"] if cut else []
-            notes += [f"{source.name}: {note}"] if note else []
+            notes += [f"{source.name}: {one}" for one in (note, _unheld(material)) if one]
             _prices_cover(source, material)
             materials[time] = material
             cases.append(Case(time, 0.0, 0.0, NO_BATTERY))
@@ -128,6 +128,18 @@ def _material(config: Config, found: TariffConfig, traces: CsvTraces) -> tuple[M
     inside, note = planner(config, wall_of(traces), traces.prices, traces.duration_s)
     assert inside is not None, "the config has a tariff"
     return Material(config, traces, found.tariff, inside.market), note
+
+
+def _unheld(material: Material) -> str:
+    """A note on PV that breaks the export limit and is not in the site file, so that nobody can help it."""
+    dispatch = material.config.dispatch
+    surplus_w = float(apart_w(material)[1].max())
+    if dispatch.export_limit_w is None or dispatch.pvs or surplus_w <= dispatch.export_limit_w:
+        return ""
+    return (
+        f"PV alone exports up to {surplus_w:.0f} W, and the site file has no [[pv]] to be held to the "
+        f"limit of {dispatch.export_limit_w:g} W: what no battery takes goes out, and earns, in every case"
+    )
 
 
 def _resold(material: Material) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from math import fsum
+from math import fsum, inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,12 @@ from controller.dispatch.decision import Decision
 from controller.dispatch.site import Snapshot
 from controller.lab.inside import Inside
 from controller.lab.measured import wall_of
-from controller.lab.simulate import Result, Wall, simulate
+from controller.lab.simulate import Result, Wall, pv_export_w, simulate
 from controller.lab.study.survival import Island, autonomy_h, chance_pct
 from controller.planning.bills import Bill, bill
 from controller.planning.market import Market
 from controller.planning.tariff import PriceSlots, Tariff, price_slots
-from simulators.traces import CsvTraces, StepTrace
+from simulators.traces import CsvTraces
 
 Floats = NDArray[np.float64]
 
@@ -79,11 +80,11 @@ class Material:
         wall = self.wall
         return price_slots(self.tariff, self.market, wall.begin_utc_s, self.step_s, self.rows, wall.offset_at)
 
-    def means_w(self, trace: StepTrace) -> Floats:
-        """A trace in such steps."""
+    def means_w(self, values: Sequence[float] | Floats) -> Floats:
+        """Values of each row of the data in such steps."""
         per_step = round(self.step_s / self.traces.step_s)
-        values = np.asarray(trace.values, dtype=np.float64)[: self.rows * per_step]
-        means: Floats = values.reshape(self.rows, per_step).mean(axis=1)
+        by_row = np.asarray(values, dtype=np.float64)[: self.rows * per_step]
+        means: Floats = by_row.reshape(self.rows, per_step).mean(axis=1)
         return means
 
     @property
@@ -243,15 +244,22 @@ class _Course:
 
 
 def _no_battery(material: Material, case: Case) -> Outcome:
-    net_w = net_load_w(material)
-    empty = np.zeros(0)
-    return outcome(material, case, np.maximum(net_w, 0.0), np.maximum(-net_w, 0.0), empty, 0.0, 0.0)
+    powers_w = apart_w(material, pv_export_w(material.config.dispatch))
+    return outcome(material, case, *powers_w, np.zeros(0), 0.0, 0.0)
 
 
 def net_load_w(material: Material) -> Floats:
     """Load less sun of each step."""
-    net_w: Floats = material.means_w(material.traces.load) - material.means_w(material.traces.pv)
+    net_w: Floats = material.means_w(material.traces.load.values) - material.means_w(
+        material.traces.pv.values
+    )
     return net_w
+
+
+def apart_w(material: Material, most_export_w: float = inf) -> tuple[Floats, Floats]:
+    """Mean import and export of each step without a battery: meters net no minutes."""
+    net_w = np.asarray(material.traces.load.values) - np.asarray(material.traces.pv.values)
+    return material.means_w(np.maximum(net_w, 0.0)), material.means_w(np.clip(-net_w, 0.0, most_export_w))
 
 
 def outcome(
@@ -270,7 +278,7 @@ def outcome(
     wear = material.config.planning.wear_per_kwh
     months, numbers = months_of(material)
     per_kwh = material.step_s / 3.6e6
-    load_kwh = float(material.means_w(material.traces.load).sum()) * per_kwh
+    load_kwh = float(material.means_w(material.traces.load.values).sum()) * per_kwh
     import_kwh = float(import_w.sum()) * per_kwh
     lasted_h = _lasted_h(material, case, soc_pct)
     known_h = lasted_h[np.isfinite(lasted_h)]

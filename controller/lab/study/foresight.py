@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.lab.oracle import BilledPeak, Foresight, perfect_foresight
-from controller.lab.study.case import Case, Material, Outcome, net_load_w, outcome, stored_per_kwh
+from controller.lab.study.case import Case, Material, Outcome, apart_w, net_load_w, outcome, stored_per_kwh
 from controller.planning.bills import window_starts
 from controller.planning.calendars import local_steps, parts_of
 from controller.planning.inputs import Leave, Storage
@@ -82,6 +82,7 @@ def foreseen(material: Material, storage: Storage) -> Foresight:
         material.config.simulation.initial_soc_pct,
         billed_peaks(material),
         stored_per_kwh(material),
+        apart_w(material),
     )
 
 
