@@ -40,7 +40,9 @@ Tariff = Annotated[
     Path | None, typer.Option(help="A TOML file with [tariff], or a URDB rate as JSON; else the site's.")
 ]
 Sizes = Annotated[str | None, typer.Option(help="Capacities to try, kWh, such as 5,10,15.")]
-Powers = Annotated[str | None, typer.Option(help="Powers to try, kW, such as 3,5.")]
+Powers = Annotated[
+    str | None, typer.Option(help="Powers to try, kW, such as 3,5; else the site's own ratings.")
+]
 Policies = Annotated[
     str, typer.Option(help="Policies to compare: self_consumption, economic, schedule, standby.")
 ]

@@ -14,6 +14,7 @@ from controller.config import Config, load_config
 from controller.lab.billing import planner
 from controller.lab.measured import from_quarter_hour, on_site_clock, wall_of
 from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material, apart_w
+from controller.lab.study.plant import powers_w
 from controller.lab.study.traces_door import of_year, read_checked
 from controller.planning.tariff import Tariff
 from controller.site_tariff import TariffTable
@@ -73,7 +74,7 @@ def asked(
     sources: Sequence[Path],
     tariff_path: Path | None,
     sizes_wh: Sequence[float],
-    powers_w: Sequence[float],
+    wanted_w: Sequence[float],
     policies: Sequence[str],
     years: Sequence[int] = (),
 ) -> Study:
@@ -85,7 +86,7 @@ def asked(
     config = replace(config, tariff=found, dispatch=replace(config.dispatch, demand=found.demand))
     own_wh = sum(one.capacity_wh for one in config.dispatch.batteries)
     sizes = tuple(sizes_wh) or (own_wh,)
-    powers = tuple(powers_w) or (_own_power_w(config),)
+    powers = tuple(wanted_w) or (powers_w(config.dispatch)[1],)
     materials: dict[str, Material] = {}
     notes: list[str] = list(found.tariff.unread)
     cases: list[Case] = []
@@ -115,13 +116,6 @@ def asked(
     if len(cases) > MOST_CASES:
         raise DoorError(f"{len(cases)} cases; more than {MOST_CASES} are surely not meant")
     return Study(config, found.tariff, materials, tuple(cases), tuple(notes))
-
-
-def _own_power_w(config: Config) -> float:
-    whole_w = 0.0
-    for one in config.dispatch.batteries:
-        whole_w += one.max_discharge_w if one.max_discharge_w is not None else one.capacity_wh / 2.0
-    return whole_w
 
 
 def _material(config: Config, found: TariffConfig, traces: CsvTraces) -> tuple[Material, str]:

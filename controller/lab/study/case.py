@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from math import fsum, inf
+from math import fsum, inf, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from controller.dispatch.site import Snapshot
 from controller.lab.inside import Inside
 from controller.lab.measured import wall_of
 from controller.lab.simulate import Result, Wall, pv_export_w, simulate
-from controller.lab.study.survival import Island, autonomy_h, chance_pct
+from controller.lab.study.plant import island_of, sized
+from controller.lab.study.survival import autonomy_h, chance_pct
 from controller.planning.bills import Bill, bill
 from controller.planning.market import Market
 from controller.planning.tariff import PriceSlots, Tariff, price_slots
@@ -168,27 +169,13 @@ def run_case(material: Material, case: Case) -> Outcome:
     return _closed_loop(material, case)
 
 
-def sized(config: Config, case: Case) -> Config:
-    """The site with batteries of this case's total capacity and power, shared as in the site file."""
-    whole_wh = sum(one.capacity_wh for one in config.dispatch.batteries)
-    batteries = tuple(
-        replace(
-            one,
-            capacity_wh=case.capacity_wh * one.capacity_wh / whole_wh,
-            max_charge_w=case.power_w * one.capacity_wh / whole_wh,
-            max_discharge_w=case.power_w * one.capacity_wh / whole_wh,
-        )
-        for one in config.dispatch.batteries
-    )
-    policy = replace(config.dispatch.policy, name=case.policy)
-    return replace(config, dispatch=replace(config.dispatch, batteries=batteries, policy=policy))
-
-
 def _closed_loop(material: Material, case: Case) -> Outcome:
     """The fast path; energies by the steps that are billed."""
-    config, traces = sized(material.config, case), material.traces
+    config, traces = sized(material.config, case.capacity_wh, case.power_w), material.traces
+    policy = replace(config.dispatch.policy, name=case.policy)
+    config = replace(config, dispatch=replace(config.dispatch, policy=policy))
     inside = Inside(config, material.tariff, material.wall, material.market)
-    course = _Course(material.step_s)
+    course = _Course(material.step_s, [one.capacity_wh for one in config.dispatch.batteries])
     plans = case.policy == "economic"
 
     def watch(snapshot: Snapshot, decision: Decision) -> bool:
@@ -223,8 +210,8 @@ def _closed_loop(material: Material, case: Case) -> Outcome:
 class _Course:
     """Watches a run: what the meter has counted, and the SoC, at the beginning of each step."""
 
-    def __init__(self, step_s: float) -> None:
-        self._step_s = step_s
+    def __init__(self, step_s: float, capacities_wh: list[float]) -> None:
+        self._step_s, self._capacities_wh = step_s, capacities_wh
         self._counted_wh: list[tuple[float, float]] = []
         self.soc_pct: list[float] = []
 
@@ -233,8 +220,14 @@ class _Course:
         if meter is None or snapshot.now_s < len(self.soc_pct) * self._step_s:
             return
         self._counted_wh.append((meter.import_wh or 0.0, meter.export_wh or 0.0))
-        known = [one.soc_pct for one in snapshot.batteries if one is not None and one.soc_pct is not None]
-        self.soc_pct.append(float(np.mean(known)) if known else float("nan"))
+        known = [
+            (one.soc_pct, capacity_wh)
+            for one, capacity_wh in zip(snapshot.batteries, self._capacities_wh, strict=True)
+            if one is not None and one.soc_pct is not None
+        ]
+        stored = fsum(soc_pct * capacity_wh for soc_pct, capacity_wh in known)
+        whole_wh = fsum(capacity_wh for _, capacity_wh in known)
+        self.soc_pct.append(stored / whole_wh if known else nan)
 
     def powers_w(self, result: Result) -> tuple[Floats, Floats]:
         """Mean import and export of each step."""
@@ -379,15 +372,6 @@ def _by_day(material: Material, soc_pct: Floats) -> tuple[tuple[float | None, ..
 def _lasted_h(material: Material, case: Case, soc_pct: Floats) -> Floats:
     if not len(soc_pct):
         return np.zeros(0)
-    config = material.config
-    one_way = config.simulation.efficiency_pct / 100.0
-    island = Island(
-        case.capacity_wh,
-        case.power_w,
-        case.power_w,
-        one_way,
-        one_way,
-        max(config.dispatch.island_floor_pct, min(one.min_soc_pct for one in config.dispatch.batteries)),
-    )
+    island = island_of(sized(material.config, case.capacity_wh, case.power_w))
     steps = min(len(soc_pct), material.rows)
     return autonomy_h(island, net_load_w(material)[:steps], soc_pct[:steps], material.step_s)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from controller.lab.oracle import BilledPeak, Foresight, perfect_foresight
 from controller.lab.study.case import Case, Material, Outcome, apart_w, net_load_w, outcome, stored_per_kwh
+from controller.lab.study.plant import mean_by_capacity, powers_w, sized
 from controller.planning.bills import window_starts
 from controller.planning.calendars import local_steps, parts_of
 from controller.planning.inputs import Leave, Storage
@@ -18,18 +19,17 @@ Floats = NDArray[np.float64]
 
 def storage_of(material: Material, case: Case) -> Storage:
     """The battery of a case as planner and programme see it."""
-    config = material.config
+    config = sized(material.config, case.capacity_wh, case.power_w)
     one_way = ((1.0, config.simulation.efficiency_pct / 100.0),)
     batteries = config.dispatch.batteries
     return Storage(
         case.capacity_wh,
-        case.power_w,
-        case.power_w,
+        *powers_w(config.dispatch),
         one_way,
         one_way,
         config.planning.wear_per_kwh,
-        min(one.min_soc_pct for one in batteries),
-        max(one.max_soc_pct for one in batteries),
+        mean_by_capacity(config.dispatch, [one.min_soc_pct for one in batteries]),
+        mean_by_capacity(config.dispatch, [one.max_soc_pct for one in batteries]),
         config.dispatch.policy.reserve_pct,
     )
 
