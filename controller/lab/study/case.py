@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from math import fsum, inf, nan
@@ -109,7 +110,8 @@ class Outcome:
     price; one that ends fuller earns nothing. `cost` is the bill with it and with wear. Lists are by month
     of the local clock, `duration_w` the import over the share of time (201 points), `soc_by_day` the mean
     SoC of each hour on the local clock of each day from `first_day` on, `survived_pct` the chance to be
-    carried through `SURVIVED_H` hours without the grid.
+    carried through `SURVIVED_H` hours without the grid. `demand_cost` has the whole charge of each month that
+    the time touches, `demand_a_year` that of twelve, each month counted by the part of it that is studied.
     """
 
     case: Case
@@ -127,6 +129,7 @@ class Outcome:
     self_sufficiency_pct: float
     violations: int
     violation_s: float
+    demand_a_year: float
     months: tuple[str, ...]
     monthly_cost: tuple[float, ...]
     monthly_peak_w: tuple[float, ...]
@@ -290,6 +293,7 @@ def outcome(
         discharged_kwh * 1000.0 / case.capacity_wh if case.capacity_wh else 0.0,
         100.0 * (1.0 - import_kwh / load_kwh) if load_kwh > 0.0 else 0.0,
         *violations,
+        _demand_a_year(billed, months, np.bincount(numbers), material.step_s / 86_400.0),
         months,
         tuple(_monthly(billed, month) for month in months),
         tuple(float(import_w[numbers == place].max()) for place in range(len(months))),
@@ -342,6 +346,17 @@ def _number(names: list[str], name: str) -> int:
     if not names or names[-1] != name:
         names.append(name)
     return len(names) - 1
+
+
+def _demand_a_year(
+    billed: Bill, months: tuple[str, ...], steps: NDArray[np.int64], step_days: float
+) -> float:
+    """Twelve times the mean month's demand charges, each month weighed by the share of its days."""
+    shares = {
+        month: count * step_days / monthrange(int(month[:4]), int(month[5:]))[1]
+        for month, count in zip(months, steps.tolist(), strict=True)
+    }
+    return 12.0 * fsum(line.cost * shares[line.month] for line in billed.demand) / fsum(shares.values())
 
 
 def _monthly(billed: Bill, month: str) -> float:

@@ -10,8 +10,7 @@ from controller.lab.figures import Line, Panel, bars, heat_map, stacked
 from controller.lab.report import Data, Heading, Part, Plot, Table, Words, page
 from controller.lab.study.case import CURVE_POINTS, NO_BATTERY, ORACLE, SURVIVED_H, Case, Outcome
 from controller.lab.study.shown import saving, share_pct
-
-DAYS_A_YEAR = 365.25
+from controller.lab.study.yearly import saved_a_year
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def _answer(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case
     """The sentence one reads first."""
     best = _best(outcomes, cases)
     one, saved = outcomes[best], saving(outcomes, best)
-    a_year = saved * DAYS_A_YEAR / frame.days[best.time]
+    a_year = saved_a_year(outcomes, best, frame.days[best.time], wear=True)
     share = share_pct(outcomes, best)
     words = (
         f"On {frame.tariff}, {best.name} costs least: it saves {saved:,.2f} {frame.currency} over this time, "
@@ -105,7 +104,7 @@ def _worth(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]
         return []
     gains = {}
     for case in _controlled(cases):
-        a_year = saving(outcomes, case) * DAYS_A_YEAR / frame.days[case.time]
+        a_year = saved_a_year(outcomes, case, frame.days[case.time], wear=False)
         gains[case] = a_year * frame.life_years - frame.price(case)
     buy = max(gains, key=lambda case: gains[case])
     price, gain = frame.price(buy), gains[buy]
@@ -173,7 +172,7 @@ def _payback(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Cas
             mine = [case for case in _controlled(cases) if (case.policy, case.power_w) == (policy, power_w)]
             mine.sort(key=lambda case: case.capacity_wh)
             x = [case.capacity_wh / 1000.0 for case in mine]
-            yearly = [saving(outcomes, case) * DAYS_A_YEAR / frame.days[case.time] for case in mine]
+            yearly = [saved_a_year(outcomes, case, frame.days[case.time], wear=False) for case in mine]
             prices = [frame.price(case) for case in mine]
             if frame.priced:
                 y = [
