@@ -136,14 +136,14 @@ def _battery(config: Config, index: int) -> BatteryUnit:
     )
     return BatteryUnit(
         cells,
-        _inverter(config, index, charge_w, discharge_w),
+        inverter_of(config, index, charge_w, discharge_w),
         soc_pct=wanted.initial_soc_pct,
         phase=settings.phase,
         forms_grid=wanted.island.forms_grid,
     )
 
 
-def _inverter(config: Config, index: int, charge_w: float, discharge_w: float) -> InverterParams:
+def inverter_of(config: Config, index: int, charge_w: float, discharge_w: float) -> InverterParams:
     """With the pace of its profile, or all of a measured system."""
     response = config.batteries[index].profile.response
     one_way = sqrt(config.simulation.efficiency_pct / 100.0)

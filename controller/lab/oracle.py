@@ -85,19 +85,20 @@ class _Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Columns:
-    """Where each unknown stands: five for each step (kW; kWh stored), one for each billed peak, one more."""
+    """Where each unknown stands: six for each step (kW; kWh), one for each billed peak, one more."""
 
     charge: NDArray[np.intp]
     discharge: NDArray[np.intp]
     bought: NDArray[np.intp]
     sold: NDArray[np.intp]
     stored: NDArray[np.intp]
+    below: NDArray[np.intp]
     peaks: NDArray[np.intp]
 
     @property
     def count(self) -> int:
         """How many there are."""
-        return 5 * len(self.charge) + len(self.peaks) + 1
+        return 6 * len(self.charge) + len(self.peaks) + 1
 
     @property
     def missing(self) -> int:
@@ -107,8 +108,8 @@ class _Columns:
     @classmethod
     def of(cls, steps: int, peaks: int) -> _Columns:
         """For so many steps and peaks."""
-        charge, discharge, bought, sold, stored = (np.arange(steps) + one * steps for one in range(5))
-        return cls(charge, discharge, bought, sold, stored, 5 * steps + np.arange(peaks))
+        first, second, third, fourth, fifth, sixth = (np.arange(steps) + one * steps for one in range(6))
+        return cls(first, second, third, fourth, fifth, sixth, 6 * steps + np.arange(peaks))
 
 
 def perfect_foresight(
@@ -122,20 +123,21 @@ def perfect_foresight(
     demand: Sequence[BilledPeak] = (),
     missing_per_kwh: float | None = None,
     apart_w: tuple[Floats, Floats] | None = None,
+    reserve_yields: NDArray[np.bool_] | None = None,
 ) -> Foresight:
     """The cheapest course of the battery, ending no emptier than it began, or paying for each kWh it does.
 
     Where inverters curtail, no more than the export limit is sold, and surplus beyond it may be lost, or all
     of it while its price is negative. Costs are energy at the PCC, wear, and each peak's price for its
     highest window. `apart_w` are the means of load beyond the sun and of surplus where a step has both: the
-    battery may cover the one and take the other. Binary variables keep the battery from charging and
-    discharging at once, and the site from buying and selling at once, only where doing both would pay.
+    battery may cover the one and take the other. In steps in which the reserve yields it may be discharged
+    below it, and stay there. Binary variables keep the battery from charging and discharging at once, and the
+    site from buying and selling at once, only where doing both would pay.
     """
     costs = leave.curtails & (export_per_kwh < 0.0)
     columns = _Columns.of(len(net_load_w), len(demand))
     hours, net_kw = step_s / 3600.0, net_load_w / 1000.0
-    capacity_kwh = storage.capacity_wh / 1000.0
-    begin_kwh = capacity_kwh * soc_pct / 100.0
+    capacity_kwh, begin_kwh = storage.capacity_wh / 1000.0, storage.capacity_wh * soc_pct / 1e5
     into, out = storage.charge_efficiency[-1][1], storage.discharge_efficiency[-1][1]
     burns = _burns(import_per_kwh, export_per_kwh, storage.wear_per_kwh, into * out)
     export_per_kwh = np.where(costs, 0.0, export_per_kwh)
@@ -152,13 +154,13 @@ def perfect_foresight(
     low, high = np.zeros(len(cost)), np.append(high, np.ones(len(switches)))
     spilt_kw = _spilt_kw(net_kw, leave)
     high[columns.sold] -= spilt_kw
-    low[columns.stored] = min(capacity_kwh * storage.floor_pct / 100.0, begin_kwh)
     high[columns.stored] = max(capacity_kwh * storage.max_soc_pct / 100.0, begin_kwh)
     high[columns.missing] = 0.0 if missing_per_kwh is None else begin_kwh
     low[columns.peaks] = [one.least_w / 1000.0 for one in demand]
     rows = _Rows([], [], [], [], [])
     _balance(rows, columns, net_kw, spilt_kw)
     _store(rows, columns, begin_kwh, hours * into, hours / out)
+    low[columns.stored] = _floor_kwh(rows, columns, storage, begin_kwh, hours / out, reserve_yields)
     _peaks(rows, columns, demand)
     _end(rows, columns, begin_kwh)
     _one_way(rows, columns.charge[burns], columns.discharge[burns], high, switches[: len(burns)])
@@ -235,6 +237,31 @@ def _store(rows: _Rows, columns: _Columns, begin_kwh: float, into_kwh: float, ou
     rows.rows.append(np.arange(1, steps) + first)
     rows.columns.append(columns.stored[:-1])
     rows.values.append(np.full(steps - 1, -1.0))
+
+
+def _floor_kwh(
+    rows: _Rows,
+    columns: _Columns,
+    storage: Storage,
+    begin_kwh: float,
+    out_of_kwh: float,
+    yields: NDArray[np.bool_] | None,
+) -> float:
+    """The least that is ever stored; what of it is below the reserve was discharged while that yields."""
+    capacity_kwh = storage.capacity_wh / 1000.0
+    reserve_kwh = capacity_kwh * storage.floor_pct / 100.0
+    if yields is None or not yields.any():
+        return min(reserve_kwh, begin_kwh)
+    steps = len(columns.stored)
+    reserve, most = np.full(steps, reserve_kwh), np.zeros(steps)
+    rows.add([(columns.stored, 1.0), (columns.below, 1.0)], reserve, reserve + np.inf)
+    first, most[0] = rows.count, max(reserve_kwh - begin_kwh, 0.0)
+    taken_kwh = np.where(yields, -out_of_kwh, 0.0)
+    rows.add([(columns.below, 1.0), (columns.discharge, taken_kwh)], most - np.inf, most)
+    rows.rows.append(np.arange(1, steps) + first)
+    rows.columns.append(columns.below[:-1])
+    rows.values.append(np.full(steps - 1, -1.0))
+    return min(capacity_kwh * storage.min_soc_pct / 100.0, begin_kwh)
 
 
 def _peaks(rows: _Rows, columns: _Columns, demand: Sequence[BilledPeak]) -> None:

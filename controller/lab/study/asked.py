@@ -24,6 +24,8 @@ from simulators.traces import CsvTraces
 
 POLICIES = ("self_consumption", "economic", "schedule", "standby")
 """Those that need nothing from outside but a tariff."""
+BUYING = ("schedule", "standby")
+"""Those that charge from the grid because they were told to, whatever `grid_charging` says."""
 MOST_CASES = 5000
 MOST_RESOLD = 100
 """Steps in which a battery may sell dearer than it may buy: to find the best of more takes far too long."""
@@ -99,29 +101,30 @@ def asked(
             if time in materials:
                 raise DoorError(f"{source}: another file of this study has the same name")
             part, cut = from_quarter_hour(source, whole)
-            material, note = _material(config, found, part)
+            material, note = _material(config, found, part, policies)
             notes += [f"{time}: {cut}"] if cut else []
             notes += [f"{source.name}: {one}" for one in (note, _unheld(material)) if one]
             _prices_cover(source, material)
             materials[time] = material
             cases.append(Case(time, 0.0, 0.0, NO_BATTERY))
-            resold = _resold(material)
-            shown = tuple(policies) if resold > MOST_RESOLD else (*policies, ORACLE)
-            if resold > MOST_RESOLD:
-                notes.append(
-                    f"{source.name}: {ORACLE} is left out: in {resold} of {material.rows} steps export earns "
-                    "more than import costs, and the battery may do both"
-                )
+            why = _no_bound(material)
+            notes += [f"{source.name}: {ORACLE} is left out: {why}"] if why else []
+            shown = tuple(policies) if why else (*policies, ORACLE)
             cases += [Case(time, *one) for one in product(sizes, powers, shown)]
     if len(cases) > MOST_CASES:
         raise DoorError(f"{len(cases)} cases; more than {MOST_CASES} are surely not meant")
     return Study(config, found.tariff, materials, tuple(cases), tuple(notes))
 
 
-def _material(config: Config, found: TariffConfig, traces: CsvTraces) -> tuple[Material, str]:
+def _material(
+    config: Config, found: TariffConfig, traces: CsvTraces, policies: Sequence[str]
+) -> tuple[Material, str]:
+    told = {*policies, config.dispatch.policy.fallback}
     inside, note = planner(config, wall_of(traces), traces.prices, traces.duration_s)
     assert inside is not None, "the config has a tariff"
-    return Material(config, traces, found.tariff, inside.market), note
+    return Material(
+        config, traces, found.tariff, inside.market, not told.isdisjoint(BUYING), "schedule" in told
+    ), note
 
 
 def _unheld(material: Material) -> str:
@@ -136,10 +139,23 @@ def _unheld(material: Material) -> str:
     )
 
 
+def _no_bound(material: Material) -> str:
+    """Why perfect foresight cannot be found, or is no bound; nothing where it is one."""
+    resold = _resold(material)
+    if resold > MOST_RESOLD:
+        times = f"in {resold} of {material.rows} steps"
+        return f"{times} export earns more than import costs, and the battery may do both"
+    sides = [material.tariff.energy, material.tariff.feed_in]
+    steps = [one.rates.tiers for one in sides if one is not None and one.rates is not None]
+    if any(len(tiers) > 1 for periods in steps for tiers in periods):
+        return "a kWh has another price the more of them a month has, which no linear programme here knows"
+    return ""
+
+
 def _resold(material: Material) -> int:
     """In how many steps export earns more than import costs, where the battery may do both."""
     policy = material.config.dispatch.policy
-    if not (policy.grid_charging and policy.battery_export):
+    if not ((policy.grid_charging or material.buys) and (policy.battery_export or material.sells)):
         return 0
     prices = material.prices
     return int((prices.export_per_kwh > np.maximum(prices.import_per_kwh, 0.0)).sum())

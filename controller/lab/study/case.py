@@ -60,6 +60,10 @@ class Material:
     traces: CsvTraces
     tariff: Tariff
     market: Market
+    buys: bool = False
+    sells: bool = False
+    """Whether a policy that is studied charges from the grid, or sells from the battery, because it is told
+    to, whatever the site file gives leave to: perfect foresight may then do so too."""
 
     @property
     def wall(self) -> Wall:
@@ -92,7 +96,7 @@ class Material:
     @property
     def digest(self) -> str:
         """The same for the same material: a study may go on only with what it began with."""
-        text = hashlib.sha256(repr((__version__, self.config, self.tariff)).encode())
+        text = hashlib.sha256(repr((__version__, self.config, self.tariff, self.buys, self.sells)).encode())
         traces = self.traces
         times = (traces.start.timestamp(), traces.step_s, traces.offsets, self.market.first)
         text.update(repr(times).encode())

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from controller.lab.oracle import BilledPeak, Foresight, perfect_foresight
 from controller.lab.study.case import Case, Material, Outcome, apart_w, net_load_w, outcome, stored_per_kwh
-from controller.lab.study.plant import mean_by_capacity, powers_w, sized
+from controller.lab.study.plant import best_efficiency, mean_by_capacity, powers_w, sized
 from controller.planning.bills import window_starts
 from controller.planning.calendars import local_steps, parts_of
 from controller.planning.inputs import Leave, Storage
@@ -20,13 +20,13 @@ Floats = NDArray[np.float64]
 def storage_of(material: Material, case: Case) -> Storage:
     """The battery of a case as planner and programme see it."""
     config = sized(material.config, case.capacity_wh, case.power_w)
-    one_way = ((1.0, config.simulation.efficiency_pct / 100.0),)
+    into, out = best_efficiency(config)
     batteries = config.dispatch.batteries
     return Storage(
         case.capacity_wh,
         *powers_w(config.dispatch),
-        one_way,
-        one_way,
+        ((1.0, into),),
+        ((1.0, out),),
         config.planning.wear_per_kwh,
         mean_by_capacity(config.dispatch, [one.min_soc_pct for one in batteries]),
         mean_by_capacity(config.dispatch, [one.max_soc_pct for one in batteries]),
@@ -39,12 +39,22 @@ def leave_of(material: Material) -> Leave:
     dispatch = material.config.dispatch
     policy = dispatch.policy
     return Leave(
-        policy.grid_charging,
-        policy.battery_export,
+        policy.grid_charging or material.buys,
+        policy.battery_export or material.sells,
         dispatch.import_limit_w,
         dispatch.export_limit_w,
         curtails=bool(dispatch.pvs),
     )
+
+
+def reserve_yields(material: Material) -> NDArray[np.bool_]:
+    """The steps in which load alone is beyond the import limit: a controller then goes below the reserve."""
+    limit_w = material.config.dispatch.import_limit_w
+    if limit_w is None:
+        return np.zeros(material.rows, dtype=np.bool_)
+    net_w = np.asarray(material.traces.load.values) - np.asarray(material.traces.pv.values)
+    yields: NDArray[np.bool_] = material.means_w((net_w > limit_w).astype(np.float64)) > 0.0
+    return yields
 
 
 def billed_peaks(material: Material) -> tuple[BilledPeak, ...]:
@@ -83,6 +93,7 @@ def foreseen(material: Material, storage: Storage) -> Foresight:
         billed_peaks(material),
         stored_per_kwh(material),
         apart_w(material),
+        reserve_yields(material),
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import sqrt
+
+import numpy as np
 
 from controller.config import Config
 from controller.dispatch.islanding import floor_pct
 from controller.dispatch.settings import BatterySettings, DispatchConfig
-from controller.lab.house import C_RATE
+from controller.lab.house import C_RATE, inverter_of
 from controller.lab.study.survival import Island
 
 
@@ -45,6 +48,29 @@ def sized(config: Config, capacity_wh: float, power_w: float) -> Config:
             )
         )
     return replace(config, dispatch=replace(dispatch, batteries=tuple(batteries)))
+
+
+def best_efficiency(config: Config) -> tuple[float, float]:
+    """The most that comes in and out one way, at the best power of the best inverter: no bound may be worse.
+
+    Cells with a voltage of their own lose less the slower they are used, so here they lose nothing.
+    """
+    one_way = config.simulation.efficiency_pct / 100.0
+    if config.simulation.cells == "simple" and config.simulation.system is None:
+        return one_way, one_way
+    cells = sqrt(one_way) if config.simulation.cells == "simple" else 1.0
+    into = out = 0.0
+    for index, battery in enumerate(config.dispatch.batteries):
+        rated_w = ratings_w(battery)
+        inverter = inverter_of(config, index, *rated_w)
+        charge_w, discharge_w = (most_w * np.linspace(0.01, 1.0, 100) for most_w in rated_w)
+        loss, best = inverter.charge_loss, inverter.charge_efficiency
+        into = max(into, best if loss is None else max(loss.charging_dc_w(w) / w for w in charge_w.tolist()))
+        loss, best = inverter.discharge_loss, inverter.discharge_efficiency
+        out = max(
+            out, best if loss is None else max(w / loss.discharging_dc_w(w) for w in discharge_w.tolist())
+        )
+    return into * cells, out * cells
 
 
 def mean_by_capacity(config: DispatchConfig, values: list[float]) -> float:
