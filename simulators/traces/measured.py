@@ -12,6 +12,7 @@ import gzip
 import zlib
 from array import array
 from bisect import bisect_right
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -22,6 +23,7 @@ from typing import TextIO
 
 from simulators.traces.shape import StepTrace
 
+_HEAD_BYTES = 4096
 _UNEVEN_S = 0.002
 """Stamps may be off their even step by this much: files round them to a millisecond."""
 
@@ -43,6 +45,8 @@ class CsvTraces:
     offsets: tuple[tuple[int, timedelta], ...]
     """The local UTC offset, as (first row, offset) wherever it changes."""
     notes: tuple[str, ...] = ()
+    lines: tuple[tuple[int, int], ...] = ((0, 2),)
+    """Where the rows stand in the file, as (row, line) wherever a row is not on the line after the last."""
 
     @property
     def rows(self) -> int:
@@ -51,6 +55,11 @@ class CsvTraces:
     @property
     def duration_s(self) -> float:
         return self.load.duration_s
+
+    def line(self, row: int) -> int:
+        """The line of the file that a row is on; the header is line 1, and blank lines count."""
+        first, line = self.lines[bisect_right(self.lines, row, key=lambda change: change[0]) - 1]
+        return line + row - first
 
     def timestamp(self, row: int) -> datetime:
         """The start of a row's step, with the local offset that the file gives there."""
@@ -73,8 +82,23 @@ def read_csv(path: str | Path) -> CsvTraces:
         raise TraceError(f"{path}: the compressed file ends too early; copy it again") from error
     except zlib.error as error:
         raise TraceError(f"{path}: the compressed file is damaged ({error}); copy it again") from error
+    except UnicodeDecodeError:
+        raise TraceError(_not_text(path)) from None
+
+
+def _not_text(path: Path) -> str:
+    """Where a file that was read in pieces stops being UTF-8, or that it never was a text."""
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        raw: bytes = file.read()
+    if b"\0" in raw[:_HEAD_BYTES] and not raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        kind = "".join(chr(one) for one in raw[:4] if 32 < one < 127)
+        return f"{path} is no text file (it begins with {kind!r}); give a CSV file in UTF-8"
+    try:
+        raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise TraceError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+        line = raw.count(b"\n", 0, error.start) + 1
+        return f"{path}, line {line}: byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8"
+    return f"{path}: the file was changed while it was read"
 
 
 def _open_text(path: Path) -> TextIO:
@@ -144,6 +168,8 @@ class _Reader:
         ]
         self._offset_text = ""
         self._offsets: list[tuple[int, timedelta]] = []
+        self._lines: list[tuple[int, int]] = []
+        self._due_line = 0
         self._start: datetime | None = None
         self._start_s = self._due_s = self._last_s = self._step_s = 0.0
         self._rows = 0
@@ -171,6 +197,9 @@ class _Reader:
             if not least <= value < inf or value == -inf:
                 raise self._bad_value(line, index, row[index])
             keep(value)
+        if line != self._due_line:
+            self._lines.append((self._rows, line))
+        self._due_line = line + 1
         self._rows += 1
 
     def _take_stamp(self, stamp: datetime, text: str, line: int) -> None:
@@ -214,6 +243,7 @@ class _Reader:
             step_s=step_s,
             offsets=tuple(self._offsets),
             notes=notes,
+            lines=tuple(self._lines),
         )
 
     def _error(self, line: int, what: str) -> TraceError:

@@ -248,6 +248,26 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     assert refusal(path).endswith("is not UTF-8; save the file as UTF-8")
 
 
+def test_a_bad_byte_is_named_with_its_line_however_far_in_the_file(tmp_path: Path) -> None:
+    path = a_file(tmp_path, HEADER, *quarters("2024-01-01T00:00:00+01:00", 5000))
+    path.write_bytes(path.read_bytes() + "é".encode("latin-1"))
+    assert refusal(path) == ", line 5002: byte 0xe9 is not UTF-8; save the file as UTF-8"
+
+
+def test_what_is_no_text_at_all_is_not_told_to_be_saved_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "home.csv"
+    path.write_bytes(b"PAR1\x15\x04\x15\x80\xb3\x03\x00\x00")
+    assert refusal(path) == " is no text file (it begins with 'PAR1'); give a CSV file in UTF-8"
+    path.write_bytes("timestamp,load_w".encode("utf-16"))
+    assert refusal(path) == ", line 1: byte 0xff is not UTF-8; save the file as UTF-8"
+
+
+def test_a_row_knows_its_line_past_blank_ones(tmp_path: Path) -> None:
+    rows = quarters("2024-01-01T00:00:00+01:00", 4)
+    traces = read_csv(a_file(tmp_path, HEADER, "", rows[0], rows[1], "", "", rows[2], rows[3]))
+    assert [traces.line(row) for row in range(4)] == [3, 4, 7, 8]
+
+
 def test_a_year_of_minutes_can_be_asked_for_any_row(tmp_path: Path) -> None:
     start = datetime(2024, 1, 1, tzinfo=UTC)
     step = timedelta(minutes=1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import replace
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 
 from drivers.doors import DoorError
@@ -15,6 +16,11 @@ from simulators.traces import CsvTraces, StepTrace, TraceError, read_csv
 DAY_S = 86_400.0
 LEAST_MEAN_W, MOST_PEAK_W = 15.0, 50e6
 """A mean load below this is kW or kWh in a column for W; a peak above no site behind one meter."""
+SMALL_PART, SMALL_PEAK_W, TINY_PART = 0.05, 100.0, 0.01
+"""PV whose best is below the small part of the mean load and below these watts, or below the tiny part alone,
+is in kW or kWh: in W it would not be worth a column."""
+RISES_PER_DAY = 1.0
+"""A load or a sun that never falls in a day or more is no power; an invented one may step up so often."""
 NIGHT_H = (23.0, 3.0)
 """By the local clock the sun is down then, below the polar circles; with summer time too."""
 NIGHT_PART = 0.05
@@ -41,8 +47,12 @@ def read_checked(path: Path, latitude_deg: float) -> CsvTraces:
 
 
 def look_over(path: Path, traces: CsvTraces, latitude_deg: float) -> None:
-    """DoorError for what is most likely a mistake: other units, sun by night, a meter that was not read."""
+    """DoorError for what is most likely a mistake: a counter, other units, sun by night, a meter that was not
+    read.
+    """
+    _counter(path, traces)
     _watts(path, traces)
+    _small_sun(path, traces)
     _night(path, traces, latitude_deg)
     _flat(path, traces)
 
@@ -59,6 +69,7 @@ def of_year(path: Path, traces: CsvTraces, year: int) -> CsvTraces:
 
     first = max(row for row, _ in traces.offsets if row <= begin)
     offsets = tuple((max(row - begin, 0), one) for row, one in traces.offsets if first <= row < end)
+    breaks = [(row - begin, line) for row, line in traces.lines if begin < row < end]
     return replace(
         traces,
         load=part(traces.load),
@@ -66,19 +77,15 @@ def of_year(path: Path, traces: CsvTraces, year: int) -> CsvTraces:
         prices={name: part(one) for name, one in traces.prices.items()},
         start=traces.timestamp(begin),
         offsets=offsets,
+        lines=((0, traces.line(begin)), *breaks),
     )
-
-
-def line_of_row(row: int) -> int:
-    """The header is line 1."""
-    return row + 2
 
 
 def _watts(path: Path, traces: CsvTraces) -> None:
     for name, values in (("load_w", traces.load.values), ("pv_w", traces.pv.values)):
         most_w = max(values)
         if most_w > MOST_PEAK_W:
-            line = line_of_row(list(values).index(most_w))
+            line = traces.line(list(values).index(most_w))
             raise DoorError(
                 f"{path}, line {line}: column {name}: {most_w:g} W is more than a site behind "
                 "one meter takes; give watts"
@@ -86,12 +93,44 @@ def _watts(path: Path, traces: CsvTraces) -> None:
     mean_w = sum(traces.load.values) / traces.rows
     if mean_w < LEAST_MEAN_W:
         most_w = max(traces.load.values)
-        line = line_of_row(list(traces.load.values).index(most_w))
+        line = traces.line(list(traces.load.values).index(most_w))
         per_kwh = 3.6e6 / traces.step_s
         raise DoorError(
             f"{path}, line {line}: column load_w: the load is {mean_w:.3g} on average, {most_w:g} at most; "
             f"are these kW or kWh? Give watts: kW x 1000, or kWh of each step x {per_kwh:g}"
         )
+
+
+def _small_sun(path: Path, traces: CsvTraces) -> None:
+    """PV in kW or kWh beside a load in W."""
+    peak_w, mean_w = max(traces.pv.values), sum(traces.load.values) / traces.rows
+    small = peak_w < SMALL_PEAK_W and peak_w < SMALL_PART * mean_w
+    if peak_w > 0.0 and (small or peak_w < TINY_PART * mean_w):
+        line = traces.line(list(traces.pv.values).index(peak_w))
+        raise DoorError(
+            f"{path}, line {line}: column pv_w: the sun gives {peak_w:g} at most, beside a load of "
+            f"{mean_w:.4g} W on average; are these kW or kWh? Give watts: kW x 1000, or kWh of each step x "
+            f"{3.6e6 / traces.step_s:g}. If these are watts, leave the column out: so little changes nothing"
+        )
+
+
+def _counter(path: Path, traces: CsvTraces) -> None:
+    """What a meter has counted, in a column for what it measures."""
+    for name, values in (("load_w", traces.load.values), ("pv_w", traces.pv.values)):
+        rises = 0
+        for before, after in pairwise(values):
+            if after < before:
+                break
+            rises += after > before
+        else:
+            if rises <= RISES_PER_DAY * traces.duration_s / DAY_S:
+                continue
+            lines, per_wh = f"{traces.line(0)} to {traces.line(traces.rows - 1)}", 3600.0 / traces.step_s
+            raise DoorError(
+                f"{path}, lines {lines}: column {name}: rises from {values[0]:g} to {values[-1]:g} and never "
+                "falls; is this a counter? Give the mean watts of each step: what it rises within the step "
+                f"x {per_wh:g} if it counts Wh, x {1000.0 * per_wh:g} if kWh"
+            )
 
 
 def _night(path: Path, traces: CsvTraces, latitude_deg: float) -> None:
@@ -119,7 +158,7 @@ def _night(path: Path, traces: CsvTraces, latitude_deg: float) -> None:
     if night_wh > NIGHT_PART * all_wh or worst_w > 0.2 * peak_w:
         stamp = traces.timestamp(worst_row).isoformat(timespec="minutes")
         raise DoorError(
-            f"{path}, line {line_of_row(worst_row)}: column pv_w: {worst_w:g} W at {stamp}, by night; "
+            f"{path}, line {traces.line(worst_row)}: column pv_w: {worst_w:g} W at {stamp}, by night; "
             "are the stamps in another time zone than their offset says, or the columns swapped?"
         )
 
@@ -127,11 +166,13 @@ def _night(path: Path, traces: CsvTraces, latitude_deg: float) -> None:
 def _flat(path: Path, traces: CsvTraces) -> None:
     """The same load for days: the meter was not read."""
     since = 0
-    for row, (before_w, load_w) in enumerate(pairwise(traces.load.values), start=1):
-        if load_w != before_w:
-            since = row
-        elif (row - since) * traces.step_s >= MOST_FLAT_S:
+    for row, (before_w, load_w) in enumerate(pairwise([*traces.load.values, inf]), start=1):
+        if load_w == before_w:
+            continue
+        if (row - 1 - since) * traces.step_s >= MOST_FLAT_S:
             raise DoorError(
-                f"{path}, line {line_of_row(since)}: column load_w: {load_w:g} W without any change for "
-                f"{MOST_FLAT_S / DAY_S:.0f} days; give what was measured, or leave these days out"
+                f"{path}, line {traces.line(since)}: column load_w: {before_w:g} W without any change for "
+                f"{MOST_FLAT_S / DAY_S:.0f} days and more, to line {traces.line(row - 1)}; give what was "
+                "measured, put the load of a usual week there, or give only the rows before or after it"
             )
+        since = row

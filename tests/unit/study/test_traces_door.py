@@ -53,6 +53,60 @@ def test_kilowatts_in_a_column_for_watts_are_noticed(tmp_path: Path) -> None:
     assert "kW x 1000, or kWh of each step x 1000" in said
 
 
+@pytest.mark.parametrize(("column", "per_kwh"), [("load_w", 1.0), ("load_w", 1000.0), ("pv_w", 1.0)])
+def test_a_counter_in_a_column_for_a_power_is_noticed(tmp_path: Path, column: str, per_kwh: float) -> None:
+    def counted(at: datetime) -> float:
+        hours = int((at - BEGIN).total_seconds() // 3600)
+        used_wh = sum(usual_load(BEGIN + timedelta(hours=one)) for one in range(hours))
+        return 5000.0 + used_wh / per_kwh
+
+    load, sun = (counted, usual_sun) if column == "load_w" else (usual_load, counted)
+    said = refused(written(tmp_path, load, sun))
+    last = 5000.0 + (8 * 24 * 300.0 + 8 * 2760.0 - 530.0) / per_kwh
+    assert f"lines 2 to 193: column {column}: rises from 5000 to {last:g} and never falls" in said
+    assert "is this a counter? Give the mean watts of each step" in said
+    assert "x 1 if it counts Wh, x 1000 if kWh" in said
+
+
+def test_a_load_that_steps_up_now_and_then_is_no_counter(tmp_path: Path) -> None:
+    path = written(tmp_path, lambda at: 300.0 if at.day < 4 else 500.0, usual_sun)
+    assert read_checked(path, 50.0).rows == 192
+
+
+@pytest.mark.parametrize(
+    ("load_w", "sun_kw", "is_doubted"),
+    [
+        (1.0, 0.001, True),  # a home of 415 W whose 3 kW are written as 3
+        (1.0, 0.01, False),  # 30 W, a module of a balcony in winter
+        (50.0, 0.02, True),  # a shop of 21 kW whose 60 kW are written as 60
+        (50.0, 0.2, False),  # or with a balcony of 600 W
+        (5000.0, 1.0, True),  # a plant of 2 MW whose 3 MW are written as 3000
+        (0.1, 0.01, False),  # a hut of 41 W with 30 W of sun
+        (1.0, 0.0, False),  # no sun at all
+    ],
+)
+def test_sun_in_kilowatts_beside_a_load_in_watts_is_noticed(
+    tmp_path: Path, load_w: float, sun_kw: float, is_doubted: bool
+) -> None:
+    path = written(tmp_path, lambda at: load_w * usual_load(at), lambda at: sun_kw * usual_sun(at))
+    if not is_doubted:
+        assert read_checked(path, 50.0).rows == 192
+        return
+    said = refused(path)
+    assert f"line 15: column pv_w: the sun gives {3000.0 * sun_kw:g} at most" in said, (
+        "13:00 of the first day"
+    )
+    assert "are these kW or kWh? Give watts: kW x 1000, or kWh of each step x 1000" in said
+    assert "leave the column out" in said
+
+
+def test_blank_lines_do_not_shift_the_place_that_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, usual_load, lambda at: 9e7 if at == BEGIN + timedelta(hours=30) else 0.0)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], "", "", *lines[1:20], "", *lines[20:]]) + "\n")
+    assert "line 35: column pv_w: 9e+07 W" in refused(path), "hour 30 is row 30: 2 and 3 blank lines further"
+
+
 def test_more_than_any_site_takes_is_noticed(tmp_path: Path) -> None:
     said = refused(written(tmp_path, lambda at: usual_load(at) * 1e6, usual_sun))
     assert "5.3e+08 W is more than a site behind one meter takes" in said
@@ -73,6 +127,18 @@ def test_near_the_pole_the_sun_may_shine_at_midnight(tmp_path: Path) -> None:
 def test_a_meter_that_was_not_read_for_a_week_is_noticed(tmp_path: Path) -> None:
     said = refused(written(tmp_path, lambda at: 400.0, usual_sun))
     assert "line 2: column load_w: 400 W without any change for 7 days" in said
+
+
+def test_what_the_message_of_a_standing_meter_advises_is_taken(tmp_path: Path) -> None:
+    path = written(tmp_path, lambda at: 400.0 if 3 <= at.day < 12 else usual_load(at), usual_sun, days=14)
+    assert "line 50: column load_w: 400 W without any change for 7 days and more, to line 265" in refused(
+        path
+    )
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], *lines[1:49]]) + "\n")
+    assert read_checked(path, 50.0).rows == 48, "the rows before it"
+    path.write_text("\n".join([lines[0], *lines[265:]]) + "\n")
+    assert read_checked(path, 50.0).rows == 72, "the rows after it"
 
 
 def test_less_than_a_day_says_nothing_about_a_year(tmp_path: Path) -> None:
@@ -107,12 +173,12 @@ def test_a_year_is_cut_out_on_the_local_clock(tmp_path: Path) -> None:
     lines = ["timestamp,load_w,pv_w"]
     for hour in range(24 * 4):
         at = begin + timedelta(hours=hour)
-        lines.append(f"{at.isoformat()},{100 + hour},0")
+        lines.append(f"{at.isoformat()},{100 + hour % 50},0")
     path = tmp_path / "winter.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     traces = read_checked(path, 50.0)
     of_2025 = of_year(path, traces, 2025)
     assert of_2025.timestamp(0).isoformat() == "2025-01-01T00:00:00+01:00"
-    assert list(of_2025.load.values) == [float(100 + hour) for hour in range(48, 96)]
+    assert list(of_2025.load.values) == [float(100 + hour % 50) for hour in range(48, 96)]
     with pytest.raises(DoorError, match=r"--years: 2026: .*winter\.csv holds 2024 to 2025"):
         of_year(path, traces, 2026)
