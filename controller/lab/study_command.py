@@ -15,20 +15,42 @@ from drivers.doors import DoorError
 Numbers = tuple[float, ...]
 
 
-def numbers(text: str | None, option: str, scale: float) -> Numbers:
-    """Numbers above zero, separated by commas, times `scale`; DoorError when they are not."""
-    if not text:
+def numbers(text: str | None, option: str, scale: float, such_as: str = "5,10,15") -> Numbers:
+    """Numbers above zero, separated by commas, times `scale`; DoorError when they are not, or when there are
+    none; without the option none.
+    """
+    if text is None:
         return ()
     found = []
     for part in text.split(","):
         try:
             value = float(part)
         except ValueError:
-            raise DoorError(f'{option}: "{part.strip()}" is no number; give such as 5,10,15') from None
+            raise DoorError(f'{option}: "{part.strip()}" is no number; give such as {such_as}') from None
         if not 0.0 < value < 1e6:
-            raise DoorError(f"{option}: {value:g} is no size; give numbers above 0")
+            raise DoorError(f"{option}: {value:g} cannot be; give such as {such_as}")
         found.append(value * scale)
     return tuple(dict.fromkeys(found))
+
+
+def whole_years(text: str | None) -> tuple[int, ...]:
+    """The years of `--years`; DoorError when they are none."""
+    found = numbers(text, "--years", 1.0, "2023,2024")
+    for one in found:
+        if one != int(one):
+            raise DoorError(f"--years: {one:g} is no year; give such as 2023,2024")
+    return tuple(int(one) for one in found)
+
+
+def wanted_policies(text: str) -> tuple[str, ...]:
+    """The policies of `--policies`; DoorError for one that is not known, or when there are none."""
+    from controller.lab.study.asked import POLICIES
+
+    wanted = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    for policy in wanted:
+        if policy not in POLICIES:
+            raise DoorError(f'--policies: "{policy}" is none; there are {", ".join(POLICIES)}')
+    return wanted
 
 
 Site = Annotated[Path | None, typer.Argument(help="The site file; not for --benchmark.", metavar="SITE")]
@@ -100,7 +122,6 @@ def study(
     need("a study", "study", "highspy", "plotly", "pyarrow")
     from controller.lab.study.run import StudyOptions, run_study
 
-    wanted = tuple(dict.fromkeys(part.strip() for part in policies.split(",") if part.strip()))
     run_study(
         site,
         tuple(source),
@@ -108,8 +129,8 @@ def study(
             tariff,
             numbers(sizes, "--sizes", 1000.0),
             numbers(power, "--power", 1000.0),
-            wanted,
-            tuple(round(one) for one in numbers(years, "--years", 1.0)),
+            wanted_policies(policies),
+            whole_years(years),
             cost_per_kwh,
             cost_fixed,
             life_years,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from functools import lru_cache
 from importlib import import_module
 
@@ -55,16 +56,16 @@ def run_benchmark(days: int, others: Sequence[str], jobs: int = 0) -> list[Score
         disable=not console.is_terminal,
     )
     found: dict[Task, tuple[Score, ...]] = {}
-    with bar, ended_as_by_ctrl_c():
-        shown = bar.add_task("", total=len(tasks))
-        try:
-            for task, told in spread(_taken, tasks, jobs or os.cpu_count() or 1):
+    try:
+        with bar, ended_as_by_ctrl_c(), closing(spread(_taken, tasks, jobs or os.cpu_count() or 1)) as runs:
+            shown = bar.add_task("", total=len(tasks))
+            for task, told in runs:
                 found[task] = told
                 bar.advance(shown)
-        except KeyboardInterrupt:
-            raise RunError(f"interrupted with {len(found)} of {len(tasks)} runs done") from None
-        except BrokenProcessPool:
-            raise RunError("a run's process died; is there enough memory? Try --jobs 1") from None
+    except KeyboardInterrupt:
+        raise RunError(f"interrupted with {len(found)} of {len(tasks)} runs done") from None
+    except BrokenProcessPool:
+        raise RunError("a run's process died; is there enough memory? Try --jobs 1") from None
     scores: list[Score] = []
     for site in sites:
         nothing, perfect = found[days, site, BOUNDS]

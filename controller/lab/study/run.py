@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from controller.errors import RunError
-from controller.lab.study.asked import POLICIES, Study, asked
+from controller.lab.study.asked import Study, asked
 from controller.lab.study.case import Case, Outcome
 from controller.lab.study.page import Frame, study_page
 from controller.lab.study.shown import rows_of, table_of, write_csv, write_parquet
@@ -40,9 +40,6 @@ class StudyOptions:
 
 def run_study(site: Path, sources: Sequence[Path], options: StudyOptions) -> dict[Case, Outcome]:
     """All of it; DoorError for what was asked, RunError for what went wrong on the way."""
-    for policy in options.policies:
-        if policy not in POLICIES:
-            raise DoorError(f'--policies: "{policy}" is none; there are {", ".join(POLICIES)}')
     study = asked(
         site,
         sources,
@@ -80,23 +77,23 @@ def _compute(study: Study, notebook: Notebook, options: StudyOptions, console: C
         transient=True,
         disable=not console.is_terminal,
     )
-    with bar, ended_as_by_ctrl_c():
-        task = bar.add_task("cases", total=len(study.cases), completed=len(study.cases) - len(left))
+    try:
+        with bar, ended_as_by_ctrl_c():
+            task = bar.add_task("cases", total=len(study.cases), completed=len(study.cases) - len(left))
 
-        def noted(outcome: Outcome) -> None:
-            notebook.note(outcome)
-            bar.advance(task)
+            def noted(outcome: Outcome) -> None:
+                notebook.note(outcome)
+                bar.advance(task)
 
-        try:
             if options.scheduler is not None:
                 run_on_cluster(study.materials, left, options.scheduler, noted)
             else:
                 run_here(study.materials, left, options.jobs or os.cpu_count() or 1, noted)
-        except KeyboardInterrupt:
-            done = len(notebook.done)
-            raise RunError(
-                f"interrupted with {done} of {len(study.cases)} cases done; call it again to go on from there"
-            ) from None
+    except KeyboardInterrupt:
+        done = sum(case in notebook.done for case in study.cases)
+        raise RunError(
+            f"interrupted with {done} of {len(study.cases)} cases done; call it again to go on from there"
+        ) from None
 
 
 def _tell(site: Path, study: Study, outcomes: dict[Case, Outcome], options: StudyOptions) -> None:

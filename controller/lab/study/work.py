@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from multiprocessing import active_children, get_context
+from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
-from signal import SIGTERM, default_int_handler, signal
+from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, SIGTERM, default_int_handler, pthread_sigmask, signal
 from typing import Any, TypeVar
 
 from controller.errors import RunError
@@ -66,9 +67,10 @@ def run_here(
     found, left, tries = {}, list(cases), dict.fromkeys(cases, 0)
     while left:
         try:
-            for outcome in spread(_run_taken, left, jobs, _take, (materials,)):
-                found[outcome.case] = outcome
-                noted(outcome)
+            with closing(spread(_run_taken, left, jobs, _take, (materials,))) as outcomes:
+                for outcome in outcomes:
+                    found[outcome.case] = outcome
+                    noted(outcome)
         except BrokenProcessPool:
             left = [case for case in left if case not in found]
             for case in left[:jobs]:
@@ -99,10 +101,11 @@ def spread(
     jobs: int,
     begin: Callable[..., None] | None = None,
     begun_with: tuple[Any, ...] = (),
-) -> Iterator[Found]:
+) -> Generator[Found]:
     """What each call gives, as it comes, `jobs` of them at a time; `begin` once in each process before.
 
-    With one job in this process. BrokenProcessPool when a process died.
+    With one job in this process. BrokenProcessPool when a process died. A terminal sends Ctrl-C to every
+    process: the workers do not hear it, this one ends them.
     """
     if jobs == 1:
         if begin is not None:
@@ -110,18 +113,34 @@ def spread(
         yield from map(call, given)
         return
     with ProcessPoolExecutor(jobs, get_context("spawn"), begin, begun_with) as pool:
-        running = {pool.submit(call, one) for one in given}
         try:
+            with _no_ctrl_c():
+                running = {pool.submit(call, one) for one in given}
             while running:
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
                 for one in ended:
                     yield one.result()
-        except KeyboardInterrupt:
-            for worker in active_children():
-                worker.terminate()
+        except (KeyboardInterrupt, GeneratorExit):
+            # GeneratorExit: whoever takes what is found was interrupted.
+            with _no_ctrl_c():
+                for worker in active_children():
+                    worker.terminate()
+                pool.shutdown(wait=True, cancel_futures=True)
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _no_ctrl_c() -> Iterator[None]:
+    """Ctrl-C is put off until the end of this; a process that is begun meanwhile never hears it."""
+    # It would let Ctrl-C through again if it began here.
+    ensure_running()
+    before = pthread_sigmask(SIG_BLOCK, {SIGINT})
+    try:
+        yield
+    finally:
+        pthread_sigmask(SIG_SETMASK, before)
 
 
 _materials: dict[str, Material] = {}
