@@ -115,7 +115,8 @@ class Outcome:
     of the local clock, `duration_w` the import over the share of time (201 points), `soc_by_day` the mean
     SoC of each hour on the local clock of each day from `first_day` on, `survived_pct` the chance to be
     carried through `SURVIVED_H` hours without the grid. `demand_cost` has the whole charge of each month that
-    the time touches, `demand_a_year` that of twelve, each month counted by the part of it that is studied.
+    the time touches, `demand_a_year` that of twelve, each month counted by the part of it that is studied;
+    `demand_peaks` has the month, name and highest window of each demand charge, kW.
     """
 
     case: Case
@@ -143,6 +144,7 @@ class Outcome:
     survived_pct: tuple[float, ...] = ()
     autonomy_median_h: float | None = None
     autonomy_least_h: float | None = None
+    demand_peaks: tuple[tuple[str, str, float], ...] = ()
 
     @property
     def cost(self) -> float:
@@ -160,6 +162,7 @@ class Outcome:
         values = json.loads(text)
         values["case"] = Case(**values["case"])
         values["soc_by_day"] = tuple(tuple(one) for one in values["soc_by_day"])
+        values["demand_peaks"] = tuple((month, name, kw) for month, name, kw in values["demand_peaks"])
         for name in ("months", "monthly_cost", "monthly_peak_w", "duration_w", "survived_pct"):
             values[name] = tuple(values[name])
         return cls(**values)
@@ -307,6 +310,7 @@ def outcome(
         chance_pct(lasted_h, SURVIVED_H) if len(known_h) else (),
         float(np.median(known_h)) if len(known_h) else None,
         float(known_h.min()) if len(known_h) else None,
+        tuple((line.month, line.name, line.peak_kw) for line in billed.demand),
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from math import ceil
 
-from controller.lab.figures import Line, Panel, bars, heat_map, stacked
+from controller.lab.figures import COLOURS, Line, Panel, bars, heat_map, stacked
 from controller.lab.report import Data, Heading, Part, Plot, Table, Words, page
 from controller.lab.study.case import CURVE_POINTS, NO_BATTERY, ORACLE, SURVIVED_H, Case, Outcome
-from controller.lab.study.shown import saving, share_pct
+from controller.lab.study.shown import amounts, energies, money_places, peaks, saving, share_pct, shares
 from controller.lab.study.yearly import saved_a_year
+
+MOST_TICKS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,10 @@ class Frame:
     life_years: float = 15.0
     notes: tuple[str, ...] = ()
     settings: str = ""
+    step_min: Mapping[str, float] = field(default_factory=dict)
+    """Over how long the powers of each time are means."""
+    window_min: Mapping[str, float] = field(default_factory=dict)
+    """The billing windows of the demand charges, by their names."""
 
     @property
     def priced(self) -> bool:
@@ -43,10 +50,10 @@ def study_page(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[C
     for time in dict.fromkeys(case.time for case in cases):
         mine = [case for case in cases if case.time == time]
         parts += [Heading(f"{time}: {frame.days[time]:.0f} days"), *_answer(frame, outcomes, mine)]
-        parts += [_table(frame, outcomes, mine), _bill(frame, outcomes, mine)]
+        parts += [_table(frame, outcomes, mine), *_bill(frame, outcomes, mine)]
         parts += _payback(frame, outcomes, mine)
         best = _best(outcomes, mine)
-        parts += [_peaks(outcomes, mine, best), _duration(outcomes, mine, best)]
+        parts += [*_peaks(frame, outcomes, mine, best), _duration(outcomes, mine, best)]
         parts += [_soc(outcomes[best]), *_survival(outcomes, mine, best)]
     parts += [Heading("How this was computed"), Words(_METHOD)]
     parts += [Words(note, "quiet") for note in frame.notes]
@@ -61,7 +68,7 @@ _METHOD = (
     "wear is what the site file says a kWh discharged costs. Perfect foresight knows every load, sun and "
     "price in advance: no controller can save more with the same battery. The outage figures ask, for every "
     "instant as the beginning of one, how long the battery would have carried the whole house with what it "
-    "held then."
+    "held then. The size of a case is that of all batteries together, shared as in the site file."
 )
 
 
@@ -80,17 +87,25 @@ def _answer(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case
     one, saved = outcomes[best], saving(outcomes, best)
     a_year = saved_a_year(outcomes, best, frame.days[best.time], wear=True)
     share = share_pct(outcomes, best)
-    words = (
-        f"On {frame.tariff}, {best.name} costs least: it saves {saved:,.2f} {frame.currency} over this time, "
-        f"{a_year:,.0f} {frame.currency} a year at that pace"
-    )
-    words += f", {share:.0f} % of what perfect foresight could." if share is not None else "."
+    money = f"{saved:,.2f} {frame.currency}"
+    if saved > 0.0:
+        words = (
+            f"On {frame.tariff}, the bill is lowest with {best.name}: it saves {money} over this time, "
+            f"{a_year:,.0f} {frame.currency} a year at that pace"
+        )
+        words += f", {share:.0f} % of what perfect foresight could" if share is not None else ""
+        words += ". What the battery itself costs is not in this."
+    else:
+        words = (
+            f"On {frame.tariff}, none of these saves anything. Nearest is {best.name}: with wear it costs "
+            f"{-saved:,.2f} {frame.currency} more than no battery."
+        )
     parts: list[Part] = [Words(words, "good" if saved > 0 else "bad")]
     parts += _worth(frame, outcomes, cases)
     if one.autonomy_median_h is not None:
         parts.append(
             Words(
-                "Had the grid failed at any moment, it would have carried the whole house for "
+                f"Had the grid failed at any moment, {best.name} would have carried the whole house for "
                 f"{one.autonomy_median_h:.1f} hours in the middle case and {one.autonomy_least_h:.1f} in the "
                 "worst."
             )
@@ -111,10 +126,11 @@ def _worth(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]
     a_year = (gain + price) / frame.life_years
     money = f"{price:,.0f} {frame.currency}"
     if gain <= 0.0:
-        words = (
-            f"None of these pays for itself within {frame.life_years:g} years. Nearest is {buy.name}: it "
-            f"costs {money} and brings {gain + price:,.0f} in that time."
-        )
+        words = f"At these prices of batteries none pays for itself within {frame.life_years:g} years."
+        if a_year > 0.0:
+            words += (
+                f" Nearest is {buy.name}: to buy it costs {money}, and it saves {gain + price:,.0f} by then."
+            )
         return [Words(words, "bad")]
     words = (
         f"To buy, {buy.name} is best: its price of {money} is back after {price / a_year:.1f} years; over "
@@ -124,44 +140,69 @@ def _worth(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]
 
 
 def _table(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]) -> Table:
-    money = ("battery and policy", f"cost ({frame.currency})", "saving", "of perfect foresight")
-    headings = (*money, "import", "export", "full cycles", "highest peak", "limit violations")
-    rows, tones = [], []
+    peak = f"highest {_minutes(frame.step_min.get(cases[0].time, 15.0))}, kW"
+    money = (f"cost, {frame.currency}", f"saving, {frame.currency}", "of perfect foresight")
+    others = ("import, kWh", "export, kWh", "full cycles", peak, "limit violations")
+    headings = ("battery and policy", *money, *others)
+    found, places = [outcomes[case] for case in cases], money_places(outcomes, cases)
+    none = [case.policy == NO_BATTERY for case in cases]
+    bound = [case.policy in (NO_BATTERY, ORACLE) for case in cases]
+    columns = [
+        [case.name for case in cases],
+        amounts([one.cost for one in found], places),
+        amounts(
+            [None if no else saving(outcomes, case) for no, case in zip(none, cases, strict=True)], places
+        ),
+        shares(outcomes, cases),
+        energies([one.import_kwh for one in found]),
+        energies([one.export_kwh for one in found]),
+        amounts([None if no else one.full_cycles for no, one in zip(none, found, strict=True)], 0),
+        peaks([max(one.monthly_peak_w) for one in found]),
+        ["" if no else f"{one.violations}" for no, one in zip(bound, found, strict=True)],
+    ]
     best = _best(outcomes, cases)
-    for case in cases:
-        one, share = outcomes[case], share_pct(outcomes, case)
-        none = case.policy == NO_BATTERY
-        rows.append(
-            (
-                case.name,
-                f"{one.cost:,.2f}",
-                "" if none else f"{saving(outcomes, case):,.2f}",
-                "" if share is None else f"{share:.1f} %",
-                f"{one.import_kwh:,.0f} kWh",
-                f"{one.export_kwh:,.0f} kWh",
-                "" if none else f"{one.full_cycles:.0f}",
-                f"{max(one.monthly_peak_w) / 1000.0:.2f} kW",
-                "" if case.policy in (NO_BATTERY, ORACLE) else f"{one.violations}",
-            )
-        )
-        tones.append("good" if case == best else "quiet" if case.policy in (NO_BATTERY, ORACLE) else "")
-    return Table(headings, rows, tones)
+    tones = ["good" if case == best else "quiet" if no else "" for case, no in zip(cases, bound, strict=True)]
+    return Table(headings, list(zip(*columns, strict=True)), tones)
 
 
-def _bill(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]) -> Plot:
-    names = [case.name for case in cases]
+def _minutes(length_min: float) -> str:
+    return f"{length_min:g} min"
+
+
+_EMPTIER = "emptier at the end"
+
+
+def _bill(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]) -> list[Part]:
+    """What the cost of each case is made of: as numbers, and drawn."""
+    found = [outcomes[case] for case in cases]
     series: dict[str, Sequence[float]] = {
-        "energy": [outcomes[case].energy_cost for case in cases],
-        "demand": [outcomes[case].demand_cost for case in cases],
-        "fixed": [outcomes[case].fixed_cost for case in cases],
-        "wear": [outcomes[case].wear_cost for case in cases],
-        "export credit": [-outcomes[case].export_credit for case in cases],
+        "energy": [one.energy_cost for one in found],
+        "demand": [one.demand_cost for one in found],
+        "fixed": [one.fixed_cost for one in found],
+        "wear": [one.wear_cost for one in found],
+        _EMPTIER: [one.stored_cost for one in found],
+        "export credit": [-one.export_credit for one in found],
     }
-    shown = {name: values for name, values in series.items() if any(values)}
-    figure = bars("The bill and its parts", frame.currency, names, shown)
+    parts = {name: values for name, values in series.items() if any(values)}
+    names, costs = [case.name for case in cases], [one.cost for one in found]
+    figure = bars("The bill and its parts", frame.currency, names, parts)
+    figure.add_scatter(name="cost", x=names, y=costs, mode="markers", marker=_COST_MARK)
     figure.update_layout(barmode="relative", height=520)
     figure.update_xaxes(automargin=True, tickangle=-35)
-    return Plot(figure, "What each case pays for; credit for exported energy points down.")
+    caption = "What the cost of each case is made of; credit for exported energy points down."
+    if _EMPTIER in parts:
+        caption += (
+            f" {_EMPTIER.capitalize()}: what the battery holds less than at the beginning, at the median "
+            "price of import, for it has to be filled again."
+        )
+    places = money_places(outcomes, cases)
+    columns = [names, *(amounts(values, places) for values in parts.values()), amounts(costs, places)]
+    headings = ("battery and policy", *parts, f"cost, {frame.currency}")
+    tones = ["quiet" if case.policy in (NO_BATTERY, ORACLE) else "" for case in cases]
+    return [Plot(figure, caption), Table(headings, list(zip(*columns, strict=True)), tones)]
+
+
+_COST_MARK = {"symbol": "diamond", "size": 9, "color": "#111827"}
 
 
 def _payback(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]) -> list[Part]:
@@ -187,10 +228,7 @@ def _payback(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Cas
         return []
     if frame.priced:
         title, unit = "Years until it has paid for itself", "years"
-        caption = (
-            f"At {frame.cost_fixed:,.0f} + {frame.cost_per_kwh:,.0f} {frame.currency} per kWh, without "
-            "interest; a gap is a case that never does."
-        )
+        caption = f"At {_priced(frame)}, without interest; a gap is a case that never does."
     else:
         title, unit = "What a kWh of battery may cost", f"{frame.currency} per kWh"
         caption = (
@@ -203,19 +241,42 @@ def _payback(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Cas
     return [Plot(figure, caption)]
 
 
-def _peaks(outcomes: Mapping[Case, Outcome], cases: Sequence[Case], best: Case) -> Plot:
+def _priced(frame: Frame) -> str:
+    per_kwh = f"{frame.cost_per_kwh:,.0f} {frame.currency} per kWh"
+    return f"{frame.cost_fixed:,.0f} {frame.currency} + {per_kwh}" if frame.cost_fixed else per_kwh
+
+
+def _peaks(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case], best: Case) -> list[Part]:
+    """What each demand charge has measured; without one the highest of the steps that are shown."""
     none = outcomes[next(case for case in cases if case.policy == NO_BATTERY)]
-    one = outcomes[best]
-    figure = bars(
-        "Highest import of each month",
-        "kW",
-        none.months,
-        {
-            NO_BATTERY: [watts / 1000.0 for watts in none.monthly_peak_w],
-            best.name: [watts / 1000.0 for watts in one.monthly_peak_w],
-        },
-    )
-    return Plot(figure, "Mean of each step of the data; what a demand charge looks at.")
+    shown = {NO_BATTERY: none, best.name: outcomes[best]}
+    parts: list[Part] = []
+    for charge in dict.fromkeys(name for _, name, _ in none.demand_peaks):
+        by_month = {
+            name: {month: kw for month, charged, kw in one.demand_peaks if charged == charge}
+            for name, one in shown.items()
+        }
+        months = list(by_month[NO_BATTERY])
+        series = {name: [found[month] for month in months] for name, found in by_month.items()}
+        caption = (
+            f"The highest mean over {_minutes(frame.window_min.get(charge, 15.0))} of the clock among those "
+            "that this demand charge counts. It may bill more: a minimum, or earlier months."
+        )
+        parts.append(
+            _monthly(f"Highest import of each month: demand charge {charge}", months, series, caption)
+        )
+    if parts:
+        return parts
+    series = {name: [watts / 1000.0 for watts in one.monthly_peak_w] for name, one in shown.items()}
+    caption = f"The highest mean over {_minutes(frame.step_min.get(best.time, 15.0))}."
+    return [_monthly("Highest import of each month", none.months, series, caption)]
+
+
+def _monthly(title: str, months: Sequence[str], series: dict[str, list[float]], caption: str) -> Plot:
+    figure = bars(title, "kW", months, dict(series))
+    for name, colour in zip(series, ("load", "battery"), strict=True):
+        figure.update_traces(marker_color=COLOURS[colour], selector={"name": name})
+    return Plot(figure, caption)
 
 
 def _duration(outcomes: Mapping[Case, Outcome], cases: Sequence[Case], best: Case) -> Plot:
@@ -238,6 +299,8 @@ def _soc(one: Outcome) -> Plot:
     first = date.fromisoformat(one.first_day)
     days = [(first + timedelta(days=day)).isoformat() for day in range(len(one.soc_by_day))]
     figure = heat_map(f"State of charge, {one.case.name}", "%", days, hours, by_hour)
+    figure.update_traces(zmin=0.0, zmax=100.0)
+    figure.update_xaxes(tickvals=days[:: ceil(len(days) / MOST_TICKS)], tickformat="%d %b<br>%Y")
     figure.update_yaxes(title_text="hour of the day")
     return Plot(figure, "Dark is empty, bright is full: when the battery is used, and when it waits.")
 

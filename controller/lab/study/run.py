@@ -110,9 +110,17 @@ def _tell(site: Path, study: Study, outcomes: dict[Case, Outcome], options: Stud
         options.life_years,
         study.notes,
         site.read_text(encoding="utf-8"),
+        {name: material.step_s / 60.0 for name, material in study.materials.items()},
+        {charge.name: charge.window_s / 60.0 for charge in study.tariff.demand},
     )
     report = options.out / "report.html"
     report.write_text(study_page(frame, outcomes, study.cases), encoding="utf-8")
     out = Console()
-    out.print(table_of(outcomes, study.cases, study.tariff.currency))
-    out.print(f"report: {report}   figures: {options.out / 'study.csv'}, {options.out / 'study.parquet'}")
+    for time in study.materials:
+        mine = [case for case in study.cases if case.time == time]
+        out.print(table_of(outcomes, mine, study.tariff.currency, out.width))
+    out.print(
+        f"report: {report}   figures: {options.out / 'study.csv'}, {options.out / 'study.parquet'}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -16,7 +16,7 @@ from controller.lab.study.page import Frame, study_page
 from controller.lab.study.shown import COLUMNS, rows_of, saving, share_pct, table_of, write_csv, write_parquet
 from controller.lab.study.work import Notebook, run_here
 from drivers.doors import DoorError
-from tests.unit.study.sites import a_site, case_of, material_of, measured
+from tests.unit.study.sites import a_site, billed_site, case_of, material_of, measured
 
 
 @pytest.fixture(scope="module")
@@ -155,16 +155,89 @@ def test_the_table_fits_a_terminal_of_80_columns(study: Study, outcomes: dict[Ca
     assert "…" not in text
 
 
+def larger(outcomes: dict[Case, Outcome], factor: float) -> dict[Case, Outcome]:
+    """The same on a site that is so much larger."""
+    names = ("import_kwh", "export_kwh", "energy_cost", "export_credit", "fixed_cost", "stored_cost")
+    found = {}
+    for case, one in outcomes.items():
+        changes = {name: factor * getattr(one, name) for name in names}
+        found[case] = replace(one, monthly_peak_w=tuple(factor * w for w in one.monthly_peak_w), **changes)
+    return found
+
+
+@pytest.mark.parametrize("factor", [0.01, 1.0, 1000.0, 100_000.0])
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_number_of_the_table_is_ever_cut(
+    study: Study, outcomes: dict[Case, Outcome], factor: float, width: int
+) -> None:
+    found = larger(outcomes, factor)
+    console = Console(width=width, file=StringIO())
+    console.print(table_of(found, study.cases, "EUR", width))
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert "…" not in text
+    for case in study.cases:
+        costs = (f"{found[case].cost:,.2f}", f"{found[case].cost:,.0f}")
+        assert any(cost in text.split() for cost in costs), "whole, on one line"
+    assert ("see study.csv" in text) == (width == 60 or (factor >= 1000.0 and width == 80))
+
+
+def test_the_parts_that_are_shown_add_up_to_the_cost(study: Study, outcomes: dict[Case, Outcome]) -> None:
+    empty = {case: replace(one, stored_cost=1.25) for case, one in outcomes.items()}
+    for row in rows_of(empty, study.cases):
+        billed = [row[name] for name in ("energy_cost", "demand_cost", "fixed_cost", "wear_cost")]
+        parts = [*billed, row["stored_cost"], -float(row["export_credit"] or 0.0)]
+        assert sum(float(one or 0.0) for one in parts) == pytest.approx(float(row["cost"] or 0.0))
+    frame = Frame("small", "EUR", "the tariff", {"spring": 14.0})
+    text = study_page(frame, empty, study.cases)
+    assert "<th>emptier at the end</th>" in text
+    assert '<td class="number">1.25</td>' in text
+    assert "emptier at the end" not in study_page(
+        frame, {case: replace(one, stored_cost=0.0) for case, one in outcomes.items()}, study.cases
+    )
+
+
+def test_the_page_shows_peaks_as_the_demand_charge_counts_them(tmp_path: Path) -> None:
+    site = billed_site(tmp_path, "window_min = 60")
+    found = asked(site, [measured(tmp_path, 3, minutes=15)], None, (), (), ("standby",))
+    outcomes = run_here(found.materials, found.cases, 1, lambda outcome: None)
+    ((month, name, kw),) = outcomes[case_of(found, NO_BATTERY)].demand_peaks
+    load, sun = material_of(found).traces.load.values, material_of(found).traces.pv.values
+    net_w = [max(one - two, 0.0) for one, two in zip(load, sun, strict=True)]
+    assert (month, name) == ("2025-05", "peak")
+    assert kw == pytest.approx(max(sum(net_w[row : row + 4]) / 4000.0 for row in range(0, len(net_w), 4)))
+    frame = Frame("small", "EUR", "t", {"spring": 3.0}, window_min={"peak": 60.0})
+    text = study_page(frame, outcomes, found.cases)
+    assert "Highest import of each month: demand charge peak" in text
+    assert "The highest mean over 60 min of the clock among those that this demand charge counts" in text
+
+
+def test_what_saves_nothing_is_not_said_to_save(study: Study, outcomes: dict[Case, Outcome]) -> None:
+    dear = {
+        case: one if case.policy in (NO_BATTERY, ORACLE) else replace(one, wear_cost=1000.0)
+        for case, one in outcomes.items()
+    }
+    frame = Frame("small", "EUR", "the tariff", {"spring": 14.0}, cost_per_kwh=400.0)
+    text = study_page(frame, dear, study.cases)
+    assert "none of these saves anything. Nearest is 8 kWh / 3 kW" in text
+    assert "none pays for itself within 15 years.</p>" in text
+    assert "costs least" not in text
+    assert "-" not in text[text.index("none of these saves") :].split("</p>")[0], (
+        "no negative saving or share"
+    )
+
+
 def test_the_page_says_what_pays_and_needs_no_network(study: Study, outcomes: dict[Case, Outcome]) -> None:
     frame = Frame("small", "EUR", "the tariff", {"spring": 14.0}, cost_per_kwh=400.0)
     text = study_page(frame, outcomes, study.cases)
-    assert "costs least: it saves" in text
+    assert "the bill is lowest with" in text
     assert "Years until it has paid for itself" in text
     assert "<script src=" not in text
 
 
 @pytest.mark.parametrize(
-    ("per_kwh", "words"), [(1.0, "is best: its price of 8 EUR is back after"), (9000.0, "None of these pays")]
+    ("per_kwh", "words"),
+    [(1.0, "is best: its price of 8 EUR is back after"), (9000.0, "none pays for itself within 15 years")],
 )
 def test_with_a_price_the_page_says_what_to_buy_or_not_to(
     study: Study, outcomes: dict[Case, Outcome], per_kwh: float, words: str
