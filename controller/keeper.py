@@ -8,9 +8,7 @@ again, and an alarm says that a power cut would now forget something.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from math import inf
@@ -28,6 +26,7 @@ from controller.energy import Books, Totals
 from controller.errors import RunError
 from controller.loop import Cycle
 from controller.settings_text import changes, flat
+from controller.site_lock import SiteLock
 from controller.state_file import (
     KeptOrder,
     State,
@@ -45,9 +44,9 @@ from controller.store import (
     Store,
     StoreError,
     open_store,
-    read_only,
     rewrite,
 )
+from controller.store_read import read_only
 from drivers.doors import one_line
 from drivers.guard import Guard
 
@@ -87,7 +86,7 @@ class Keeper:
         self._budgets = budgets
         self._disk = DiskThread("state")
         self._store: Store | None = None
-        self._lock: int | None = None
+        self._lock = SiteLock(folder)
         self._newest: Cycle | None = None
         self._notes: list[tuple[float | None, str, str]] = []
         self._bell = asyncio.Event()
@@ -112,7 +111,7 @@ class Keeper:
         RunError when another controller runs this site. A disk that does not answer is no reason to wait.
         """
         now_s = asyncio.get_running_loop().time()
-        self._take_lock()
+        self._lock.take()
         try:
             async with asyncio.timeout(OPEN_WITHIN_S):
                 kept, error = await self._disk.do(self._opened)
@@ -200,26 +199,9 @@ class Keeper:
         except TimeoutError:
             log.warning("%s: the last state was not saved within %g s", self._folder, CLOSE_WITHIN_S)
         self._disk.close()
-        if self._lock is not None:
-            os.close(self._lock)
+        self._lock.release()
 
     # --- on the loop -----------------------------------------------------------------------------------
-
-    def _take_lock(self) -> None:
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            return  # a disk that cannot be written; `_opened` says so
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise RunError(
-                f"another penstock controls this site: it holds {self._folder / 'lock'}; end that one first"
-            ) from None
-        except OSError:
-            return  # a file system without locks
 
     async def _save(self, command_id: str = "", orderly: bool = False) -> bool:
         loop = asyncio.get_running_loop()
@@ -339,8 +321,12 @@ class Keeper:
     def _ready_store(self) -> Store:
         if self._store is None:
             if self._untrusted:
-                with suppress(DamagedError):  # then it is set aside by the next line
+                with suppress(DamagedError):  # then it is set aside below
                     rewrite(self._folder)
+            try:
+                self._lock.take()
+            except RunError as error:
+                raise StoreError(str(error)) from None
             self._store, kept = open_store(self._folder)
             for text in kept.alarms:
                 self.set_aside = True

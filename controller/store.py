@@ -3,7 +3,8 @@
 What is promised as kept has been synced to the disk (WAL, synchronous=FULL): a kill or a power cut at any
 instant leaves all of a change or nothing of it. Each document stands twice, and the older copy is taken where
 the newer one is damaged. A file that cannot be read or is of a later version is set aside, never deleted, and
-the copy of the last start takes its place. Everything here blocks: `keeper.py` calls it from a thread.
+the copy of the last start takes its place; so it does where a file is missing or empty that was there before.
+Everything here blocks: `keeper.py` calls it from a thread. `store_read.py` reads without writing.
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ import json
 import os
 import shutil
 import sqlite3
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -82,18 +81,25 @@ class Kept:
 
 
 class Store:
-    """The open file. Raises StoreError from every method when the disk refuses."""
+    """The open file. Raises StoreError from every method when the disk refuses.
 
-    def __init__(self, path: Path) -> None:
+    With `as_it_is` nothing is written and nothing is locked: for a disk that takes neither.
+    """
+
+    def __init__(self, path: Path, as_it_is: bool = False) -> None:
         self._path = path
         self._seqs: dict[str, int] = {}
         self._hash, self._audit_seq = FIRST_HASH, 0
+        self._inode: tuple[int, int] | None = None
+        address = path.absolute().as_uri() + ("?mode=ro&vfs=unix-none" if as_it_is else "")
         try:
-            self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                address, timeout=5.0, isolation_level=None, check_same_thread=False, uri=True
+            )
         except REFUSALS as error:
             raise named(error, path) from None
 
-    def prepare(self) -> None:
+    def prepare(self, may_be_new: bool = True) -> None:
         """Make the tables if the file is new, and see whether it is sound and of this version."""
         try:
             # Nobody else may open it. That also spares the card: the index of the WAL is then kept in memory
@@ -107,11 +113,14 @@ class Store:
             if version > VERSION:
                 raise DamagedError(f"{self._path} is of version {version}, this program knows {VERSION}")
             if not tables and version == 0:
+                if not may_be_new:
+                    raise DamagedError(f"{self._path} is missing or empty")
                 self._db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
             elif version != VERSION or not {"documents", "commands", "audit"} <= tables:
                 raise DamagedError(f"{self._path} is no state of Penstock")
             (sound,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
-        except REFUSALS as error:
+            self._inode = _inode(self._path)
+        except (*REFUSALS, OSError) as error:
             raise named(error, self._path) from None
         if sound != "ok":
             raise DamagedError(f"{self._path} is damaged: {sound}")
@@ -164,10 +173,13 @@ class Store:
     ) -> None:
         """Keep all of it, or, when this raises, nothing. When it returns, the disk has it.
 
-        `audit` are (UTC seconds, who, what). After an error the store is of no more use: close it.
+        `audit` are (UTC seconds, who, what). After an error the store is of no more use: close it. A file
+        that was removed or replaced meanwhile is an error too: what it takes nobody finds again.
         """
         hash_, number, seqs = self._hash, self._audit_seq, dict(self._seqs)
         try:
+            if _inode(self._path) != self._inode:
+                raise StoreError(f"{self._path} was replaced by another file")
             self._db.execute("BEGIN IMMEDIATE")
             for name, body in documents.items():
                 self._put(name, seqs, body)
@@ -184,7 +196,7 @@ class Store:
                 self._db.execute("DELETE FROM audit WHERE seq < ?", (number - MOST_AUDIT,))
                 self._put(_HEAD, seqs, str(number))
             self._db.execute("COMMIT")
-        except REFUSALS as error:
+        except (*REFUSALS, OSError) as error:
             raise named(error, self._path) from None
         self._seqs, self._hash, self._audit_seq = seqs, hash_, number
 
@@ -235,9 +247,11 @@ def open_store(folder: Path) -> tuple[Store, Kept]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / NAME
         if (folder / NEXT).exists():
-            if not path.exists():
+            if not holds_something(path):
                 (folder / NEXT).replace(path)
             (folder / NEXT).unlink(missing_ok=True)
+        # Whoever has made a copy had a file: one that is missing or empty beside it was lost.
+        new = not (folder / BEFORE).exists()
         for source in (None, BEFORE, ""):
             if source:
                 if not (folder / source).exists():
@@ -249,7 +263,7 @@ def open_store(folder: Path) -> tuple[Store, Kept]:
                 alarms.append("the state of the last start is used")
             store = Store(path)
             try:
-                store.prepare()
+                store.prepare(may_be_new=new or source == "")
                 kept = store.read()
                 store.copy_to(BEFORE)
                 store.check_writable()
@@ -284,36 +298,6 @@ def rewrite(folder: Path) -> None:
         raise named(error, folder) from None
 
 
-@contextmanager
-def _copied(folder: Path) -> Iterator[Store]:
-    """A copy elsewhere of what a folder holds, whether or not that can be written or is in use."""
-    with tempfile.TemporaryDirectory(prefix="penstock-") as copy:
-        try:
-            for name in (NAME, f"{NAME}-wal"):
-                if (folder / name).exists():
-                    shutil.copyfile(folder / name, Path(copy) / name)
-        except OSError as error:
-            raise named(error, folder) from None
-        store = Store(Path(copy) / NAME)
-        try:
-            store.prepare()
-            yield store
-        finally:
-            store.close()
-
-
-def read_only(folder: Path) -> Kept:
-    """What is kept in a folder that cannot be written; StoreError when it cannot be read either."""
-    with _copied(folder) as store:
-        return store.read()
-
-
-def audit_trail(folder: Path) -> list[Entry]:
-    """The audit trail of a folder, also while a controller writes there; StoreError when unreadable."""
-    with _copied(folder) as store:
-        return store.entries()
-
-
 def broken_at(entries: Sequence[Entry]) -> int | None:
     """The first entry that does not follow from those before it; None when the chain is whole."""
     hash_, gone = FIRST_HASH, 0
@@ -328,6 +312,11 @@ def broken_at(entries: Sequence[Entry]) -> int | None:
         if entry.seq != number or entry.hash != hash_:
             return number
     return None
+
+
+def holds_something(path: Path) -> bool:
+    """Whether there is a file that is not empty. Raises OSError."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def set_aside(path: Path) -> str:
@@ -357,6 +346,11 @@ def _crc(seq: int, body: str) -> int:
 
 def _is_whole(seq: object, body: object, crc: object) -> bool:
     return isinstance(seq, int) and isinstance(body, str) and crc == _crc(seq, body)
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _sync(path: Path) -> None:

@@ -26,7 +26,8 @@ from controller.lab.scenario import Scenario
 from controller.lab.stage import Stage
 from controller.loop import ControlLoop, Cycle
 from controller.recorder import Recorder
-from controller.store import BEFORE, NAME, Kept, Store, StoreError, read_only
+from controller.store import BEFORE, NAME, Kept, Store, StoreError
+from controller.store_read import read_only
 from simulators.faults.disk import DiskFault, StateDamaged
 from simulators.faults.model import Active
 

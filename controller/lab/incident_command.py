@@ -22,7 +22,8 @@ from controller.lab.extras import installed
 from controller.lab.replay import replayed
 from controller.lab.replay_words import at, heading, verdict
 from controller.settings_text import flat
-from controller.store import StoreError, audit_trail, broken_at
+from controller.store import StoreError, broken_at
+from controller.store_read import audit_trail
 from drivers.doors import DoorError
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import signal
 import sys
 from pathlib import Path
 
-from controller.store import Kept, audit_trail, broken_at, open_store
+from controller.store import Kept, broken_at, open_store
+from controller.store_read import audit_trail
 
 
 def write(folder: Path, acknowledged: int) -> None:

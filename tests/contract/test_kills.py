@@ -13,7 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from controller.store import Kept, read_only
+from controller.store import Kept
+from controller.store_read import read_only
 from tests.contract.nursery import Nursery, nursery
 from tests.contract.running_site import Asker, asking
 from tests.mosquitto import Mosquitto

@@ -14,7 +14,8 @@ from controller.lab.disk_side import damage
 from controller.lab.hil import run_scenario
 from controller.lab.record import Record
 from controller.lab.scenario import load_scenario
-from controller.store import DamagedError, Store, read_only
+from controller.store import DamagedError, Store
+from controller.store_read import read_only
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 

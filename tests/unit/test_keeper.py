@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from controller.energy import Books, Counter, MeterCounters, Totals
 from controller.errors import RunError
 from controller.keeper import MOST_WAITING, Budgets, Keeper
 from controller.loop import ControlLoop, Cycle
+from controller.site_lock import SiteLock
 from controller.state_file import (
     KeptBattery,
     KeptOrder,
@@ -38,7 +40,8 @@ from controller.state_file import (
     restored_books,
     restored_memory,
 )
-from controller.store import Store, audit_trail, open_store
+from controller.store import Store, open_store
+from controller.store_read import audit_trail
 from drivers.guard import Guard
 from simulators.virtual_time import run
 from tests.unit.test_loop import ScriptedBattery, ScriptedMeter
@@ -97,8 +100,7 @@ class Site:
         if killed:
             await keeper._disk.do(keeper._closed)
             keeper._disk.close()
-            assert keeper._lock is not None
-            os.close(keeper._lock)
+            keeper._lock.release()
         else:
             await keeper.close(orderly=True)
         return keeper
@@ -242,6 +244,41 @@ def test_a_second_controller_of_the_same_site_is_refused(tmp_path: Path) -> None
     run(both())
 
 
+def lock_is_a_file_that_cannot_be_written(folder: Path) -> None:
+    (folder / "lock").mkdir()
+
+
+def lock_cannot_be_made(folder: Path) -> None:
+    (folder / "lock").symlink_to("/proc/nowhere/lock")
+
+
+@pytest.mark.parametrize("made", [lock_is_a_file_that_cannot_be_written, lock_cannot_be_made])
+def test_a_second_controller_is_refused_also_where_the_lock_cannot_be_written(
+    made: Callable[[Path], None], tmp_path: Path
+) -> None:
+    made(tmp_path)
+    first, second = SiteLock(tmp_path), SiteLock(tmp_path)
+    first.take()
+    first.take()
+    with pytest.raises(RunError, match="another penstock controls this site"):
+        second.take()
+    first.release()
+    second.take()
+    second.release()
+
+
+def test_whoever_may_not_see_whether_another_controls_the_site_does_not_control_it(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch(mode=0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65_534)
+    try:
+        with pytest.raises(RunError, match="Permission denied, so another penstock may control this site"):
+            SiteLock(tmp_path).take()
+    finally:
+        os.seteuid(user)
+
+
 def test_a_disk_that_is_full_costs_no_cycle_and_is_used_again_when_there_is_room(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -274,6 +311,32 @@ def test_a_folder_that_cannot_be_written_at_all_costs_no_cycle(tmp_path: Path) -
     assert len(site.cycles) == 102
     assert site.cycles[-2].decision.mode is Mode.RUNNING
     assert "/proc/penstock" in site.keeper.alarm
+
+
+def test_a_folder_that_is_removed_meanwhile_is_noticed_before_anything_is_said_to_be_kept(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "state"
+
+    async def commanded() -> None:
+        keeper = Keeper(folder, CONFIG, wall(), {})
+        await keeper.open()
+        assert await keeper.keep_command([], "c1", "owner", "x")
+        folder.rename(tmp_path / "gone")
+        assert not await keeper.keep_command([], "c2", "owner", "x")
+        assert keeper.rings(asyncio.get_running_loop().time())
+        await asyncio.sleep(10.5)
+        assert await keeper.keep_command([], "c3", "owner", "x")
+        assert keeper.alarm == ""
+        with pytest.raises(RunError, match="another penstock controls this site"):
+            await Keeper(folder, CONFIG, wall(), {}).open()
+        await keeper.close(orderly=True)
+        after = Keeper(folder, CONFIG, wall(), {})
+        await after.open()
+        assert after.command_ids == ("c3",)
+        await after.close(orderly=True)
+
+    run(commanded())
 
 
 def test_counters_that_cannot_be_read_are_not_told_from_nought(tmp_path: Path) -> None:

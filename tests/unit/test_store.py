@@ -19,12 +19,12 @@ from controller.store import (
     Kept,
     Store,
     StoreError,
-    audit_trail,
     broken_at,
     open_store,
-    read_only,
     rewrite,
+    set_aside,
 )
+from controller.store_read import audit_trail, read_only
 
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 
@@ -225,6 +225,70 @@ def test_what_a_killed_run_left_is_read_without_writing_beside_it(tmp_path: Path
         (folder / name).write_bytes(data)
     assert read_only(folder).documents["state"] == "the state of save 3"
     assert {one.name: one.read_bytes() for one in folder.iterdir()} == files
+
+
+def test_where_nothing_can_be_written_anywhere_it_is_read_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = running_files(tmp_path / "whole")
+    folder = tmp_path / "left"
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
+    assert read_only(folder).documents["state"] == "the state of save 3"
+    with pytest.raises(StoreError, match="cannot be copied to read it"):
+        audit_trail(folder)
+
+
+@pytest.mark.parametrize("left", [None, b""], ids=["missing", "empty"])
+def test_a_state_that_is_missing_or_empty_beside_its_copy_was_lost_and_the_copy_serves(
+    left: bytes | None, tmp_path: Path
+) -> None:
+    filled(tmp_path, 1)
+    filled(tmp_path, 2)  # begins with a copy of what the first run left
+    (tmp_path / NAME).unlink()
+    if left is not None:
+        (tmp_path / NAME).write_bytes(left)
+    for kept in (read_only(tmp_path), kept_in(tmp_path)):
+        assert kept.documents["state"] == "the state of save 1"
+        assert "is missing or empty" in kept.alarms[0]
+        assert kept.alarms[1] == "the state of the last start is used"
+    assert kept_in(tmp_path) == Kept(kept.documents, kept.command_ids, [])
+
+
+def test_a_power_cut_between_setting_aside_and_the_copy_loses_no_more_than_the_damage(tmp_path: Path) -> None:
+    filled(tmp_path, 1)
+    filled(tmp_path, 2)
+    (tmp_path / NAME).write_bytes(b"no database at all" * 100)
+    set_aside(tmp_path / NAME)
+    (tmp_path / f"{NAME}.part").write_bytes((tmp_path / BEFORE).read_bytes()[:700])
+    assert kept_in(tmp_path).documents["state"] == "the state of save 1"
+
+
+def test_a_damaged_state_on_a_disk_that_takes_nothing_is_replaced_by_its_copy(tmp_path: Path) -> None:
+    filled(tmp_path, 1)
+    filled(tmp_path, 2)
+    (tmp_path / NAME).write_bytes(b"no database at all" * 100)
+    assert read_only(tmp_path).documents["state"] == "the state of save 1"
+    (tmp_path / BEFORE).write_bytes(b"nor this one" * 100)
+    with pytest.raises(StoreError, match="cannot be read"):
+        read_only(tmp_path)
+
+
+def test_a_file_that_was_removed_or_replaced_meanwhile_keeps_nothing_and_that_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    filled(folder, 1)
+    store, _ = open_store(folder)
+    folder.rename(tmp_path / "moved")
+    with pytest.raises(StoreError, match="No such file"):
+        store.save({"state": "into nowhere"})
+    store.close()
+    store, _ = open_store(folder)
+    (tmp_path / "moved" / NAME).replace(folder / NAME)
+    with pytest.raises(StoreError, match="was replaced by another file"):
+        store.save({"state": "into nowhere"})
+    store.close()
 
 
 def test_a_save_that_fails_leaves_all_of_before(tmp_path: Path) -> None:
