@@ -57,17 +57,17 @@ def run(site: Site, quiet: Quiet = False) -> None:
 
     Every cycle: read all devices, decide, order, publish.
 
-    Ctrl-C or SIGTERM hands every device back to its own program before ending; exit code 1 if that did not
-    succeed within 3 s for one that never forgets an order by itself. A device that cannot be
+    Ctrl-C, SIGTERM or SIGHUP hands every device back to its own program before ending; exit code 1 if that
+    did not succeed within 3 s for one that never forgets an order by itself. A device that cannot be
     reached does not stop the others: the controller starts restricted and goes on trying. When memory is
     short, or the program holds more than 256 MiB, it ends in the same order with exit code 1.
     """
     from controller.config import load_config
+    from controller.process import run_alone
     from controller.shortage import MOST_RESIDENT_BYTES
     from controller.supervisor import run_site
 
-    _log_to_stderr(quiet)
-    _complete(run_site(load_config(site), most_bytes=MOST_RESIDENT_BYTES))
+    run_alone(run_site(load_config(site), most_bytes=MOST_RESIDENT_BYTES), quiet)
 
 
 @app.command()
@@ -357,10 +357,12 @@ def proxy(
 
 
 def _log_to_stderr(quiet: bool) -> None:
+    from controller.process import FORMAT, TIME_FORMAT
+
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        datefmt="%H:%M:%S",
+        format=FORMAT,
+        datefmt=TIME_FORMAT,
         stream=sys.stderr,
     )
 

@@ -18,7 +18,6 @@ from controller.certificates import Certificates
 from controller.clock import system_clock, zone
 from controller.config import Config
 from controller.devices import open_devices
-from controller.dispatch.modes import Mode
 from controller.errors import RunError
 from controller.loop import ControlLoop, Cycle, Listener, nothing_told
 from controller.mqtt import MqttLink
@@ -41,7 +40,7 @@ async def run_site(
     inject: Injector | None = None,
     most_bytes: float = inf,
 ) -> None:
-    """Control the site until SIGINT, SIGTERM or `stop`, then release the devices and say goodbye.
+    """Control the site until SIGINT, SIGTERM, SIGHUP or `stop`, then release the devices and say goodbye.
 
     A `rehearsal` brings its own clock and past in place of the host's; a simulation hands in what `inject`
     brings faults about with. A program that holds more than `most_bytes` in memory ends in order.
@@ -92,7 +91,7 @@ async def run_site(
         with _signals(stop.set):
             ids = tuple(one.id for one in config.devices)
             link = None if mqtt is None else outside.link(mqtt, ids, hearings)
-            await _together(control, link, outside.outbox, box, stop, shortage)
+            await _together(control, link, outside.outbox, box, stop, shortage, watchdog)
 
 
 async def _together(
@@ -102,6 +101,7 @@ async def _together(
     box: BlackBox,
     stop: asyncio.Event,
     shortage: Shortage,
+    watchdog: _Watchdog,
 ) -> None:
     """Control until `stop`; the link goes last, so that STOPPED is told before `offline`."""
     control_task = asyncio.create_task(control.run(), name="control")
@@ -111,6 +111,7 @@ async def _together(
     beside_it = [task for task in (link_task, box_task) if task is not None]
     try:
         await asyncio.wait({control_task, stop_task, *beside_it}, return_when=asyncio.FIRST_COMPLETED)
+        watchdog.ends()
         for task in beside_it:
             if task.done() and not shortage.is_behind(task.exception()):
                 log.error("the task %s ended by itself; stopping", task.get_name())
@@ -140,13 +141,20 @@ async def _together(
 
 @contextmanager
 def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM stop the site in order; a second one ends the program at once."""
+    """SIGINT, SIGTERM and SIGHUP stop the site in order; a second one ends the program at once.
+
+    Not a second SIGHUP: a terminal that closes sends one by the shell and one by the kernel. Whoever started
+    the program with SIGHUP ignored (`nohup`) wants it to go on.
+    """
     loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
 
     def once(number: signal.Signals) -> None:
         log.info("%s: stopping, releasing the devices", number.name)
-        loop.remove_signal_handler(number)
+        if number is not signal.SIGHUP:
+            loop.remove_signal_handler(number)
         stop()
 
     for number in numbers:
@@ -161,7 +169,8 @@ def _signals(stop: Callable[[], None]) -> Iterator[None]:
 class _Watchdog:
     """Tells systemd `READY=1` and then `WATCHDOG=1`: only a completed cycle feeds it (sd_notify(3)).
 
-    Its socket is opened once: a host that has no file left must not look like a controller that hangs.
+    A site that the operator has stopped is controlled as ever: `STOPPING=1` comes when the program ends. Its
+    socket is opened once: a host that has no file left must not look like a controller that hangs.
     """
 
     def __init__(self) -> None:
@@ -182,12 +191,16 @@ class _Watchdog:
 
     def fed_by(self, cycle: Cycle) -> None:
         """One healthy cycle."""
+        self._tell("WATCHDOG=1" if self._ready else "READY=1\nWATCHDOG=1")
+        self._ready = True
+
+    def ends(self) -> None:
+        """The program ends, in order or not."""
+        self._tell("STOPPING=1")
+
+    def _tell(self, text: str) -> None:
         if self._notify is None:
             return
-        text = "WATCHDOG=1" if self._ready else "READY=1\nWATCHDOG=1"
-        self._ready = True
-        if cycle.decision.mode is Mode.STOPPED:
-            text = "STOPPING=1"
         try:
             self._notify.sendto(text.encode(), self._address)
         except OSError as error:
