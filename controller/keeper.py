@@ -22,8 +22,10 @@ from controller.disk_thread import DiskThread, Result
 from controller.dispatch.decision import Memory
 from controller.dispatch.modes import Mode
 from controller.dispatch.settings import DispatchConfig
+from controller.dispatch.site import Snapshot
 from controller.energy import Books, Totals
 from controller.errors import RunError
+from controller.kept_orders import later, resumed
 from controller.loop import Cycle
 from controller.settings_text import changes, flat
 from controller.site_lock import SiteLock
@@ -63,6 +65,8 @@ RETRY_S = 10.0
 COPY_EVERY_S = 86_400.0
 OPEN_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 2.0
+CLOCK_SET_S = 5.0
+"""A clock that gains or loses so much within a cycle was set."""
 MOST_WAITING = 32
 """So many commands may wait for the disk; the next is refused."""
 MOST_NOTES = 500
@@ -95,7 +99,8 @@ class Keeper:
         self._saved: dict[str, str] = {}
         self._durable: Totals | None = None
         self._untrusted = False
-        self._retry_at_s = self._copied_at_s = 0.0
+        self._retry_at_s = self._copied_at_s = self._orders_at_s = 0.0
+        self._clock_ahead_s: float | None = None
         self.orders: tuple[KeptOrder, ...] = ()
         """The orders in force: at first those of before the restart."""
         self.command_ids: tuple[str, ...] = ()
@@ -128,7 +133,10 @@ class Keeper:
         for text in kept.alarms:
             self._found_damaged(text)
         state = self._understood(kept, "state", State.model_validate_json) or State()
-        self.orders = self._understood(kept, "orders", _ORDERS.validate_json) or ()
+        utc_s, local = self._clock()
+        orders = self._understood(kept, "orders", _ORDERS.validate_json) or ()
+        self.orders, self._orders_at_s = resumed(orders, utc_s, local is not None), now_s
+        self._clock_ahead_s = None if local is None else local.utc_s - now_s
         self.command_ids = kept.command_ids
         self._restore_budgets(state)
         books = restored_books(state)
@@ -148,6 +156,8 @@ class Keeper:
     def heard(self, cycle: Cycle) -> None:
         """One cycle; never waits."""
         self._newest = cycle
+        if self._clock_was_set(cycle.snapshot):
+            self._bell.set()
         mode, before = cycle.decision.mode, self._mode
         if mode is not before:
             self._mode = mode
@@ -163,7 +173,7 @@ class Keeper:
 
     async def keep_command(self, orders: Sequence[KeptOrder], command_id: str, who: str, what: str) -> bool:
         """Keep the orders now in force and that this command was carried out; True once the disk has it."""
-        self.orders = tuple(orders)
+        self.orders, self._orders_at_s = tuple(orders), asyncio.get_running_loop().time()
         self.note(who, what)
         if self._waiting >= MOST_WAITING:
             return False
@@ -203,12 +213,23 @@ class Keeper:
 
     # --- on the loop -----------------------------------------------------------------------------------
 
+    def _clock_was_set(self, snapshot: Snapshot) -> bool:
+        """Whether the wall clock is another than one cycle ago: by it the ends of orders are kept."""
+        before_s, local = self._clock_ahead_s, snapshot.local
+        now_s = self._clock_ahead_s = None if local is None else local.utc_s - snapshot.now_s
+        if before_s is None or now_s is None:
+            return before_s is not now_s
+        return abs(now_s - before_s) > CLOCK_SET_S
+
     async def _save(self, command_id: str = "", orderly: bool = False) -> bool:
         loop = asyncio.get_running_loop()
         if loop.time() < self._retry_at_s and (self._retry_at_s == inf or not orderly):
             return False
         notes, cycle = self._notes, self._newest
         self._notes = []
+        utc_s, local = self._clock()
+        passed_s, self._orders_at_s = loop.time() - self._orders_at_s, loop.time()
+        self.orders = later(self.orders, passed_s, utc_s, local is not None)
         documents = {
             "orders": _ORDERS.dump_json(self.orders).decode(),
             "settings": _SETTINGS.dump_json(flat(self._config)).decode(),

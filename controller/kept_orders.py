@@ -2,51 +2,82 @@
 
 What the grid operator or the owner has restricted is not widened by a power cut. A setpoint is for the next
 minute, is given again by whoever gave it, and is not worth a write to the disk each time.
+
+An order is kept with its end by the wall clock and with the time that it had left when it was last saved.
+The end tells how long the power was off, and only between two clocks that can be trusted; even these may have
+been set meanwhile, so that an order never holds for longer than it had left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from controller.commands import LONGEST_S
 from controller.orderbook import FOREVER_S, Lease, OrderBook
 from controller.state_file import KeptOrder
 
 NOT_KEPT = frozenset({"setpoint"})
 
 
-def kept_orders(book: OrderBook, now_s: float, utc_s: float | None) -> list[KeptOrder]:
+def kept_orders(book: OrderBook, now_s: float, utc_s: float | None, trusted: bool) -> list[KeptOrder]:
     """All orders that shall come back, with their end by the wall clock."""
     found = [
-        KeptOrder(name=f"{name}.{key}", value=value, expires_utc_s=FOREVER_S)
+        _kept(f"{name}.{key}", value, FOREVER_S, utc_s, trusted)
         for name, values in book.settings.items()
         for key, value in values.items()
     ]
     return found + [
-        KeptOrder(name=f"{name}.{key}", value=value, expires_utc_s=(utc_s or 0.0) + lease.ends_at_s - now_s)
+        _kept(f"{name}.{key}", value, lease.ends_at_s - now_s, utc_s, trusted)
         for name, lease in book.leases.items()
         if name not in NOT_KEPT
         for key, value in lease.values.items()
     ]
 
 
+def later(
+    orders: Iterable[KeptOrder], passed_s: float, utc_s: float | None, trusted: bool
+) -> tuple[KeptOrder, ...]:
+    """The same orders when so much time has passed, by the wall clock of then; without those that ended."""
+    return _holding([(one, one.left_s - passed_s) for one in orders], utc_s, trusted)
+
+
+def resumed(orders: Iterable[KeptOrder], utc_s: float | None, trusted: bool) -> tuple[KeptOrder, ...]:
+    """What was kept before a restart and has not ended meanwhile."""
+
+    def left_s(one: KeptOrder) -> float:
+        if not (trusted and one.trusted):
+            return one.left_s
+        return min(one.left_s, one.expires_utc_s - (utc_s or 0.0))
+
+    return _holding([(one, left_s(one)) for one in orders], utc_s, trusted)
+
+
 def restore(
     book: OrderBook, orders: Sequence[KeptOrder], now_s: float, utc_s: float | None, trusted: bool
 ) -> None:
-    """Put back what has not ended meanwhile.
-
-    While the clock cannot be trusted nobody knows how long we were gone: then an order that has an end holds
-    for what it had left when the clock last stood so, a day at most.
-    """
-    for order in orders:
+    """Put back what has not ended meanwhile."""
+    for order in resumed(orders, utc_s, trusted):
         name, _, key = order.name.partition(".")
-        if order.expires_utc_s >= FOREVER_S:
+        if order.left_s >= FOREVER_S:
             book.settings.setdefault(name, {})[key] = order.value
             continue
-        left_s = order.expires_utc_s - (utc_s or 0.0)
-        if not trusted:
-            left_s = min(left_s, LONGEST_S)
-        if left_s > 0.0:
-            values = dict(book.leases[name].values) if name in book.leases else {}
-            book.leases[name] = Lease({**values, key: order.value}, now_s + left_s)
+        values = dict(book.leases[name].values) if name in book.leases else {}
+        book.leases[name] = Lease({**values, key: order.value}, now_s + order.left_s)
     book.changed()
+
+
+def _kept(
+    name: str, value: float | bool | str, left_s: float, utc_s: float | None, trusted: bool
+) -> KeptOrder:
+    end_utc_s = FOREVER_S if left_s >= FOREVER_S else (utc_s or 0.0) + left_s
+    return KeptOrder(name=name, value=value, expires_utc_s=end_utc_s, left_s=left_s, trusted=trusted)
+
+
+def _holding(
+    left: Iterable[tuple[KeptOrder, float]], utc_s: float | None, trusted: bool
+) -> tuple[KeptOrder, ...]:
+    """What has an end and is not over is kept anew; what has none stays as it is."""
+    return tuple(
+        one if one.left_s >= FOREVER_S else _kept(one.name, one.value, left_s, utc_s, trusted)
+        for one, left_s in left
+        if one.left_s >= FOREVER_S or left_s > 0.0
+    )

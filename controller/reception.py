@@ -152,7 +152,8 @@ class Reception:
         self, keep: Keep, inbound: Inbound, reply: ReplyMessage, fingerprint: str
     ) -> None:
         """What is said to be kept is on the disk; one that is slow or refuses does not delay the answer."""
-        orders = kept_orders(self._book, asyncio.get_running_loop().time(), self._clock()[0])
+        utc_s, local = self._clock()
+        orders = kept_orders(self._book, asyncio.get_running_loop().time(), utc_s, local is not None)
         what = f"{reply.command} {reply.id}: {reply.result} {json.dumps(reply.in_force)}"
         try:
             async with asyncio.timeout(KEPT_WITHIN_S):

@@ -74,17 +74,16 @@ class KeptEnergy(Kept):
 
 
 class KeptOrder(Kept):
-    """An order in force, by the wall clock so that it outlives a restart.
+    """An order in force: its end by the wall clock, whether that was trusted, and the time left when saved.
 
-    `name` is that of the command, a dot, and the key it set; `command_id` is of the command that gave it,
-    `who` gave that.
+    `name` is that of the command, a dot, and the key it set.
     """
 
     name: str
     value: float | bool | str
     expires_utc_s: float
-    command_id: str = ""
-    who: str = ""
+    left_s: float
+    trusted: bool
 
 
 class State(Kept):

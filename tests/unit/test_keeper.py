@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import resource
 import shutil
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,6 @@ from controller.energy import Books, Counter, MeterCounters, Totals
 from controller.errors import RunError
 from controller.keeper import MOST_WAITING, Budgets, Keeper
 from controller.loop import ControlLoop, Cycle
-from controller.site_lock import SiteLock
 from controller.state_file import (
     KeptBattery,
     KeptOrder,
@@ -201,7 +198,13 @@ def test_the_audit_trail_says_what_was_changed_in_the_site_file(tmp_path: Path) 
 
 
 def test_a_command_that_was_acknowledged_outlives_a_kill_at_once(tmp_path: Path) -> None:
-    order = KeptOrder(name="import_limit_w", value=4200.0, expires_utc_s=BEGIN_UTC_S + 900.0, command_id="c1")
+    order = KeptOrder(
+        name="limits.import_limit_w",
+        value=4200.0,
+        expires_utc_s=BEGIN_UTC_S + 900.0,
+        left_s=900.0,
+        trusted=True,
+    )
 
     folder = tmp_path / "run"
 
@@ -219,6 +222,45 @@ def test_a_command_that_was_acknowledged_outlives_a_kill_at_once(tmp_path: Path)
         await keeper.close(orderly=True)
 
     run(commanded())
+
+
+def test_the_time_an_order_has_left_is_kept_up_to_date_and_its_end_follows_a_clock_that_is_set(
+    tmp_path: Path,
+) -> None:
+    """At 100 s a clock that was 1000 s behind is set: 900 s less 100 s are left, by the right clock."""
+
+    def clock() -> tuple[float, LocalTime]:
+        now_s = asyncio.get_running_loop().time()
+        utc_s = BEGIN_UTC_S + now_s - (1000.0 if now_s < 100.0 else 0.0)
+        return utc_s, LocalTime(utc_s, 3600.0)
+
+    async def kept() -> None:
+        keeper = Keeper(tmp_path / "run", ONE_BATTERY, clock, {})
+        await keeper.open()
+        control = ControlLoop(
+            ONE_BATTERY, ScriptedMeter(0.0), (ScriptedBattery(),), listeners=(keeper.heard,), clock=clock
+        )
+        running, saving = asyncio.create_task(control.run()), asyncio.create_task(keeper.run())
+        left = KeptOrder(
+            name="limits.import_limit_w",
+            value=4200.0,
+            expires_utc_s=BEGIN_UTC_S - 100.0,
+            left_s=900.0,
+            trusted=True,
+        )
+        assert await keeper.keep_command([left], "c1", "owner", "import_limit_w 4200 for 900 s")
+        await asyncio.sleep(110.0)
+        (found,) = document(Path(shutil.copytree(tmp_path / "run", tmp_path / "as-killed")), "orders")
+        assert found["left_s"] == pytest.approx(800.0, abs=6.0)
+        assert found["expires_utc_s"] == pytest.approx(BEGIN_UTC_S + 900.0, abs=0.001)
+        await asyncio.sleep(900.0)
+        assert keeper.orders == ()
+        control.stop()
+        saving.cancel()
+        await running
+        await keeper.close(orderly=True)
+
+    run(kept())
 
 
 def test_write_budgets_of_registers_that_wear_out_are_remembered(tmp_path: Path) -> None:
@@ -242,41 +284,6 @@ def test_a_second_controller_of_the_same_site_is_refused(tmp_path: Path) -> None
         await second.close(orderly=True)
 
     run(both())
-
-
-def lock_is_a_file_that_cannot_be_written(folder: Path) -> None:
-    (folder / "lock").mkdir()
-
-
-def lock_cannot_be_made(folder: Path) -> None:
-    (folder / "lock").symlink_to("/proc/nowhere/lock")
-
-
-@pytest.mark.parametrize("made", [lock_is_a_file_that_cannot_be_written, lock_cannot_be_made])
-def test_a_second_controller_is_refused_also_where_the_lock_cannot_be_written(
-    made: Callable[[Path], None], tmp_path: Path
-) -> None:
-    made(tmp_path)
-    first, second = SiteLock(tmp_path), SiteLock(tmp_path)
-    first.take()
-    first.take()
-    with pytest.raises(RunError, match="another penstock controls this site"):
-        second.take()
-    first.release()
-    second.take()
-    second.release()
-
-
-def test_whoever_may_not_see_whether_another_controls_the_site_does_not_control_it(tmp_path: Path) -> None:
-    (tmp_path / "lock").touch(mode=0)
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65_534)
-    try:
-        with pytest.raises(RunError, match="Permission denied, so another penstock may control this site"):
-            SiteLock(tmp_path).take()
-    finally:
-        os.seteuid(user)
 
 
 def test_a_disk_that_is_full_costs_no_cycle_and_is_used_again_when_there_is_room(

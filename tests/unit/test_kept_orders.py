@@ -97,25 +97,66 @@ def test_a_stopped_site_is_still_stopped_after_a_power_cut() -> None:
     after_a_restart(disk, after)
 
 
-@pytest.mark.parametrize(("clock", "left_s"), [(trusted, None), (untrusted, 86_400.0)])
-def test_what_ended_meanwhile_has_ended_and_an_unknown_clock_adds_a_day_at_most(
-    clock: Any, left_s: float | None
+def limit(name: str, ends_in_s: float, left_s: float, trusted: bool = True) -> KeptOrder:
+    """Its end by a clock that stands at noon, and the time that it had left when it was saved."""
+    return KeptOrder(
+        name=name, value=300.0, expires_utc_s=NOON_UTC_S + ends_in_s, left_s=left_s, trusted=trusted
+    )
+
+
+YEAR_S, DAY_S = 365 * 86_400.0, 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("clock", "order", "left_s"),
+    [
+        (trusted, ("the power was off for 100 s", 500.0, 600.0, True), 500.0),
+        (trusted, ("the power was off for longer", -1.0, 600.0, True), None),
+        (trusted, ("the clock was a year ahead", YEAR_S + 60.0, 60.0, True), 60.0),
+        (trusted, ("it was 1970", -NOON_UTC_S + DAY_S, DAY_S - 30.0, False), DAY_S - 30.0),
+        (trusted, ("the clock was not trusted, and ahead", 1e7, 60.0, False), 60.0),
+        (untrusted, ("nobody knows what time it is", -1.0, 60.0, True), 60.0),
+        (untrusted, ("nor has anybody known", 1e7, 60.0, False), 60.0),
+    ],
+)
+def test_an_order_holds_for_what_it_had_left_less_the_time_that_two_trusted_clocks_tell(
+    clock: Any, order: tuple[str, float, float, bool], left_s: float | None
 ) -> None:
     disk = Disk()
-    disk.orders = [
-        KeptOrder(name="operator.import_limit_w", value=4200.0, expires_utc_s=NOON_UTC_S - 1.0),
-        KeptOrder(name="limits.max_discharge_w", value=300.0, expires_utc_s=NOON_UTC_S + 1e7),
-        KeptOrder(name="reserve.reserve_pct", value=40.0, expires_utc_s=FOREVER_S),
-    ]
+    disk.orders = [limit("limits.max_discharge_w", *order[1:])]
 
     async def after(site: OrderedSite) -> None:
         ends = site.newest("orders")["ends_in_s"]
-        assert set(ends) == {"limits"}
-        if left_s is not None:
-            assert ends["limits"] <= left_s
-        assert site.setpoint_w == 300.0
+        assert ends.get("limits") == (None if left_s is None else pytest.approx(left_s, abs=4.0))
 
     after_a_restart(disk, after, clock)
+
+
+def test_what_has_no_end_holds_whatever_the_clock_says() -> None:
+    disk = Disk()
+    disk.orders = [
+        KeptOrder(
+            name="reserve.reserve_pct", value=40.0, expires_utc_s=FOREVER_S, left_s=FOREVER_S, trusted=False
+        )
+    ]
+
+    async def after(site: OrderedSite) -> None:
+        assert site.newest("orders")["reserve_pct"] == 40.0
+
+    for clock in (trusted, untrusted):
+        after_a_restart(disk, after, clock)
+
+
+def test_an_order_that_is_kept_while_the_clock_is_not_trusted_says_so() -> None:
+    disk = Disk()
+
+    async def before(site: OrderedSite) -> None:
+        site.outside.remember((), (), disk.keep)
+        await site.asked("operator", "a", import_limit_w=4200.0, valid_for_s=600.0)
+        (kept,) = disk.orders
+        assert (kept.trusted, round(kept.left_s, -1)) == (False, 600.0)
+
+    on_a_site(before, clock=untrusted)
 
 
 @pytest.mark.parametrize("disk", [Disk(takes_s=5.0), Disk(works=False)])
