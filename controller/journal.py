@@ -32,6 +32,7 @@ MAGIC = b"PENSTOCK JOURNAL\n"
 FORMAT = 1
 SUFFIX = ".penstock"
 LARGEST_FRAME = 64 * 1024 * 1024
+_WHEN = "%Y%m%dT%H%M%S"
 _FRAME = struct.Struct("<II")
 
 
@@ -246,8 +247,11 @@ def _opened(path: Path, file: IO[bytes]) -> tuple[dict[str, Any], Reader, tuple[
 
 
 def segments(folder: Path) -> list[Path]:
-    """The segments of a folder, oldest first by their running number; the clock may have been wrong."""
-    return sorted(folder.glob(f"*{SUFFIX}"), key=number_of)
+    """The segments of a folder, oldest first by their running number; the clock may have been wrong.
+
+    What only has the name of one, a folder or a link to nowhere, is none.
+    """
+    return sorted((one for one in folder.glob(f"*{SUFFIX}") if one.is_file()), key=number_of)
 
 
 def number_of(path: Path) -> int:
@@ -256,8 +260,16 @@ def number_of(path: Path) -> int:
     return int(first) if first.isdecimal() else 0
 
 
+def begun_utc_s(path: Path) -> float | None:
+    """When a segment was begun, by the clock of then as its name has it; None when that says nothing."""
+    try:
+        return datetime.strptime(path.name.split("-")[1].partition(".")[0], f"{_WHEN}%z").timestamp()
+    except (IndexError, ValueError):
+        return None
+
+
 def next_path(folder: Path, utc_s: float | None, word: str = "") -> Path:
     """The name of the next segment: running number, UTC, and a word for an incident."""
     newest = max((number_of(one) for one in folder.glob(f"*{SUFFIX}")), default=0)
-    when = "no-clock" if utc_s is None else datetime.fromtimestamp(utc_s, UTC).strftime("%Y%m%dT%H%M%SZ")
+    when = "no-clock" if utc_s is None else datetime.fromtimestamp(utc_s, UTC).strftime(_WHEN) + "Z"
     return folder / f"{newest + 1:06d}-{when}{f'-{word}' if word else ''}{SUFFIX}"

@@ -15,12 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.clock import BUILT_UTC_S
 from controller.disk_thread import DiskThread
 from controller.dispatch.decision import Memory
 from controller.dispatch.modes import Mode
+from controller.dispatch.orders import LocalTime
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
-from controller.journal import Aside, Recorded, SegmentWriter, Start, next_path, segments
+from controller.journal import Aside, Recorded, SegmentWriter, Start, begun_utc_s, next_path, segments
 from controller.loop import Cycle
 from controller.site_state import StateConfig
 
@@ -36,6 +38,8 @@ BEFORE_S, AFTER_S = 300.0, 120.0
 """What an incident file holds before and after the change of mode."""
 LONGEST_INCIDENT_S = 1800.0
 MOST_REMEMBERED = 8000
+MOST_AGED = 2
+"""So many segments are deleted for their age when a new one is begun."""
 CLOSE_WITHIN_S = 2.0
 INCIDENT_MODES = frozenset({Mode.HOLDING, Mode.SAFE, Mode.ISLANDED, Mode.FAULT})
 _ADDRESS = re.compile(r"(\b[a-z+]+://)[^\s]+")
@@ -196,20 +200,26 @@ class Recorder:
     # --- in the thread ---------------------------------------------------------------------------------
 
     def _append(self, batch: Sequence[_Kept], now_s: float, lost: bool) -> None:
-        """Into the segment under way, or a new one after an hour and after a gap."""
+        """Into the segment under way, or a new one after an hour, after a gap, and when that was removed."""
+        if self._writer is not None and not self._writer.path.exists():
+            self._closed(sync=False)
         if self._writer is not None and (lost or now_s - self._writer_begun_s >= SEGMENT_S):
             self._closed()
         if not batch:
             return
+        begun = False
         if self._writer is None:
             self._writer = self._begun(self._where.journal, batch[0], "", "")
-            self._writer_begun_s = now_s
-            self._prune()
+            self._writer_begun_s, begun = now_s, True
         try:
             self._writer.add([one.cycle for one in batch])
         except OSError:
+            if begun:
+                self._writer.path.unlink(missing_ok=True)
             self._closed(sync=False)
             raise
+        if begun:
+            self._prune(batch[-1].cycle.snapshot.local)
         if self._writer.size > SEGMENT_BYTES:
             self._closed()
 
@@ -226,22 +236,50 @@ class Recorder:
         finally:
             writer.close()
         log.warning("incident kept: %s", writer.path)
-        for old in segments(folder)[: -self._where.keep_incidents]:
-            old.unlink(missing_ok=True)
+        _delete(segments(folder)[: -self._where.keep_incidents])
 
-    def _prune(self) -> None:
-        """Delete the oldest segments beyond the bounds of size and age; never the one being written."""
+    def _prune(self, local: LocalTime | None) -> None:
+        """Delete the oldest segments beyond the bounds of size and age; never the one being written.
+
+        The size is the bound that always holds. Of age only a trusted clock tells, and that may have jumped:
+        then no more are deleted than come.
+        """
         found = segments(self._where.journal)[:-1]
-        sizes = [one.stat() for one in found]
-        total = sum(one.st_size for one in sizes)
-        newest_s = max((one.st_mtime for one in sizes), default=0.0)
-        for path, stat in zip(found, sizes, strict=True):
-            if total <= self._where.keep_bytes and newest_s - stat.st_mtime <= self._where.keep_s:
-                break
-            path.unlink(missing_ok=True)
-            total -= stat.st_size
+        aged = [] if local is None else _older_than(found, local.utc_s - self._where.keep_s, local.utc_s)
+        sizes = [one.stat().st_size for one in found]
+        total, deleted = sum(sizes), aged[:MOST_AGED]
+        for path, size in zip(found, sizes, strict=True):
+            if total > self._where.keep_bytes and path not in deleted:
+                deleted.append(path)
+            total -= size if path in deleted else 0
+        _delete(deleted)
 
     def _closed(self, sync: bool = True) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close(sync)
+
+
+def _older_than(found: Sequence[Path], begun_before_utc_s: float, now_utc_s: float) -> list[Path]:
+    """The segments begun before that, oldest first.
+
+    A time of the future or before the clock was set says nothing; such a segment is as old as the one before.
+    """
+    older: list[Path] = []
+    known_utc_s: float | None = None
+    for path in found:
+        begun = begun_utc_s(path)
+        if begun is not None and BUILT_UTC_S <= begun <= now_utc_s:
+            known_utc_s = max(begun, known_utc_s or begun)
+        if known_utc_s is not None and known_utc_s < begun_before_utc_s:
+            older.append(path)
+    return older
+
+
+def _delete(paths: Sequence[Path]) -> None:
+    """What cannot be deleted stays; recording goes on."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s cannot be deleted: %s", path, error.strerror)

@@ -49,6 +49,7 @@ def recorded_site(
     seconds: float,
     meter: ScriptedMeter | None = None,
     listeners: tuple[Listener, ...] = (),
+    clock: WallClock | None = None,
 ) -> ControlLoop:
     """Let a scripted site run with this recorder for so many seconds of virtual time."""
 
@@ -58,7 +59,7 @@ def recorded_site(
             meter or ScriptedMeter(),
             (ScriptedBattery(),),
             listeners=(recorder.heard, *listeners),
-            clock=wall(),
+            clock=clock or wall(),
         )
         recorder.begin(control.memory)
         writing = asyncio.create_task(recorder.run())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,14 @@ from controller.journal import (
     SegmentWriter,
     Start,
     next_path,
+    number_of,
     segments,
 )
 from controller.loop import Cycle
 from controller.recorder import MOST_WAITING
 from drivers.device import DeviceError, MeterReading
 from simulators.virtual_time import run
-from tests.unit.recordings import ONE_BATTERY, recorded_site, recorder_of, where
+from tests.unit.recordings import BEGIN_UTC_S, ONE_BATTERY, recorded_site, recorder_of, where
 from tests.unit.test_loop import ScriptedMeter
 
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
@@ -107,6 +109,69 @@ def test_the_oldest_segments_give_way_when_there_are_too_many_bytes(
     assert sum(path.stat().st_size for path in kept[:-1]) <= 20_000
     assert [path.name[:6] for path in kept] == [f"{n:06d}" for n in range(11 - len(kept), 11)]
     assert 2 <= len(kept) < 10
+
+
+def hours_of_recording(folder: Path, *begun_utc_s: float | None) -> None:
+    """Segments begun then, by the clock of then."""
+    (folder / "journal").mkdir()
+    for one in begun_utc_s:
+        next_path(folder / "journal", one).write_bytes(b"x" * 100)
+
+
+def left(folder: Path) -> list[int]:
+    return [number_of(path) for path in segments(folder / "journal")]
+
+
+DAY_S = 86_400.0
+
+
+def test_the_oldest_segments_give_way_when_they_are_older_than_30_days(tmp_path: Path) -> None:
+    hours_of_recording(tmp_path, *(BEGIN_UTC_S - days * DAY_S for days in (33.0, 31.0, 29.0, 1.0)))
+    recorded_site(recorder_of(tmp_path), 60.5)
+    assert left(tmp_path) == [3, 4, 5]
+
+
+def test_a_clock_that_jumps_half_a_year_ahead_costs_two_hours_of_recording_and_not_all(
+    tmp_path: Path,
+) -> None:
+    hours_of_recording(tmp_path, *(BEGIN_UTC_S - (180.0 + days) * DAY_S for days in range(20, 0, -1)))
+    recorded_site(recorder_of(tmp_path), 60.5)
+    assert left(tmp_path) == list(range(3, 22))
+
+
+def test_a_segment_of_a_clock_that_was_wrong_makes_no_other_old(tmp_path: Path) -> None:
+    yesterday, next_year = BEGIN_UTC_S - DAY_S, BEGIN_UTC_S + 365.0 * DAY_S
+    hours_of_recording(tmp_path, 0.0, None, yesterday, next_year, 0.0, None, yesterday)
+    recorded_site(recorder_of(tmp_path), 60.5)
+    assert left(tmp_path) == list(range(1, 9))
+
+
+def test_without_a_trusted_clock_nothing_is_deleted_for_its_age(tmp_path: Path) -> None:
+    hours_of_recording(tmp_path, BEGIN_UTC_S - 90.0 * DAY_S)
+    recorded_site(recorder_of(tmp_path), 60.5, clock=lambda: (BEGIN_UTC_S, None))
+    assert left(tmp_path) == [1, 2]
+
+
+def test_a_folder_or_a_link_to_nowhere_among_the_segments_is_left_alone(tmp_path: Path) -> None:
+    for kind in ("journal", "incidents"):
+        (tmp_path / kind / "000001-20260101T000000Z.penstock").mkdir(parents=True)
+        (tmp_path / kind / "000002-20260101T000000Z.penstock").symlink_to("/proc/nowhere")
+    recorder = recorder_of(tmp_path)
+    recorder._where = where(tmp_path, keep_incidents=1)
+    recorded_site(recorder, 400.5, ScriptedMeter(broken=lambda now: 100 < now < 120))
+    assert recorder.alarm == ""
+    assert (left(tmp_path), [len(one) for one in numbers(tmp_path / "journal")]) == ([3], [402])
+    assert [number_of(one) for one in segments(tmp_path / "incidents")] == [3]
+
+
+def test_a_segment_that_was_removed_while_it_was_written_is_followed_by_a_new_one(tmp_path: Path) -> None:
+    def removed(now_s: float) -> bool:
+        if 90.0 < now_s < 91.5:
+            shutil.rmtree(tmp_path / "journal")
+        return False
+
+    recorded_site(recorder_of(tmp_path), 200.5, ScriptedMeter(broken=removed))
+    assert numbers(tmp_path / "journal") == [list(range(61, 203))]
 
 
 def test_so_many_incidents_are_kept_and_the_oldest_go_first(tmp_path: Path) -> None:
