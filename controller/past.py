@@ -117,10 +117,14 @@ class Collector:
 
 
 class Past:
-    """Quarter hours in order of time, no older than `keep_s` before the newest."""
+    """Quarter hours in order of time, as many as fill `keep_s`.
+
+    A clock may jump and be right again: what it called the future stands behind the rest until that time
+    comes, and displaces no more than its own number.
+    """
 
     def __init__(self, keep_s: float, quarters: Iterable[Quarter] = ()) -> None:
-        self._keep_s = keep_s
+        self._most = max(int(keep_s // QUARTER_S), 1)
         self.quarters: deque[Quarter] = deque()
         self._rows = np.empty((_FEWEST_ROWS, len(_COLUMNS)))
         self._end = 0
@@ -132,24 +136,34 @@ class Past:
         """The same as rows of numbers, in the order of `Quarter`; NaN where nothing was said."""
         return self._rows[self._end - len(self.quarters) : self._end]
 
+    def before(self, end_utc_s: float) -> NDArray[np.float64]:
+        """The rows of the table that began before this instant."""
+        table = self.table
+        return table[: int(np.searchsorted(table[:, 0], end_utc_s))]
+
     def add(self, quarter: Quarter) -> bool:
-        """Whether it was taken: one that is not later than the newest is no news."""
+        """Whether it was taken: one that is known already is no news."""
+        place = len(self.quarters)
         if self.quarters and quarter.begin_utc_s <= self.quarters[-1].begin_utc_s:
-            return False
+            place = len(self.before(quarter.begin_utc_s))
+            if self.quarters[place].begin_utc_s == quarter.begin_utc_s:
+                return False
         if self._end == len(self._rows):
             kept = self.table
             self._rows = np.empty((max(2 * len(kept), _FEWEST_ROWS), len(_COLUMNS)))
             self._rows[: len(kept)], self._end = kept, len(kept)
-        self._rows[self._end] = [getattr(quarter, column) for column in _COLUMNS]
+        row = self._end - len(self.quarters) + place
+        self._rows[row + 1 : self._end + 1] = self._rows[row : self._end]
+        self._rows[row] = [getattr(quarter, column) for column in _COLUMNS]
         self._end += 1
-        self.quarters.append(quarter)
-        while quarter.begin_utc_s - self.quarters[0].begin_utc_s >= self._keep_s:
+        self.quarters.insert(place, quarter)
+        if len(self.quarters) > self._most:
             self.quarters.popleft()
         return True
 
 
-def read_past(folder: Path, keep_s: float, now_utc_s: float | None) -> Past:
-    """What the file holds; lines that are no quarter hour, or of the future, are left out and counted."""
+def read_past(folder: Path, keep_s: float) -> Past:
+    """What the file holds; lines that are no quarter hour are left out and counted."""
     path = folder / FILE
     past = Past(keep_s)
     try:
@@ -162,12 +176,12 @@ def read_past(folder: Path, keep_s: float, now_utc_s: float | None) -> Past:
     strange = 0
     for line in text.splitlines():
         quarter = _quarter(line)
-        if quarter is None or (now_utc_s is not None and quarter.begin_utc_s + QUARTER_S > now_utc_s):
+        if quarter is None:
             strange += not line.startswith(_COLUMNS[0])
         else:
             past.add(quarter)
     if strange:
-        log.warning("%s: %d lines are no quarter hour of the past; left out", path, strange)
+        log.warning("%s: %d lines are no quarter hour; left out", path, strange)
     return past
 
 

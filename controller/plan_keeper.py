@@ -182,7 +182,7 @@ class PlanKeeper:
             ),
             peaks_ahead(
                 self.tariff.demand,
-                self.history.table[:, :4:3],
+                self.history.before(begin_utc_s)[:, :4:3],
                 begin_utc_s,
                 SLOT_S,
                 len(ahead.offset_s),

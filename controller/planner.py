@@ -192,11 +192,7 @@ class Planner:
     async def _recall(self) -> None:
         if self._past_given:
             return
-        local = self._local()
-        keep_s = self._planning.history_s
-        past = await asyncio.to_thread(
-            read_past, self._folder, keep_s, None if local is None else local.utc_s
-        )
+        past = await asyncio.to_thread(read_past, self._folder, self._planning.history_s)
         for quarter in self.keeper.history.quarters:
             past.add(quarter)
         self.keeper.history = past

@@ -98,6 +98,30 @@ def test_it_forgets_what_is_older_than_it_keeps() -> None:
     assert [one.begin_utc_s for one in past.quarters] == [BEGIN + 900 * place for place in range(6, 10)]
 
 
+def quarters(first: int, end: int, load_w: float = 100.0) -> list[Quarter]:
+    return [Quarter(BEGIN + 900.0 * place, load_w, 0.0, load_w) for place in range(first, end)]
+
+
+def test_a_clock_that_was_a_year_ahead_or_behind_for_half_an_hour_costs_half_an_hour() -> None:
+    year = 365 * 96
+    past = Past(20 * 900.0, quarters(0, 20))
+    for one in (*quarters(year, year + 2, 9.0), *quarters(22, 24), *quarters(24 - year, 26 - year, 9.0)):
+        assert past.add(one)
+    assert past.add(quarters(26, 27)[0])
+    assert list(past.quarters) == quarters(5, 20) + quarters(22, 24) + quarters(26, 27) + quarters(
+        year, year + 2, 9.0
+    )
+    assert np.array_equal(past.table[:, 0], [one.begin_utc_s for one in past.quarters])
+    assert past.before(BEGIN + 27 * 900.0)[-1, 0] == BEGIN + 26 * 900.0, "no plan is made of the future"
+
+
+def test_a_clock_that_is_20_days_behind_at_the_start_loses_nothing_of_the_disk(tmp_path: Path) -> None:
+    for one in (*quarters(0, 3), *quarters(-1920, -1918)):
+        append_past(tmp_path, one)
+    rewrite_past(tmp_path, read_past(tmp_path, 86_400.0))
+    assert list(read_past(tmp_path, 86_400.0).quarters) == quarters(-1920, -1918) + quarters(0, 3)
+
+
 def test_it_survives_on_the_disk_but_for_a_torn_line_and_nonsense(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     kept = [
@@ -111,14 +135,14 @@ def test_it_survives_on_the_disk_but_for_a_torn_line_and_nonsense(tmp_path: Path
     append_past(folder, kept[3])
     with file.open("a") as out:
         out.write(f"nan,1,1,1\n{BEGIN + 3600:.0f},inf,1,1\n{BEGIN + 3600:.0f},1,1,1,,,1.5\n")
-        out.write(f"{BEGIN + 7:.0f},1,1,1\n{BEGIN + 9e6:.0f},1,1,1\n\x00\n")
-    assert list(read_past(folder, 86_400, BEGIN + 86_400).quarters) == kept
-    rewrite_past(folder, read_past(folder, 86_400, BEGIN + 86_400))
+        out.write(f"{BEGIN + 7:.0f},1,1,1\n\x00\n")
+    assert list(read_past(folder, 86_400).quarters) == kept
+    rewrite_past(folder, read_past(folder, 86_400))
     assert file.read_text().count("\n") == 5
 
 
 def test_no_file_is_no_past(tmp_path: Path) -> None:
-    assert not read_past(tmp_path / "none", 86_400, BEGIN).quarters
+    assert not read_past(tmp_path / "none", 86_400).quarters
 
 
 def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
