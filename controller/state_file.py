@@ -37,12 +37,14 @@ class KeptBattery(Kept):
 
 
 class KeptDemand(Kept):
-    """The billing window, and the month's peak so far."""
+    """The billing window, the month's peak so far, and the month that the clock left last with its peak."""
 
     window_begin_utc_s: float | None = None
     energy_wh: float = 0.0
     month: int | None = None
     month_peak_w: float = 0.0
+    left_month: int | None = None
+    left_peak_w: float = 0.0
 
 
 class KeptIsland(Kept):
@@ -126,6 +128,8 @@ def kept_demand(demand: DemandState | None) -> KeptDemand | None:
         energy_wh=demand.energy_wh,
         month=demand.month,
         month_peak_w=demand.month_peak_w,
+        left_month=demand.left_month,
+        left_peak_w=demand.left_peak_w,
     )
 
 
@@ -172,7 +176,14 @@ def restored_memory(config: DispatchConfig, state: State, now_s: float) -> Memor
     demand = None
     if config.demand is not None and state.demand is not None:
         was = state.demand
-        demand = DemandState(was.window_begin_utc_s, was.energy_wh, was.month, was.month_peak_w)
+        demand = DemandState(
+            was.window_begin_utc_s,
+            was.energy_wh,
+            was.month,
+            was.month_peak_w,
+            left_month=was.left_month,
+            left_peak_w=was.left_peak_w,
+        )
     mode = Mode.FAULT if state.fault else Mode.STARTING
     memory = Memory(mode=mode, latches=latches, demand=demand, care=care)
     return replace(memory, island=_restored_island(config, state.island, now_s))

@@ -25,7 +25,8 @@ class DemandState:
     `window_begin_s` on, which no bill knows. `updated_at_s` and `window_begin_s` are monotonic: after a
     restart they mean nothing, and whoever restores a state leaves them at their defaults. `watched` says
     that the window was counted from its begin without a gap. `month` counts months from year 0, local time.
-    `counted_wh` is what a meter had counted that counts exactly.
+    `counted_wh` is what a meter had counted that counts exactly. `left_month` is the month that the clock
+    left last, with its peak: a clock that was wrong comes back to it.
     """
 
     window_begin_utc_s: float | None = None
@@ -36,6 +37,8 @@ class DemandState:
     window_begin_s: float = 0.0
     watched: bool = False
     counted_wh: float | None = None
+    left_month: int | None = None
+    left_peak_w: float = 0.0
 
 
 def update(config: DispatchConfig, state: DemandState | None, site: Site) -> DemandState | None:
@@ -73,6 +76,8 @@ def update(config: DispatchConfig, state: DemandState | None, site: Site) -> Dem
         state.window_begin_s,
         state.watched and sure,
         site.counted_wh,
+        state.left_month,
+        state.left_peak_w,
     )
 
 
@@ -164,13 +169,16 @@ def _entered(settings: DemandSettings, state: DemandState, site: Site) -> Demand
     local, counted_wh = site.local, site.counted_wh
     if local is None:
         now_s, peak_w = site.now_s, state.month_peak_w
-        return DemandState(None, 0.0, state.month, peak_w, now_s, now_s, False, counted_wh)
+        left_month, left_peak_w = state.left_month, state.left_peak_w
+        return DemandState(
+            None, 0.0, state.month, peak_w, now_s, now_s, False, counted_wh, left_month, left_peak_w
+        )
     window_s = settings.window_s
     begin_utc_s = (local.utc_s + local.offset_s) // window_s * window_s - local.offset_s
     since_s = local.utc_s - begin_utc_s
     # That of the window's first instant: the first window of a month begins at its local midnight.
     month = _month(LocalTime(begin_utc_s, local.offset_s))
-    peak_w = state.month_peak_w if month == state.month else 0.0
+    peak_w, left_month, left_peak_w = _turned(state, month)
     gap_s = INFINITE_W if state.updated_at_s is None else site.now_s - state.updated_at_s
     import_w, sure = _since(state, site, gap_s)
     before_utc_s = state.window_begin_utc_s
@@ -184,7 +192,31 @@ def _entered(settings: DemandSettings, state: DemandState, site: Site) -> Demand
         if before_utc_s == begin_utc_s:
             energy_wh = max(energy_wh, state.energy_wh)
     window_begin_s = site.now_s - since_s
-    return DemandState(begin_utc_s, energy_wh, month, peak_w, site.now_s, window_begin_s, watched, counted_wh)
+    return DemandState(
+        begin_utc_s,
+        energy_wh,
+        month,
+        peak_w,
+        site.now_s,
+        window_begin_s,
+        watched,
+        counted_wh,
+        left_month,
+        left_peak_w,
+    )
+
+
+def _turned(state: DemandState, month: int) -> tuple[float, int | None, float]:
+    """The peak of this month so far, and the month that the clock left last with its peak.
+
+    A month without a peak leaves nothing to come back to.
+    """
+    if month == state.month:
+        return state.month_peak_w, state.left_month, state.left_peak_w
+    peak_w = state.left_peak_w if month == state.left_month else 0.0
+    if state.month_peak_w > 0.0:
+        return peak_w, state.month, state.month_peak_w
+    return peak_w, state.left_month, state.left_peak_w
 
 
 def _month(local: LocalTime) -> int:

@@ -115,7 +115,7 @@ def test_what_matters_of_the_memory_comes_back_by_the_ids_of_the_site_file() -> 
         fresh_since_s=5.0,
         setpoint_w=900.0,
         latches=(Latches(empty=True, at_reserve=True), Latches(full=True)),
-        demand=DemandState(1_800_000_900.0, 123.4, 24_321, 4321.0, 77.0, 70.0, True),
+        demand=DemandState(1_800_000_900.0, 123.4, 24_321, 4321.0, 77.0, 70.0, True, 5.0, 24_320, 99.0),
         care=(CareState(1_790_000_000.0, 30.0, 76.0), CareState(1_791_000_000.0)),
         island=IslandState(50.0, 60.0, (False, True), (55.0, 56.0)),
     )
@@ -128,7 +128,7 @@ def test_what_matters_of_the_memory_comes_back_by_the_ids_of_the_site_file() -> 
     back = restored_memory(swapped, State.model_validate_json(state.model_dump_json()), 1000.0)
     assert back == Memory(
         latches=(Latches(full=True), Latches(empty=True, at_reserve=True)),
-        demand=DemandState(1_800_000_900.0, 123.4, 24_321, 4321.0),
+        demand=DemandState(1_800_000_900.0, 123.4, 24_321, 4321.0, left_month=24_320, left_peak_w=99.0),
         care=(CareState(1_791_000_000.0), CareState(1_790_000_000.0)),
         island=IslandState(1000.0, None, (True, False), (float("-inf"), float("-inf"))),
     )

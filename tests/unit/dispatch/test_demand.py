@@ -200,7 +200,17 @@ class TestMonths:
             window_begin_utc_s=self.LAST, energy_wh=1000.0, month_peak_w=6000.0, updated_at_s=5899.0
         )
         after = updated(before, at(900.0, 7200.0, offset_s=7200.0, begin_utc_s=self.LAST))
-        assert after == DemandState(self.LAST + 900.0, 0.0, MARCH_2024 + 1, 0.0, 5900.0, 5900.0, True)
+        assert after == DemandState(
+            self.LAST + 900.0,
+            0.0,
+            MARCH_2024 + 1,
+            0.0,
+            5900.0,
+            5900.0,
+            True,
+            left_month=MARCH_2024,
+            left_peak_w=6000.0,
+        )
 
     def test_the_same_instant_is_still_march_further_west(self) -> None:
         before = begun(
@@ -208,16 +218,6 @@ class TestMonths:
         )
         after = updated(before, at(900.0, 7200.0, offset_s=3600.0, begin_utc_s=self.LAST))
         assert (after.month, after.month_peak_w) == (MARCH_2024, 6000.0)
-
-    def test_the_same_month_of_another_year_is_another_month(self) -> None:
-        restored = DemandState(BEGIN_UTC_S, 5.0, MARCH_2024 - 12, 6000.0)
-        assert updated(restored, at(10.0)).month_peak_w == 0.0
-
-    def test_december_is_followed_by_january(self) -> None:
-        midnight_utc_s = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
-        december = updated(None, at(-1.0, offset_s=0.0, begin_utc_s=midnight_utc_s))
-        january = updated(december, at(0.0, offset_s=0.0, begin_utc_s=midnight_utc_s))
-        assert (december.month, january.month) == (2024 * 12 + 12, 2025 * 12 + 1)
 
 
 class TestWithoutKnowledge:
