@@ -1,4 +1,4 @@
-"""The only aiomqtt file: the connection. Publishes what is in the outbox, hands on what comes in.
+"""The connection to the broker. Publishes what is in the outbox, hands on what comes in.
 
 Everything goes out with QoS 1, one letter after the other: what the broker has not confirmed within
 `ANSWER_WITHIN_S` ends the session, so a broker that is frozen or drowning is noticed at once, nothing piles
@@ -10,20 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from controller.backfill import Backlog
 from controller.mqtt_access import client_context, password_of
+from controller.mqtt_client import MOST_TOLD, Inbox, SiteClient, is_refusal, publish_properties
 from controller.outbox import REPEAT_S, Letter, Outbox
 from controller.site_mqtt import MqttConfig
 
@@ -34,9 +32,8 @@ ANSWER_WITHIN_S = 5.0
 GOODBYE_WITHIN_S = 1.0
 SWEEP_S = 1.0
 """So long retained messages of an earlier run are looked for after connecting."""
-MOST_INCOMING = 200
 MOST_PACKET_BYTES = 1024 * 1024
-"""A v5 broker is told to keep what is larger; the largest that is awaited are prices and forecasts."""
+"""A v5 broker is told to keep what is larger: of that nothing can be said."""
 DELIVERED_AT_ONCE = 20
 DELIVER_EVERY_S = 1.0
 LOOK_EVERY_S = 15.0
@@ -64,7 +61,7 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """A topic filter, and who is told what comes there; must not wait for anything."""
+    """A topic filter, and who is told what comes there; must not wait for anything, nor work for long."""
 
     topics: str
     told: Callable[[Inbound], None]
@@ -90,6 +87,7 @@ class MqttLink:
         self._protocol = V311 if config.only_v311 else V5
         self._protocol_proven = config.only_v311
         self._told: str | None = None
+        self._unsaid: set[str] = set()
         # Spreads reconnects of many sites after a broker's restart; nothing else depends on it.
         self._jitter = random.Random(site)
         # paho and aiomqtt warn of each message that a flood makes them drop.
@@ -141,13 +139,13 @@ class MqttLink:
             return True
         return False
 
-    def _client(self) -> aiomqtt.Client:
+    def _client(self) -> SiteClient:
         config = self._config
         properties = None
         if self._protocol is V5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho left it out
             properties.MaximumPacketSize = MOST_PACKET_BYTES
-        return aiomqtt.Client(
+        return SiteClient(
             config.host or "127.0.0.1",
             config.port,
             username=config.username,
@@ -160,29 +158,24 @@ class MqttLink:
             timeout=ANSWER_WITHIN_S,
             tls_context=client_context(config),
             logger=self._quiet,
-            queue_type=_Inbox,
+            queue_type=Inbox,
             max_queued_outgoing_messages=100,
             max_inflight_messages=20,
         )
 
     async def _session(self) -> None:
         client = self._client()
-        _write_only_while_open(client)
-        # aiomqtt keeps the reason of a lost connection in a future that nobody may ever ask.
-        client._disconnected.add_done_callback(_noted)
         try:
             await self._connected_session(client)
         finally:
-            # It leaves the socket open of a connection that never came about: a broker that wakes up later
-            # would then take that one for us, and throw out the one that is.
-            client._client._sock_close()
+            client.close()
 
-    async def _connected_session(self, client: aiomqtt.Client) -> None:
+    async def _connected_session(self, client: SiteClient) -> None:
         async with client:
             self._protocol_proven = True
             # Commands are heard before anybody is told that there is somebody to hear them.
             await self._subscribe(client)
-            await client.publish(self._availability, "online", qos=1, retain=True)
+            await self._say(client, Letter(self._availability, b"online", retain=True))
             # Said again now and then: the last will of a connection that died before may come after it.
             self._outbox.put_at(self._availability, b"online", repeat_s=REPEAT_S)
             self.connected, self._told = True, None
@@ -194,51 +187,64 @@ class MqttLink:
                 # A broker that does not take the goodbye tells the last will by itself.
                 with suppress(TimeoutError, aiomqtt.MqttError, OSError):
                     async with asyncio.timeout(GOODBYE_WITHIN_S):
-                        await client.publish(self._availability, "offline", qos=1, retain=True)
+                        await self._say(client, Letter(self._availability, b"offline", retain=True))
                 raise
 
-    async def _talk(self, client: aiomqtt.Client) -> None:
+    async def _talk(self, client: SiteClient) -> None:
         """Publish and listen until the connection ends; raises why."""
-        lost: BaseException | None = None
+        # No task group: one that has an error to tell forgets a cancellation that came with it.
+        work = [self._listen(client), self._publish(client), self._sweep(client)]
+        if self._backlog is not None:
+            work.append(self._deliver(client, self._backlog))
+        tasks = [asyncio.create_task(one) for one in work]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen(client))
-                tasks.create_task(self._publish(client))
-                tasks.create_task(self._sweep(client))
-                if self._backlog is not None:
-                    tasks.create_task(self._deliver(client, self._backlog))
-        except* (aiomqtt.MqttError, OSError) as group:
-            lost = group.exceptions[0]
-        if lost is not None:
-            raise lost
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            await task
 
-    async def _publish(self, client: aiomqtt.Client) -> None:
+    async def _publish(self, client: SiteClient) -> None:
         loop = asyncio.get_running_loop()
         while True:
             letter = await self._outbox.next_letter()
-            properties = self._properties(letter)
-            await client.publish(letter.topic, letter.payload, 1, letter.retain, properties)
+            await self._say(client, letter)
             self._outbox.sent(letter, loop.time())
 
-    async def _deliver(self, client: aiomqtt.Client, backlog: Backlog) -> None:
+    async def _say(self, client: SiteClient, letter: Letter) -> None:
+        """Publish one letter; one that the broker does not take is said so, once, and let go.
+
+        To send one that is too large would end the session, and each one after it.
+        """
+        if not client.fits(letter):
+            self._tell_unsaid(letter, f"takes no more than {client.largest_bytes} bytes")
+            return
+        code = await client.say(letter, publish_properties(letter) if self._protocol is V5 else None)
+        if is_refusal(code):
+            self._tell_unsaid(letter, f"refuses it with reason {code}: see its access list")
+        elif self._unsaid:
+            self._unsaid.discard(_kind(letter.topic))
+
+    def _tell_unsaid(self, letter: Letter, why: str) -> None:
+        """Once for each topic, until it is taken again."""
+        if _kind(letter.topic) not in self._unsaid and len(self._unsaid) < MOST_TOLD:
+            self._unsaid.add(_kind(letter.topic))
+            log.error("%s: %d bytes not said, %s %s", letter.topic, len(letter.payload), self._address, why)
+
+    async def _deliver(self, client: SiteClient, backlog: Backlog) -> None:
         """What the broker did not hear while it was away, the oldest first and not in one rush."""
         topic = self._outbox.topic("backfill")
         while True:
             rows = await backlog.oldest(DELIVERED_AT_ONCE)
             for _, payload in rows:
-                await client.publish(topic, payload, 1)
+                await self._say(client, Letter(topic, payload))
             if rows:
                 await backlog.delivered(rows)
             await asyncio.sleep(DELIVER_EVERY_S if rows else LOOK_EVERY_S)
 
-    def _properties(self, letter: Letter) -> Properties | None:
-        if letter.correlation is None or self._protocol is V311:
-            return None
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho left it out
-        properties.CorrelationData = letter.correlation
-        return properties
-
-    async def _subscribe(self, client: aiomqtt.Client) -> None:
+    async def _subscribe(self, client: SiteClient) -> None:
         for hearing in self._hearings:
             # v5 brokers tell by this option also of a message published just now whether it is retained.
             if self._protocol is V5:
@@ -246,19 +252,21 @@ class MqttLink:
                 granted = await client.subscribe(hearing.topics, options=options)
             else:
                 granted = await client.subscribe(hearing.topics, qos=1)
-            if any(_is_refusal(one) for one in granted):
+            if any(is_refusal(one) for one in granted):
                 log.error("%s does not let us hear %s: see its access list", self._address, hearing.topics)
 
-    async def _listen(self, client: aiomqtt.Client) -> None:
+    async def _listen(self, client: SiteClient) -> None:
+        loop = asyncio.get_running_loop()
         async for message in client.messages:
             inbound = _inbound(message)
             heard = [one for one in self._hearings if message.topic.matches(one.topics)]
             for hearing in heard:
-                hearing.told(inbound)
+                # As a callback: should a hearer fail, the loop logs that, and nothing else ends of it.
+                loop.call_soon(hearing.told, inbound)
             if not heard and inbound.retained and inbound.payload:
                 self._remove_if_old(inbound.topic)
 
-    async def _sweep(self, client: aiomqtt.Client) -> None:
+    async def _sweep(self, client: SiteClient) -> None:
         """Look for what an earlier run, with another site file, has left retained under our prefix."""
         await self._outbox.spoken.wait()
         filters = [f"{self._outbox.prefix}/+", f"{self._outbox.prefix}/device/+"]
@@ -273,52 +281,10 @@ class MqttLink:
             self._outbox.put_at(topic, b"")
 
 
-class _Inbox(asyncio.Queue[aiomqtt.Message]):
-    """What came and was not heard yet: when it is full, the oldest of the same topic gives way to the newest.
-
-    aiomqtt itself would let the newest go, and after a rush an old command would be the last one heard.
-    """
-
-    _queue: deque[aiomqtt.Message]
-
-    def _put(self, item: aiomqtt.Message) -> None:
-        waiting = self._queue
-        if len(waiting) >= MOST_INCOMING:
-            same = (at for at, one in enumerate(waiting) if one.topic.value == item.topic.value)
-            del waiting[next(same, 0)]
-        waiting.append(item)
-
-
-def _write_only_while_open(client: aiomqtt.Client) -> None:
-    """aiomqtt hands a file number to the loop for its next turn: closed until then, it may be another's."""
-    loop = asyncio.get_running_loop()
-
-    def write() -> None:
-        try:
-            client._client.loop_write()
-        except (OSError, ValueError) as error:
-            if not client._disconnected.done():
-                client._disconnected.set_exception(error)
-
-    def register(paho: Any, userdata: Any, sock: Any) -> None:
-        def add() -> None:
-            if sock.fileno() >= 0:
-                loop.add_writer(sock.fileno(), write)
-
-        loop.call_soon_threadsafe(add)
-
-    client._client.on_socket_register_write = register
-
-
-def _noted(ended: asyncio.Future[None]) -> None:
-    """Somebody has seen how it ended, so asyncio need not complain of it."""
-    if not ended.cancelled():
-        ended.exception()
-
-
-def _is_refusal(granted: int | ReasonCode) -> bool:
-    """What a broker says to a subscription: from 128 on it is a refusal, in v5 and 3.1.1."""
-    return (granted if isinstance(granted, int) else granted.value) >= 128
+def _kind(topic: str) -> str:
+    """The topic, and for all answers to commands the one of them all."""
+    before, reply, _ = topic.partition("/reply/")
+    return before + reply
 
 
 def _inbound(message: aiomqtt.Message) -> Inbound:

@@ -204,7 +204,6 @@ async def test_a_connection_closed_before_it_could_be_written_to_leaves_the_loop
     """Its number may be somebody else's by then: a device's, or that of the next connection."""
     link = MqttLink("house-7", MqttConfig("127.0.0.1", 1), Outbox("house-7"))
     client = link._client()
-    mqtt._write_only_while_open(client)
     ours, theirs = socket.socketpair()
     client._client.on_socket_register_write(client._client, None, ours)  # type: ignore[misc]  # it was set
     number = ours.fileno()
