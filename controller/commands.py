@@ -21,6 +21,7 @@ from drivers.doors import nearest
 MOST_BYTES = 2048
 MOST_BRACKETS = 32
 MOST_DIGITS = 18
+ID = "[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}"
 VALID_FOR_S = 60.0
 LONGEST_S = 86_400.0
 
@@ -45,8 +46,10 @@ class Command(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     name: ClassVar[str]
 
-    id: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$", description="yours; the answer has it")
-    valid_for_s: float | None = Field(VALID_FOR_S, gt=0, le=LONGEST_S, description="so long it holds, s")
+    id: str = Field(pattern=f"^{ID}$", description="yours; the answer has it")
+    valid_for_s: float | None = Field(
+        VALID_FOR_S, gt=0, le=LONGEST_S, description="so long it holds, s; null only where it may stay"
+    )
     issued_at: str | None = Field(
         None, max_length=40, description="UTC or with offset, ISO 8601; refused when older than 60 s"
     )
@@ -67,7 +70,13 @@ class Command(BaseModel):
         return None if self.issued_at is None else _instant(self.issued_at)
 
 
-class Setpoint(Command):
+class Ending(Command):
+    """A command that always has an end."""
+
+    valid_for_s: float = Field(VALID_FOR_S, gt=0, le=LONGEST_S, description="so long it holds, s")
+
+
+class Setpoint(Ending):
     """`setpoint`: what battery or PCC shall do; the `follow` policy decides while it holds.
 
     Neither of the two ends the setpoint in force.
@@ -84,7 +93,7 @@ class Setpoint(Command):
         return self
 
 
-class Limits(Command):
+class Limits(Ending):
     """`limits`: what may at most flow; they only tighten what the site file allows.
 
     All four are replaced; one that is not given is no limit, so a command with none lifts all.
@@ -97,7 +106,7 @@ class Limits(Command):
     max_discharge_w: Watts | None = Field(None, description="of all batteries, W")
 
 
-class Operator(Command):
+class Operator(Ending):
     """`operator`: a grid operator's order, stronger than policy, reserve and setpoints.
 
     Both are replaced, as with `limits`.
@@ -132,19 +141,19 @@ class Stop(Command):
     stop: bool = Field(True, description="false: as the command start")
 
 
-class Start(Command):
+class Start(Ending):
     """`start`: end a stop."""
 
     name = "start"
 
 
-class ClearFault(Command):
+class ClearFault(Ending):
     """`clear_fault`: leave FAULT, after somebody has looked at what it was."""
 
     name = "clear_fault"
 
 
-class Inject(Command):
+class Inject(Ending):
     """`inject`: bring a fault about, in a simulation only.
 
     Without `fault` it ends those of the device, without `device` all of them.
@@ -169,29 +178,47 @@ COMMANDS: dict[str, type[Command]] = {
 
 def parse(name: str, payload: bytes, site: str) -> Command:
     """The command of `command/<name>`; RefusedError says in a sentence what is wrong with it."""
+    try:
+        return _parsed(name, payload, site)
+    except RefusedError as error:
+        raise RefusedError(str(error), _id_of(payload)) from None
+
+
+def _parsed(name: str, payload: bytes, site: str) -> Command:
     model = COMMANDS.get(name)
     if model is None:
         raise RefusedError(f"there is no command {_short(name)}; {nearest(name, list(COMMANDS))}")
-    fields = strict_json(payload)
-    found = fields.get("id")
-    id_ = (
-        found if isinstance(found, str) and re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}", found) else ""
-    )
     try:
-        command = model.model_validate(fields)
+        command = model.model_validate(strict_json(payload))
     except ValidationError as error:
         found_wrong = error.errors(include_url=False, include_context=False)
-        raise RefusedError("; ".join(_sentence(model, one) for one in found_wrong[:3]), id_) from None
+        raise RefusedError("; ".join(_sentence(model, one) for one in found_wrong[:3])) from None
     if command.site is not None and command.site != site:
-        raise RefusedError(f"is for site {_short(command.site)}, this is {site}", id_)
+        raise RefusedError(f"is for site {_short(command.site)}, this is {site}")
     return command
+
+
+def _id_of(payload: bytes) -> str:
+    """Who to answer, of a message that is refused; "" when it does not say exactly that."""
+    if len(payload) > MOST_BYTES or _brackets(payload) > MOST_BRACKETS:
+        return ""
+    try:
+        # What is wrong with a number is no matter here. An object is told by its tuple.
+        pairs = json.loads(
+            payload.decode(), object_pairs_hook=tuple, parse_int=_no_matter, parse_float=_no_matter
+        )
+    except ValueError:
+        return ""
+    found = [value for key, value in pairs if key == "id"] if isinstance(pairs, tuple) else []
+    said = found[0] if len(found) == 1 else None
+    return said if isinstance(said, str) and re.fullmatch(ID, said) else ""
 
 
 def strict_json(payload: bytes) -> dict[str, Any]:
     """The one JSON object of a message; RefusedError for all that is not exactly that."""
     if len(payload) > MOST_BYTES:
         raise RefusedError(f"has {len(payload)} bytes, allowed are {MOST_BYTES}")
-    if payload.count(b"{") + payload.count(b"[") > MOST_BRACKETS:
+    if _brackets(payload) > MOST_BRACKETS:
         raise RefusedError("is nested too deeply")
     try:
         found = json.loads(
@@ -208,6 +235,14 @@ def strict_json(payload: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise RefusedError("is not a JSON object {...}")
     return found
+
+
+def _no_matter(text: str) -> None:
+    return None
+
+
+def _brackets(payload: bytes) -> int:
+    return payload.count(b"{") + payload.count(b"[")
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

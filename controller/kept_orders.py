@@ -15,7 +15,9 @@ from collections.abc import Iterable, Sequence
 from controller.orderbook import FOREVER_S, Lease, OrderBook
 from controller.state_file import KeptOrder
 
-NOT_KEPT = frozenset({"setpoint"})
+NOT_WRITTEN = frozenset({"setpoint"})
+NOT_KEPT = NOT_WRITTEN | {"inject", "clear_fault"}
+"""That they were given is written down, but there is nothing in them to come back."""
 
 
 def kept_orders(book: OrderBook, now_s: float, utc_s: float | None, trusted: bool) -> list[KeptOrder]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from math import inf
 
 from controller.commands import (
-    VALID_FOR_S,
     ClearFault,
     Command,
     Inject,
@@ -216,9 +215,7 @@ class OrderBook:
     def _injected(self, command: Inject) -> Verdict:
         if self._inject is None:
             return Verdict("refused", "this site is no simulation")
-        refused = self._inject(
-            command.device, command.fault, command.parameters, command.valid_for_s or VALID_FOR_S
-        )
+        refused = self._inject(command.device, command.fault, command.parameters, command.valid_for_s)
         if refused:
             return Verdict("refused", refused)
         return Verdict("applied", in_force={"device": command.device, "fault": command.fault})

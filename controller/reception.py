@@ -17,7 +17,7 @@ from typing import Literal
 
 from controller.clock import WallClock
 from controller.commands import COMMANDS, Command, RefusedError, parse
-from controller.kept_orders import NOT_KEPT, kept_orders
+from controller.kept_orders import NOT_KEPT, NOT_WRITTEN, kept_orders
 from controller.messages import EventMessage, ReplyMessage, Value
 from controller.mqtt import Inbound
 from controller.orderbook import OrderBook, Verdict
@@ -141,7 +141,7 @@ class Reception:
             self.answered[command.id] = Answered(fingerprint, reply)
             while len(self.answered) > MOST_IDS:
                 self.answered.popitem(last=False)
-        if self.keep is None or verdict.result == "refused" or command.name in NOT_KEPT:
+        if self.keep is None or verdict.result == "refused" or command.name in NOT_WRITTEN:
             self._reply(inbound, reply)
             return
         keeping = asyncio.create_task(self._kept_then_answered(self.keep, inbound, reply, fingerprint))
@@ -160,7 +160,7 @@ class Reception:
                 kept = await keep(orders, reply.id, "mqtt", what)
         except TimeoutError:
             kept = False
-        reply = reply.model_copy(update={"kept": kept})
+        reply = reply.model_copy(update={"kept": kept and reply.command not in NOT_KEPT})
         if reply.id in self.answered:
             self.answered[reply.id] = Answered(fingerprint, reply)
         self._reply(inbound, reply)

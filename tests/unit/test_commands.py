@@ -114,6 +114,42 @@ def test_a_refusal_says_which_key_and_what_would_be_right(name: str, payload: st
     assert refusal(name, payload).startswith(reason)
 
 
+@pytest.mark.parametrize("name", ["setpoint", "limits", "operator", "start", "clear_fault", "inject"])
+def test_only_a_setting_may_be_without_an_end(name: str) -> None:
+    assert refusal(name, '{"id": "1", "valid_for_s": null}') == "valid_for_s: should be a valid number"
+    for lasting in ("reserve", "policy", "stop"):
+        payload = f'{{"id": "1", "valid_for_s": null, "{lasting}": true}}'.encode()
+        if lasting == "stop":
+            assert parse("stop", payload, "house-7").valid_for_s is None
+        else:
+            assert "valid_for_s" not in refusal(lasting, payload)
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "id_"),
+    [
+        ("setpiont", '{"id": "a-1"}', "a-1"),
+        ("", '{"id": "a-1"}', "a-1"),
+        ("setpoint", '{"id": "a-1", "battery_discharge_w": NaN}', "a-1"),
+        ("setpoint", '{"id": "a-1", "battery_discharge_w": 1e999}', "a-1"),
+        ("setpoint", '{"battery_discharge_w": ' + "9" * 1900 + ', "id": "a-1"}', "a-1"),
+        ("setpoint", '{"id": "a-1", "seq": 1, "seq": 2}', "a-1"),
+        ("setpoint", '{"id": "a-1", "x": {"id": "b"}}', "a-1"),
+        ("setpoint", '{"id": "a-1", "id": "b"}', ""),
+        ("setpoint", '[["id", "a-1"]]', ""),
+        ("setpoint", '{"x": {"id": "a-1"}}', ""),
+        ("setpoint", '{"id": "a-1"', ""),
+        ("setpoint", '{"id": 1}', ""),
+    ],
+)
+def test_a_refusal_goes_to_whoever_the_message_names_whatever_else_is_wrong_with_it(
+    name: str, payload: str, id_: str
+) -> None:
+    with pytest.raises(RefusedError) as caught:
+        parse(name, payload.encode(), "house-7")
+    assert caught.value.id == id_
+
+
 @pytest.mark.parametrize("id_", ["", "a/b", "+", "#", "..", "a b", "a\x00", "é", "x" * 65])
 def test_an_id_that_is_no_name_is_refused_and_never_made_into_a_topic(id_: str) -> None:
     with pytest.raises(RefusedError, match="id: ") as caught:

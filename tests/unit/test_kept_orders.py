@@ -81,6 +81,21 @@ def test_limits_and_settings_come_back_and_a_setpoint_does_not() -> None:
     after_a_restart(disk, after)
 
 
+def test_that_a_fault_was_cleared_is_written_down_but_is_nothing_that_comes_back() -> None:
+    disk = Disk()
+
+    async def work(site: OrderedSite) -> None:
+        site.outside.remember((), (), disk.keep)
+        site.control.fault = "bat1: order outside of the nameplate"
+        await site.seconds(5.0)
+        reply = await site.asked("clear_fault", "a")
+        assert (reply["result"], reply["kept"]) == ("applied", False)
+
+    on_a_site(work, clock=trusted)
+    assert (disk.orders, disk.ids) == ([], ["a"])
+    assert disk.trail == ["mqtt: clear_fault a: applied {}"]
+
+
 def test_a_stopped_site_is_still_stopped_after_a_power_cut() -> None:
     disk = Disk()
 
