@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.forecast_files import ForecastFileError, forecast_in, read_forecast
+from controller.mailbox import Mailbox
 from controller.planning.said import Said
 from controller.site_planning import ForecastSource
 
@@ -26,12 +28,19 @@ class ForecastFeed:
         self.source = source
         self._came = came
         self._told = ""
+        self._mailbox = Mailbox()
 
     async def run(self) -> None:
-        """Read the file, if it is one, whenever it has changed, until cancelled."""
-        path = self.source.csv
+        """Read what the source says again and again, until cancelled."""
+        if self.source.csv is not None:
+            await self._watch(self.source.csv)
+        else:
+            await self._listen()
+
+    async def _watch(self, path: Path) -> None:
+        """Read a file whenever it has changed."""
         seen: tuple[float, int] | None = None
-        while path is not None:
+        while True:
             try:
                 stat = await asyncio.to_thread(path.stat)
                 found = (stat.st_mtime, stat.st_size)
@@ -43,11 +52,16 @@ class ForecastFeed:
             await asyncio.sleep(LOOK_AT_FILE_S)
 
     def heard(self, message: Inbound) -> None:
-        """A message on its topic."""
-        try:
-            self._take(forecast_in(message.payload, message.topic))
-        except ForecastFileError as error:
-            self._refuse(str(error))
+        """A message on its topic; `run` reads it."""
+        self._mailbox.heard(message)
+
+    async def _listen(self) -> None:
+        while True:
+            message = await self._mailbox.next()
+            try:
+                self._take(await asyncio.to_thread(forecast_in, message.payload, message.topic))
+            except ForecastFileError as error:
+                self._refuse(str(error))
 
     def _take(self, said: dict[int, Said]) -> None:
         self._told = ""

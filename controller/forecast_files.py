@@ -12,7 +12,7 @@ from typing import Any
 
 from controller.planning.market import STEPS_S
 from controller.planning.said import QUARTER_S, Said, SaidError
-from controller.price_files import PriceFileError, instant
+from controller.price_files import PriceFileError, instant, shown
 from controller.text_files import TextFileError, read_text
 
 MOST_BYTES = 8_000_000
@@ -69,12 +69,13 @@ def forecast_in(payload: bytes, where: str) -> dict[int, Said]:
         raise ForecastFileError(f"{where}: holds no forecast; give {USAGE}")
     if len(items) > MOST_ROWS:
         raise ForecastFileError(f"{where}: {len(items)} rows; {MOST_ROWS} are the most")
-    return _quarters(where, [_row(where, str(one.get("start")), one) for one in items])
+    return _quarters(where, [_row(where, one.get("start"), one) for one in items])
 
 
-def _row(where: str, stamp: str, values: dict[str, Any]) -> Row:
+def _row(where: str, stamp: object, values: dict[str, Any]) -> Row:
     try:
-        return instant(where, stamp), Said(*(_power(where, values.get(key)) for key in KEYS))
+        begin = instant(where, stamp if isinstance(stamp, str) else shown(stamp))
+        return begin, Said(*(_power(where, values.get(key)) for key in KEYS))
     except (PriceFileError, SaidError) as error:
         text = str(error)
         raise ForecastFileError(text if text.startswith(where) else f"{where}: {text}") from None
@@ -85,13 +86,13 @@ def _power(where: str, value: object) -> float:
     if value is None or value == "":
         return nan
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ForecastFileError(f"{where}: {str(value)[:40]!r} is no power")
+        raise ForecastFileError(f"{where}: {shown(value)!r} is no power")
     try:
         power_w = float(value)
     except (ValueError, OverflowError):
-        raise ForecastFileError(f"{where}: {str(value)[:40]!r} is no power") from None
+        raise ForecastFileError(f"{where}: {shown(value)!r} is no power") from None
     if power_w != power_w:
-        raise ForecastFileError(f"{where}: {str(value)[:40]!r} is no power; leave out what is not known")
+        raise ForecastFileError(f"{where}: {shown(value)!r} is no power; leave out what is not known")
     return power_w
 
 

@@ -141,10 +141,12 @@ class PlanKeeper:
         standing, asked_utc_s = self.standing, self._asked_utc_s
         if self._snapshot is None:
             return ""
-        if asked_utc_s is None or standing is None:
-            return FIRST if asked_utc_s is None or utc_s - asked_utc_s >= SURPRISE_AFTER_S else ""
+        if asked_utc_s is None:
+            return FIRST
         if self._prices_are_new:
             return NEW_PRICES
+        if standing is None:
+            return "" if 0.0 <= utc_s - asked_utc_s < SURPRISE_AFTER_S else FIRST
         if not 0.0 <= utc_s - asked_utc_s < self._planning.every_s:
             return TURN
         turned = utc_s // SLOT_S != asked_utc_s // SLOT_S

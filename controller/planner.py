@@ -36,6 +36,8 @@ LOOK_EVERY_S = 1.0
 BACK_OFF_S = (5.0, 600.0)
 """First and longest pause after a planner that failed, doubled each time."""
 REPEAT_S = 300.0
+FEED_AGAIN_S = 60.0
+"""So long a source of prices or forecasts rests that has failed in a way it should not."""
 
 
 class Planner:
@@ -103,7 +105,9 @@ class Planner:
     async def run(self) -> None:
         """Plan until cancelled."""
         await self._recall()
-        feeds = [asyncio.create_task(feed.run()) for feed in (self.feed, self._forecasts) if feed is not None]
+        feeds = [
+            asyncio.create_task(_tended(feed)) for feed in (self.feed, self._forecasts) if feed is not None
+        ]
         try:
             while True:
                 await self._look()
@@ -208,6 +212,21 @@ class Planner:
             await asyncio.to_thread(work)
         except OSError as error:
             log.warning("the past is not kept: %s", error)
+
+
+async def _tended(feed: PriceFeed | ForecastFeed) -> None:
+    """Run a source until cancelled: should it fail, planning goes on without it, and it is run again."""
+    while True:
+        running = asyncio.create_task(feed.run())
+        try:
+            await asyncio.wait({running})
+        finally:
+            running.cancel()
+        error = running.exception()
+        if isinstance(error, MemoryError):
+            raise error
+        log.error("a source of prices or forecasts has failed; it is run again", exc_info=error)
+        await asyncio.sleep(FEED_AGAIN_S)
 
 
 def _offset_at(timezone: str | None) -> OffsetAt:

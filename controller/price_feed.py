@@ -13,12 +13,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from controller.dispatch.orders import LocalTime
+from controller.mailbox import Mailbox
 from controller.planning.market import Market, gaps
 from controller.price_files import MOST_BYTES, PriceFileError, kept_prices, prices_in, read_prices, to_keep
 from controller.tariff_door import PriceSource
@@ -42,6 +44,8 @@ KEEP_PAST_S = 29 * 86_400.0
 FILE = "prices.json"
 AGENT = "penstock"
 
+Result = TypeVar("Result")
+
 
 class PriceFeed:
     """The market as far as it is known. `changed` is called whenever there is news."""
@@ -59,23 +63,38 @@ class PriceFeed:
         self._changed = changed
         self._folder = folder
         self._told = ""
+        self._mailbox = Mailbox()
+        self._keeping: asyncio.Future[None] | None = None
+        self._keep_again = False
 
     async def run(self) -> None:
-        """Ask the source again and again, until cancelled."""
+        """What is kept, then what the source says again and again, until cancelled."""
         await self._recall()
         if self.source.csv is not None:
             await self._watch(self.source.csv)
         elif self.source.url is not None:
             await self._ask(self.source.url)
+        else:
+            await self._listen()
 
     def heard(self, message: Inbound) -> None:
-        """A message on the topic of the source."""
+        """A message on the topic of the source; `run` reads it."""
+        self._mailbox.heard(message)
+
+    async def _listen(self) -> None:
+        while True:
+            message = await self._mailbox.next()
+            await self._took(message.payload, message.topic)
+
+    async def _took(self, payload: bytes, where: str) -> bool:
+        """Read prices beside the loop; whether they were good."""
         try:
-            self._join(prices_in(message.payload, self.source.per_mwh, message.topic))
+            self._join(await asyncio.to_thread(prices_in, payload, self.source.per_mwh, where))
         except PriceFileError as error:
             self._tell(f"prices refused: {error}")
-            return
+            return False
         self._keep()
+        return True
 
     def _join(self, newer: Market) -> None:
         local = self._local()
@@ -96,28 +115,26 @@ class PriceFeed:
             return
         path = self._folder / FILE
         try:
-            self._join(kept_prices(await asyncio.to_thread(path.read_bytes), str(path)))
+            self._join(await asyncio.to_thread(lambda: kept_prices(path.read_bytes(), str(path))))
         except PriceFileError as error:
             self._tell(str(error))
         except OSError as error:
             log.debug("no prices kept: %s", error)
 
     def _keep(self) -> None:
-        """Write what is known, beside the loop; what cannot be written is fetched again after a restart."""
+        """Write what is known, beside the loop, one after the other; if that fails it is fetched again."""
         if self._folder is None:
             return
-        folder, payload = self._folder, to_keep(self.market)
+        if self._keeping is not None and not self._keeping.done():
+            self._keep_again = True
+            return
+        self._keeping = _in_thread("keep prices", partial(_write, self._folder, self.market))
+        self._keeping.add_done_callback(self._kept)
 
-        def write() -> None:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                new = folder / f"{FILE}.new"
-                new.write_bytes(payload)
-                new.replace(folder / FILE)
-            except OSError as error:
-                log.warning("prices not kept: %s", error)
-
-        threading.Thread(target=write, name="keep prices", daemon=True).start()
+    def _kept(self, _: asyncio.Future[None]) -> None:
+        if self._keep_again:
+            self._keep_again = False
+            self._keep()
 
     async def _watch(self, path: Path) -> None:
         """Read a file whenever it has changed."""
@@ -153,15 +170,13 @@ class PriceFeed:
         host = urlsplit(url).hostname or ""
         try:
             async with asyncio.timeout(ASKED_WITHIN_S):
-                payload = await _in_thread(lambda: fetch(url, self.source.ca))
-            self._join(prices_in(payload, self.source.per_mwh, host))
+                payload = await _in_thread("prices", lambda: fetch(url, self.source.ca))
         except TimeoutError:
             self._tell(f"prices: {host} did not answer within {ASKED_WITHIN_S:g} s")
-        except (FetchError, PriceFileError) as error:
+        except FetchError as error:
             self._tell(f"prices refused: {error}")
         else:
-            self._keep()
-            return True
+            return await self._took(payload, host)
         return False
 
 
@@ -175,7 +190,10 @@ def dated(template: str, local: LocalTime | None) -> str:
 
 
 class FetchError(Exception):
-    """The service did not give a good answer; the text names host and reason."""
+    """The service did not give a good answer; the text names host and reason.
+
+    Of a URL nothing else is told: a path or a query may hold a secret, and that of a redirect repeats it.
+    """
 
 
 class _SameScheme(urllib.request.HTTPRedirectHandler):
@@ -183,7 +201,7 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]  # urllib's own
         if urlsplit(newurl).scheme != urlsplit(req.full_url).scheme:
-            raise urllib.error.URLError(f"sends us on to {newurl[:60]!r}, with another scheme")
+            raise urllib.error.URLError(f"sends us on to {urlsplit(newurl).scheme[:20]!r}, another scheme")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -204,21 +222,33 @@ def fetch(url: str, ca: Path | None) -> bytes:
             else:
                 raise FetchError(f"{host}: the answer comes in more than {MOST_READS} drops")
     except urllib.error.HTTPError as error:
-        raise FetchError(f"{host} answered {error.code} {error.reason}") from None
-    except (OSError, HTTPException, ValueError) as error:
+        raise FetchError(f"{host} answered {error.code}") from None
+    except OSError as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise FetchError(f"{host}: {reason or type(error).__name__}") from None
+    except (HTTPException, ValueError) as error:
+        raise FetchError(f"{host}: {type(error).__name__}") from None
     if len(body) > MOST_BYTES:
         raise FetchError(f"{host}: the answer has more than {MOST_BYTES} bytes")
     return body
 
 
-async def _in_thread(work: Callable[[], bytes]) -> bytes:
-    """Like `asyncio.to_thread`, in a thread of its own that no end of the program waits for."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[bytes] = loop.create_future()
+def _write(folder: Path, market: Market) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        new = folder / f"{FILE}.new"
+        new.write_bytes(to_keep(market))
+        new.replace(folder / FILE)
+    except OSError as error:
+        log.warning("prices not kept: %s", error)
 
-    def settle(value: bytes | FetchError) -> None:
+
+def _in_thread(name: str, work: Callable[[], Result]) -> asyncio.Future[Result]:
+    """Like `asyncio.to_thread`, begun at once in a thread of its own that no end of the program waits for."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Result] = loop.create_future()
+
+    def settle(value: Result | FetchError) -> None:
         if done.done():
             return
         if isinstance(value, FetchError):
@@ -228,11 +258,11 @@ async def _in_thread(work: Callable[[], bytes]) -> bytes:
 
     def body() -> None:
         try:
-            value: bytes | FetchError = work()
+            value: Result | FetchError = work()
         except FetchError as error:
             value = error
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, value)
 
-    threading.Thread(target=body, name="prices", daemon=True).start()
-    return await done
+    threading.Thread(target=body, name=name, daemon=True).start()
+    return done

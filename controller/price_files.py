@@ -139,12 +139,12 @@ def prices_in(payload: bytes, per_mwh: bool, where: str) -> Market:
         raise PriceFileError(f"{where}: {len(payload)} bytes; {MOST_BYTES} are the most")
     try:
         loaded = json.loads(payload)
-        points = _json_points(where, loaded, per_mwh)
-        return market_of(points)
+    except (ValueError, RecursionError):  # a ValueError is also a whole number of thousands of digits
+        raise PriceFileError(f"{where}: is not JSON") from None
+    try:
+        return market_of(_json_points(where, loaded, per_mwh))
     except PriceError as error:
         raise PriceFileError(f"{where}: {error}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-        raise PriceFileError(f"{where}: is not JSON") from None
 
 
 def _json_points(where: str, loaded: Any, per_mwh: bool) -> list[Point]:
@@ -183,19 +183,31 @@ def _item(where: str, one: dict[str, Any], unit: object, per_mwh: bool) -> tuple
         begin = _number(where, one["start_timestamp"]) / 1000.0
         end = _number(where, one["end_timestamp"]) / 1000.0 if "end_timestamp" in one else None
         return begin, end, _number(where, one.get("marketprice")) / scale
-    ends = None if one.get("end") is None else instant(where, str(one["end"]))
-    return instant(where, str(one.get("start"))), ends, _number(where, one.get("price")) / scale
+    ends = None if one.get("end") is None else _instant(where, one["end"])
+    return _instant(where, one.get("start")), ends, _number(where, one.get("price")) / scale
+
+
+def _instant(where: str, value: object) -> float:
+    return instant(where, value if isinstance(value, str) else shown(value))
 
 
 def _number(where: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise PriceFileError(f"{where}: {str(value)[:40]!r} is no number")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, int | float) and isfinite(value):
+            return float(value)
+    except OverflowError:  # JSON knows whole numbers that no float can hold
+        pass
+    raise PriceFileError(f"{where}: {shown(value)!r} is no number")
+
+
+def shown(value: object) -> str:
+    """A value for a sentence; of one that holds others only what it is."""
+    return type(value).__name__ if isinstance(value, list | dict) else str(value)[:40]
 
 
 def _scale(unit: object, per_mwh: bool) -> float:
     """What a price is divided by, so that it is per kWh; the source's own word goes first."""
-    said = re.sub(r"\s", "", str(unit or "")).lower()
+    said = re.sub(r"\s", "", unit if isinstance(unit, str) else "").lower()
     if said.endswith(("/mwh", "per_mwh")):
         return PER_MWH
     if said.endswith(("/kwh", "per_kwh")):

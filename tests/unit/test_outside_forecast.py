@@ -100,11 +100,24 @@ def test_a_file_that_changes_is_read_again_and_nonsense_changes_nothing(tmp_path
             path.write_text(f"timestamp,load_w\n{HOUR.format(12)},{power}\n")
             await asyncio.sleep(61.0)
         task.cancel()
-        for payload in (b"nonsense", message(600)):
-            feed.heard(Message("topic", payload))  # type: ignore[arg-type]  # all that a feed looks at
 
     virtual_time.run(watched())
-    assert [one[QUARTER].load_w for one in heard] == [400.0, 500.0, 600.0]
+    assert [one[QUARTER].load_w for one in heard] == [400.0, 500.0]
+
+
+def test_of_messages_the_good_ones_are_taken_in_their_order() -> None:
+    heard: list[dict[int, Said]] = []
+
+    async def told() -> None:
+        feed = ForecastFeed(ForecastSource(topic="topic"), heard.append)
+        task = asyncio.create_task(feed.run())
+        for payload in (message(500), b"nonsense", message(600)):
+            feed.heard(Message("topic", payload))  # type: ignore[arg-type]  # all that a feed looks at
+        await asyncio.sleep(60.0)
+        task.cancel()
+
+    virtual_time.run(told())
+    assert [one[QUARTER].load_w for one in heard] == [500.0, 600.0]
 
 
 def test_it_comes_from_the_site_file_and_reaches_the_request_for_a_plan(tmp_path: Path) -> None:

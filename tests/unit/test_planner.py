@@ -16,6 +16,7 @@ from controller.dispatch.modes import Mode
 from controller.dispatch.orders import LocalTime
 from controller.dispatch.settings import PolicySettings
 from controller.loop import ControlLoop, Cycle
+from controller.mqtt import Inbound
 from controller.outbox import Outbox
 from controller.past import read_past
 from controller.plan_keeper import FIRST, NET_LOAD, NEW_PRICES, SOC, TURN, held_down
@@ -222,7 +223,7 @@ def test_without_leave_it_keeps_what_it_has_for_the_dear_hours(tmp_path: Path) -
 
 def test_a_missing_price_is_no_price_and_nothing_is_bought_at_it(tmp_path: Path) -> None:
     """Known are 0:00 to 1:00 and again from 2:00 on, all of it cheap against the day to come."""
-    night = Night(tmp_path, MARKET + '[tariff.prices]\nmqtt = "market"\n[mqtt]\nurl = "embedded"\n', Inside())
+    night = Night(tmp_path, MARKET + BROKER, Inside())
     prices = [(0, 0.1)] + [(hour, 0.1 if hour < 6 else 0.4) for hour in range(2, 30)]
     market = market_of([Point(MIDNIGHT + 3600 * hour, 3600, price) for hour, price in prices])
     night.at[0.01] = lambda planner, _: planner.keeper.learn(market)
@@ -232,6 +233,37 @@ def test_a_missing_price_is_no_price_and_nothing_is_bought_at_it(tmp_path: Path)
         assert night.policy(hour) == "self_consumption"
         assert night.setpoint_w(hour) >= 0.0
     assert night.policy(2.2) == "economic"
+
+
+BROKER = '[tariff.prices]\nmqtt = "market"\n[mqtt]\nurl = "embedded"\n'
+
+
+def test_prices_that_come_after_the_start_make_a_plan_at_once(tmp_path: Path) -> None:
+    night, words = Night(tmp_path, MARKET + BROKER, Inside()), []
+    market = market_of([Point(MIDNIGHT + 3600 * hour, 3600, 0.2) for hour in range(48)])
+    night.at[72 / 3600] = lambda *_: words.append(night.plan["words"])
+    night.at[73 / 3600] = lambda planner, _: planner.keeper.learn(market)
+    night.at[75 / 3600] = lambda *_: words.append(night.plan["reason"])
+    night.spend(80 / 3600)
+    assert words == ["no plan: the price of now is not known", "prices"]
+
+
+def test_a_source_of_prices_that_fails_is_run_again_and_planning_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    night = Night(tmp_path, MARKET + BROKER, Inside())
+    good = json.dumps([{"start": "2026-06-01T00:00:00+02:00", "price": 0.2}]).encode()
+
+    def heard(planner: Planner, _: House) -> None:
+        assert planner.feed is not None
+        planner.feed.heard(None)  # type: ignore[arg-type]  # it fails at that, and should not
+        planner.feed.heard(Inbound("market", good))
+
+    night.at[0.01] = heard
+    planner = night.spend(0.05)
+    assert len([one for one in caplog.records if "has failed; it is run again" in one.message]) == 1
+    assert planner.keeper.market.at(MIDNIGHT) == 0.2
+    assert night.plan["reason"] == "prices"
 
 
 def test_a_planner_that_fails_leaves_its_last_plan_until_that_expires(tmp_path: Path) -> None:

@@ -98,6 +98,11 @@ def test_quarter_hours_and_hours_that_are_missing_are_absent() -> None:
         (message(0.1).replace(b"12:00:00", b"12:00:07"), "is not on a quarter hour"),
         (message(0.1).replace(b"0.1", b'"0.1"'), "is no number"),
         (message(0.1).replace(b"0.1", b"true"), "is no number"),
+        (message(0.1).replace(b"0.1", b"1" + b"0" * 400), "is no number"),
+        (message(0.1).replace(b"0.1", b"1" + b"0" * 5000), "is not JSON"),
+        (message(0.1).replace(b'"2026-06-01T12:00:00+02:00"', b"[[1]]"), "'list' is not ISO 8601"),
+        (b'{"unix_seconds": [1' + b"0" * 400 + b'], "price": [0.1]}', "is no number"),
+        (b'{"unix_seconds": [1e300], "price": [0.1]}', "is not on a quarter hour"),
         (json.dumps({"unix_seconds": [1], "price": []}).encode(), "are not of one length"),
         (b" " * (MOST_BYTES + 1), "are the most"),
     ],
@@ -204,8 +209,8 @@ def test_a_service_is_asked_for_today_and_tomorrow_and_its_prices_are_kept_over_
     [
         (says(b"", 503), "answered 503"),
         (says(b"x" * (MOST_BYTES + 1)), "has more than"),
-        (says(b"", 302, Location="file:///etc/passwd"), "file:///etc/passwd"),
-        (says(b"", 302, Location="https://127.0.0.1:9/"), "with another scheme"),
+        (says(b"", 302, Location="file:///etc/passwd"), "answered 302"),
+        (says(b"", 302, Location="https://127.0.0.1:9/"), "sends us on to 'https', another scheme"),
     ],
 )
 def test_a_service_that_fails_or_lures_is_refused_by_name(
@@ -213,6 +218,29 @@ def test_a_service_that_fails_or_lures_is_refused_by_name(
 ) -> None:
     with service(answer) as url, pytest.raises(FetchError, match=says_so):
         fetch(dated(url, LOCAL), None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says(b"", 302, Location="https://127.0.0.1:9/price?key=canary"),
+        says(b"", 302, Location="//[canary"),
+        says(b"", 302, Location="gopher://x/canary"),
+        says(b"", 403),
+    ],
+)
+def test_of_a_url_with_a_secret_in_it_only_the_host_is_told(
+    answer: Callable[[BaseHTTPRequestHandler], None],
+) -> None:
+    def repeated(handler: BaseHTTPRequestHandler) -> None:
+        handler.responses = {403: ("no such key as canary", "")}  # type: ignore[dict-item]  # as a server may
+        answer(handler)
+
+    with service(repeated) as url:
+        for asked in (f"{url}&key=canary", f"{url}&key=canary canary"):
+            with pytest.raises(FetchError, match=r"127\.0\.0\.1") as caught:
+                fetch(dated(asked, LOCAL), None)
+            assert "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize("home_made", [False, True])
@@ -233,13 +261,47 @@ def test_nobody_there_is_said_so() -> None:
 
 
 def test_prices_from_mqtt_replace_nothing_when_they_are_nonsense() -> None:
-    async def heard() -> list[float | None]:
+    payloads = (FORMS["own"], b"nonsense", message(0.1, 0.2, 500.0))
+    assert hours(virtual_time.run(told(feed_of(PriceSource(topic="market")), *payloads))) == [0.1, -0.02, 0.3]
+
+
+async def told(feed: PriceFeed, *payloads: bytes) -> Market:
+    """What is known a minute after these messages came at once."""
+    for payload in payloads:
+        feed.heard(Message("market", payload))
+    task = asyncio.create_task(feed.run())
+    await asyncio.sleep(60.0)
+    task.cancel()
+    return feed.market
+
+
+def test_prices_that_come_before_the_kept_ones_are_back_leave_those_in_their_place(tmp_path: Path) -> None:
+    """A retained message is there at once; kept are hours that it does not tell."""
+    (tmp_path / "prices.json").write_bytes(to_keep(prices_in(FORMS["own"], False, "x")))
+    feed = feed_of(PriceSource(topic="market"), tmp_path)
+    assert hours(virtual_time.run(told(feed, message(0.15)))) == [0.15, -0.02, 0.3]
+
+
+def test_of_a_flood_one_message_is_read_every_five_seconds_and_the_newest_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read_at_s: list[float] = []
+
+    async def flooded() -> list[float | None]:
         feed = feed_of(PriceSource(topic="market"))
-        for payload in (FORMS["own"], b"nonsense", message(0.1, 0.2, 500.0)):
-            feed.heard(Message("market", payload))
+        loop = asyncio.get_running_loop()
+        feed._changed = lambda: read_at_s.append(loop.time())
+        task = asyncio.create_task(feed.run())
+        for number in range(200):
+            feed.heard(Message("market", message(0.01 * number)))
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(30.0)
+        task.cancel()
         return hours(feed.market)
 
-    assert virtual_time.run(heard()) == [0.1, -0.02, 0.3]
+    assert virtual_time.run(flooded()) == [pytest.approx(1.99), None, None]
+    # The first, one every five seconds for the 20 s of the flood, and the last four.
+    assert read_at_s == [pytest.approx(5.0 * place, abs=0.1) for place in range(8)]
 
 
 class Message:
