@@ -9,12 +9,15 @@ import os
 import ssl
 from pathlib import Path
 
-from controller.site_mqtt import CREDENTIAL, MqttConfig
+from controller.site_mqtt import CREDENTIAL, LONGEST_PASSWORD, MqttConfig, password_in
 from drivers.tls import trusting
 
 
 def password_of(config: MqttConfig) -> str | None:
-    """From `password_file`, else from the systemd credential `mqtt_password`, else none. Raises OSError."""
+    """From `password_file`, else from the systemd credential `mqtt_password`, else none.
+
+    Raises OSError, of which PasswordError is one.
+    """
     if config.password_file is not None:
         return read_password(config.password_file)
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
@@ -24,9 +27,18 @@ def password_of(config: MqttConfig) -> str | None:
     return None
 
 
+class PasswordError(OSError):
+    """A password file holds what can be no password; the text names the file, and never what is in it."""
+
+
 def read_password(path: Path) -> str:
     """The one line of a password file; OSError when it cannot be read."""
-    return path.read_text(encoding="utf-8").strip()
+    with path.open("rb") as file:
+        content = file.read(LONGEST_PASSWORD + 2)
+    try:
+        return password_in(content)
+    except ValueError as error:
+        raise PasswordError(f"{path} {error}") from None
 
 
 def client_context(config: MqttConfig) -> ssl.SSLContext | None:

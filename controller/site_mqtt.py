@@ -19,6 +19,8 @@ CREDENTIAL = "mqtt_password"
 """The name of the systemd credential that holds the password when there is no `password_file`."""
 ITSELF = "penstock"
 """The controller's own login at the embedded broker."""
+LONGEST_PASSWORD = 1024
+"""Bytes of a password file. MQTT itself ends at 65535."""
 PLACEHOLDERS = frozenset(
     {"", "admin", "changeme", "mqtt", "passw0rd", "password", "penstock", "secret", "test"}
 )
@@ -234,14 +236,19 @@ def _files(folder: Path, mqtt: Mqtt) -> list[Conflict]:
             continue
         try:
             with (folder / name).open("rb") as file:
-                mode, text = os.fstat(file.fileno()).st_mode, file.read(100_000)
+                mode, content = os.fstat(file.fileno()).st_mode, file.read(LONGEST_PASSWORD + 2)
         except OSError as error:
             found.append((where, f'"{name}" cannot be read: {error.strerror}'))
             continue
         if (where, name) in secret and mode & 0o077:
             found.append((where, f'"{name}" can be read by others: chmod 600 {name}'))
-        if where[-1] == "password_file" and text.decode("utf-8", "replace").strip() in PLACEHOLDERS:
-            found.append((where, f'"{name}" holds no password, or one that everybody tries first'))
+        if where[-1] != "password_file":
+            continue
+        try:
+            if password_in(content) in PLACEHOLDERS:
+                found.append((where, f'"{name}" holds no password, or one that everybody tries first'))
+        except ValueError as error:
+            found.append((where, f'"{name}" {error}'))
     return found or _certificates(folder, mqtt)
 
 
@@ -267,3 +274,13 @@ def _certificates(folder: Path, mqtt: Mqtt) -> list[Conflict]:
             both = f'"{mqtt.cert}" and key "{mqtt.key}" must be PEM, the key without a passphrase'
             found.append((("mqtt", "cert"), both))
     return found
+
+
+def password_in(content: bytes) -> str:
+    """The password of a file's content; ValueError, which tells nothing of it, when it can be none."""
+    if len(content) > LONGEST_PASSWORD:
+        raise ValueError(f"holds more than {LONGEST_PASSWORD} bytes: give a file with the password alone")
+    try:
+        return content.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8 text: give a file with the password alone") from None

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from controller.config import Config, ConfigError, load_config
+from controller.mqtt import MqttLink
 from controller.mqtt_access import client_context, password_of
+from controller.outbox import Outbox
 from controller.outside import Outside
 from controller.site_mqtt import MqttConfig, is_loopback
 from controller.supervisor import run_site
+from simulators import virtual_time
 from tests.penstock import free_ports, site_file
 from tests.unit.ordered_site import LIMITED, OrderedSite, on_a_site
 
@@ -122,6 +125,42 @@ def test_the_password_may_come_from_a_systemd_credential(
     found = load(tmp_path, 'url = "mqtt://127.0.0.1"\nusername = "penstock"')
     assert password_of(found) == CANARY
     assert password_of(load(tmp_path, 'url = "mqtt://127.0.0.1"')) is None, "nobody asked for a login"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"canary-\xff", "is not UTF-8 text"), (b"canary-" * 200, "holds more than 1024 bytes")],
+)
+def test_a_file_that_can_hold_no_password_is_told_by_check_and_when_connecting_without_what_is_in_it(
+    tmp_path: Path, content: bytes, says: str
+) -> None:
+    lines = f'url = "mqtt://127.0.0.1"\nusername = "p"\npassword_file = "{a_secret(tmp_path)}"'
+    config = load(tmp_path, lines)
+    (tmp_path / "pw").write_bytes(content)
+    checked = refusal(tmp_path, lines)
+    with pytest.raises(OSError, match=says) as caught:
+        password_of(config)
+    assert f'mqtt.password_file: "pw" {says}' in checked
+    assert "canary" not in checked + str(caught.value)
+
+
+def test_a_password_that_turns_bad_while_the_site_runs_is_told_and_read_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = MqttConfig("127.0.0.1", 1, username="p", password_file=tmp_path / "pw")
+
+    async def running() -> None:
+        (tmp_path / "pw").write_bytes(b"\xff")
+        task = asyncio.create_task(MqttLink("house-7", config, Outbox("house-7")).run())
+        await asyncio.sleep(60.0)
+        a_secret(tmp_path)
+        await asyncio.sleep(60.0)
+        task.cancel()
+
+    virtual_time.run(running())
+    first, second = (one.message for one in caplog.records if "no connection" in one.message)
+    assert "pw is not UTF-8 text" in first
+    assert "refused" in second, "nobody is there, but with this password somebody was asked for"
 
 
 def test_an_authority_that_cannot_be_read_is_told_and_not_passed_over(tmp_path: Path) -> None:
