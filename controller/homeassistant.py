@@ -17,10 +17,13 @@ from controller.alarms import ALARMS
 from controller.dispatch.modes import Mode
 from controller.mqtt import Hearing, Inbound
 from controller.outbox import Outbox
+from controller.site_mqtt import discovery_topic
 
 log = logging.getLogger("penstock.mqtt")
 
 LONGEST_DOCUMENT = 65_536
+ANNOUNCED_EVERY_S = 10.0
+"""The document goes out no more often, however often somebody says that Home Assistant has started."""
 MOST_REMOVED = 200
 _ENERGY = {
     "import_wh": "Grid import",
@@ -210,7 +213,7 @@ class HomeAssistant:
         self._home = home
         self._outbox = outbox
         self._birth = f"{prefix}/status"
-        self._topic = f"{prefix}/device/penstock-{home.site}/config"
+        self._topic = discovery_topic(prefix, home.site)
         self._removed: dict[str, str] = {}
         self.announce()
 
@@ -220,15 +223,13 @@ class HomeAssistant:
         return Hearing(self._birth, self._born), Hearing(self._topic, self._remembered)
 
     def announce(self) -> None:
-        """Say it (again)."""
+        """Say what there is."""
         payload = json.dumps(document(self._home, self._removed)).encode()
-        self._outbox.forget(self._topic)
-        self._outbox.put_at(self._topic, payload)
+        self._outbox.put_at(self._topic, payload, every_s=ANNOUNCED_EVERY_S)
 
     def _born(self, inbound: Inbound) -> None:
-        if inbound.payload == b"online":
+        if inbound.payload == b"online" and self._outbox.say_again(self._topic):
             log.info("Home Assistant has started; discovery is sent again")
-            self.announce()
 
     def _remembered(self, inbound: Inbound) -> None:
         """A document from before: what is no longer there has to be taken away."""

@@ -23,7 +23,7 @@ from controller.backfill import Backlog
 from controller.mqtt_access import client_context, password_of
 from controller.mqtt_client import MOST_TOLD, Inbox, SiteClient, is_refusal, publish_properties
 from controller.outbox import REPEAT_S, Letter, Outbox
-from controller.site_mqtt import MqttConfig
+from controller.site_mqtt import MqttConfig, discovery_topic
 
 log = logging.getLogger("penstock.mqtt")
 
@@ -78,6 +78,7 @@ class MqttLink:
         hearings: Sequence[Hearing] = (),
         backlog: Backlog | None = None,
     ) -> None:
+        self._site = site
         self._config = config
         self._outbox = outbox
         self._hearings = hearings
@@ -269,7 +270,9 @@ class MqttLink:
     async def _sweep(self, client: SiteClient) -> None:
         """Look for what an earlier run, with another site file, has left retained under our prefix."""
         await self._outbox.spoken.wait()
-        filters = [f"{self._outbox.prefix}/+", f"{self._outbox.prefix}/device/+"]
+        prefix = self._outbox.prefix
+        # The last one: the discovery document, when Home Assistant was looked for under another prefix.
+        filters = [f"{prefix}/+", f"{prefix}/device/+", discovery_topic("+", self._site)]
         for one in filters:
             await client.subscribe(one)
         await asyncio.sleep(SWEEP_S)

@@ -64,6 +64,7 @@ class Outbox:
     def __init__(self, site: str) -> None:
         self.prefix = f"penstock/{site}"
         self._slots: dict[str, _Slot] = {}
+        self._expected: set[str] = set()
         self._events: deque[Letter] = deque(maxlen=MOST_EVENTS)
         self._answers: deque[Letter] = deque(maxlen=MOST_ANSWERS)
         self.spoken = asyncio.Event()
@@ -75,8 +76,12 @@ class Outbox:
 
     @property
     def topics(self) -> frozenset[str]:
-        """Every topic that has a message."""
-        return frozenset(self._slots)
+        """Every topic that has a message, or is going to have one."""
+        return frozenset(self._slots) | self._expected
+
+    def expect(self, suffix: str) -> None:
+        """There will be a message on `penstock/<site>/<suffix>`: what is retained there is not old."""
+        self._expected.add(self.topic(suffix))
 
     def put(
         self,
@@ -119,6 +124,15 @@ class Outbox:
         slot.waiting = slot.waiting or slot.letter.payload != payload
         slot.letter, slot.repeat_s = letter, repeat_s
         self._bell.set()
+
+    def say_again(self, topic: str) -> bool:
+        """Let what was said on this topic go out once more, in its turn; False if it was going to anyway."""
+        slot = self._slots.get(topic)
+        if slot is None or slot.waiting:
+            return False
+        slot.waiting = True
+        self._bell.set()
+        return True
 
     def forget(self, topic: str) -> None:
         """Say nothing more on this topic."""

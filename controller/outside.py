@@ -57,6 +57,8 @@ class Outside:
         self._reserve_pct = config.policy.reserve_pct
         self._plan = plan
         self.outbox = Outbox(site)
+        if "economic" in policies:  # the first plan, or why there is none, takes a while
+            self.outbox.expect("plan")
         self._book = OrderBook(config, policies, inject=inject)
         self.reception = Reception(site, self._book, self.outbox, clock)
         self._backlog = None if folder is None else Backlog(folder)

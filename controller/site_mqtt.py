@@ -70,6 +70,11 @@ class Mqtt(MqttTable):
         raise ValueError(USAGE)
 
 
+def discovery_topic(prefix: str, site: str) -> str:
+    """Where the document of a site lies in which Home Assistant finds it."""
+    return f"{prefix}/device/penstock-{site}/config"
+
+
 @dataclass(frozen=True, slots=True)
 class BrokerUser:
     """Somebody who may use the embedded broker; the password stays in its file."""

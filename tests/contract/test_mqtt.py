@@ -147,17 +147,22 @@ async def test_what_an_earlier_site_file_left_retained_is_removed_and_nothing_el
     mosquitto: Mosquitto,
 ) -> None:
     kept = {"penstock/house-7/command/stop": "{}", "penstock/house-8/device/old": "{}"}
+    old = {
+        "penstock/house-7/device/old",
+        "penstock/house-7/plan",
+        "homeassistant/device/penstock-house-7/config",  # this site file has no discovery
+    }
     async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
-        for topic in (*kept, "penstock/house-7/device/old", "penstock/house-7/plan"):
+        for topic in (*kept, *old):
             await client.publish(topic, "{}", qos=1, retain=True)
-        await client.subscribe("penstock/house-7/device/old")
-        await client.subscribe("penstock/house-7/plan")
+        for topic in old:
+            await client.subscribe(topic)
         async with a_published_site(mosquitto.port), asyncio.timeout(20.0):
             removed: set[str] = set()
             async for message in client.messages:
                 if not message.payload:
                     removed.add(str(message.topic))
-                if len(removed) == 2:
+                if removed == old:
                     break
     found = {topic for topic, _, retained in await messages(mosquitto.port, 8) if retained}
     assert set(kept) < found
@@ -165,3 +170,21 @@ async def test_what_an_earlier_site_file_left_retained_is_removed_and_nothing_el
         *(f"penstock/house-7/{one}" for one in ("availability", "state", "energy")),
         *(f"penstock/house-7/device/{one}" for one in ("grid", "bat1", "roof")),
     }
+
+
+async def test_a_plan_of_before_the_restart_stays_until_there_is_a_new_one(mosquitto: Mosquitto) -> None:
+    outbox = Outbox("house-7")
+    outbox.expect("plan")
+    outbox.spoken.set()
+    async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+        for topic in ("penstock/house-7/plan", "penstock/house-7/old"):
+            await client.publish(topic, "{}", qos=1, retain=True)
+        task = asyncio.create_task(MqttLink("house-7", MqttConfig("127.0.0.1", mosquitto.port), outbox).run())
+        await client.subscribe("penstock/house-7/old")
+        async with asyncio.timeout(20.0):
+            async for message in client.messages:
+                if not message.payload:
+                    break
+    found = {topic for topic, _, retained in await messages(mosquitto.port, 2) if retained}
+    task.cancel()
+    assert found == {"penstock/house-7/availability", "penstock/house-7/plan"}

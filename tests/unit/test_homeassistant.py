@@ -201,6 +201,29 @@ def test_the_document_is_retained_and_sent_again_when_home_assistant_starts() ->
     assert json.loads(letters[0].payload) == document(HOME, {})
 
 
+def test_however_often_it_starts_it_is_told_every_ten_seconds_at_most() -> None:
+    async def flooded() -> list[float]:
+        outbox, sent_at_s = Outbox("house-7"), []
+        home = HomeAssistant(HOME, "homeassistant", outbox)
+        loop = asyncio.get_running_loop()
+
+        async def publish() -> None:
+            while True:
+                outbox.sent(await outbox.next_letter(), loop.time())
+                sent_at_s.append(loop.time())
+
+        publishing = asyncio.create_task(publish())
+        for _ in range(2000):
+            await asyncio.sleep(0.01)
+            home.hearings[0].told(Inbound("homeassistant/status", b"online"))
+        await asyncio.sleep(60.0)
+        publishing.cancel()
+        return sent_at_s
+
+    # A tenth of its turn early, and once more after the last of 20 s of them.
+    assert run(flooded()) == pytest.approx([0.0, 9.0, 18.0, 27.0], abs=0.02)
+
+
 def test_what_an_earlier_site_file_had_is_taken_away() -> None:
     before = document(Home("house-7", ("grid", "bat1", "bat2", "roof"), POLICIES, 20.0), {"older": "sensor"})
     letters = published(Inbound(TOPIC, json.dumps(before).encode(), retained=True))

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from controller.clock import no_clock
 from controller.outbox import LARGEST_BYTES, MOST_BYTES, MOST_EVENTS, MOST_TOPICS, Letter, Outbox
+from controller.outside import Outside
 from simulators.virtual_time import run
+from tests.unit.sites import CONFIG
 
 
 class Note(BaseModel):
@@ -163,6 +166,13 @@ def test_large_messages_are_dropped_before_they_fill_the_memory() -> None:
         assert "penstock/house-7/late" in outbox.topics
 
     in_virtual_time(work)
+
+
+@pytest.mark.parametrize("plans", [True, False])
+def test_a_site_that_plans_is_going_to_have_a_plan_also_before_the_first_one(plans: bool) -> None:
+    policies = ("self_consumption", "economic") if plans else ("self_consumption",)
+    topics = Outside("house-7", CONFIG, policies, no_clock).outbox.topics
+    assert ("penstock/house-7/plan" in topics) is plans
 
 
 @pytest.mark.parametrize(
