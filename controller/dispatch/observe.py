@@ -8,7 +8,7 @@ from controller.dispatch.plausible import Doubt, judge, nonsense
 from controller.dispatch.response import Response, follow, with_pv
 from controller.dispatch.settings import BatterySettings, DispatchConfig
 from controller.dispatch.site import BatterySite, Missing, Site, Snapshot
-from drivers.device import BatteryReading
+from drivers.device import BatteryReading, MeterReading
 
 NEVER_S = float("-inf")
 UNSEEN_CYCLES = 0.5
@@ -44,12 +44,8 @@ def observe(
     pv_each_w, pv_generation_w = _pv_w(config, snapshot) if snapshot.pvs else ((), 0.0)
     before = with_pv(response, pv_generation_w)
     pv_w = before.pv_w if pv_generation_w is None else pv_generation_w
-    unseen_w = _unseen_w(config, snapshot, meter.taken_at_s, meant_w)
-    response, news = (
-        follow(config.meter, before, meter, (taken_at_s, discharge_w + pv_w), rated_w, pv_w, unseen_w)
-        if meter.taken_at_s > before.polled_at_s
-        else (before, False)
-    )
+    given = (taken_at_s, discharge_w + pv_w, pv_w)
+    response, news = _followed(config, before, snapshot, meter, given, rated_w, meant_w)
     doubt, wrong = judge(config, doubt, before, response, news, rated_w)
     if wrong:
         return Missing(wrong, lost=True), response, doubt
@@ -74,6 +70,27 @@ def observe(
         pv_each_w,
     )
     return site, response, doubt
+
+
+def _followed(
+    config: DispatchConfig,
+    before: Response,
+    snapshot: Snapshot,
+    meter: MeterReading,
+    given: tuple[float, float, float],
+    rated_w: float,
+    meant_w: tuple[float, ...],
+) -> tuple[Response, bool]:
+    """The response after this meter reading, unless it was there before, and whether it was news.
+
+    `given` is when the batteries were read, what they and PV give, and the PV in it.
+    """
+    if meter.taken_at_s <= before.polled_at_s:
+        return before, False
+    taken_at_s, given_w, pv_w = given
+    unseen_w = _unseen_w(config, snapshot, meter.taken_at_s, meant_w)
+    read = (snapshot.batteries, snapshot.pvs)
+    return follow(config.meter, before, meter, (taken_at_s, given_w), rated_w, pv_w, unseen_w, read)
 
 
 def fresh(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[BatterySite, ...], float, float, float]:

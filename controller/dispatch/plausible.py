@@ -1,22 +1,30 @@
-"""Is the meter to be believed? Nonsense, contradiction, a frozen value, a reversed or wrongly scaled sign.
+"""Are readings to be believed? Nonsense, contradiction, a frozen value, a reversed or wrongly scaled sign.
 
-What is found here makes the reading as good as lost; each sentence is shown to the operator as it stands.
+That is of the meter; batteries and PV inverters may show more than they can do. What is found here makes the
+reading as good as lost; each sentence is shown to the operator as it stands.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 from controller.dispatch.limits import total
 from controller.dispatch.response import Response, moved, patience_s
-from controller.dispatch.settings import DispatchConfig
-from drivers.device import MeterReading
+from controller.dispatch.settings import BatterySettings, DispatchConfig
+from controller.dispatch.site import Read, Snapshot
+from drivers.device import BatteryReading, MeterReading, PvReading
 
 BEYOND_FUSE = 5.0
 """A power above this many times what the connection carries is a shifted word, not a load."""
 LARGEST_W = 10e6
 """The same for a site that names neither fuse nor limits."""
+DEAD_PART = 0.2
+"""A phase below this part of the nominal voltage has no grid behind it; a brown-out is above."""
+BEYOND_RATING, BEYOND_RATING_W = 1.3, 500.0
+"""A device that shows more than 1.3 times its rating and 500 W on top shows a wrong word, not its power."""
+MOST_PER_H = 3.0
+"""A battery without a rating in the site file is taken to be emptied in no less than 20 min."""
 PHASES_TOLERANCE_PART, PHASES_TOLERANCE_W = 0.5, 500.0
 ASKED_AFTER_S = 30.0
 """A meter that shows the same values for so long is asked: the battery is moved a little."""
@@ -52,12 +60,76 @@ def nonsense(config: DispatchConfig, meter: MeterReading) -> str:
         most_w = BEYOND_FUSE * config.fuse_a * config.nominal_v * config.phases
     if abs(power_w) > most_w:
         return f"the meter at the PCC shows {power_w:.0f} W, more than this connection can carry"
+    if dark(config, meter):
+        return "the meter at the PCC shows no voltage on any phase"
     if len(meter.phase_import_w) == config.phases:
         phases_w = total(meter.phase_import_w)
         difference_w = abs(phases_w - power_w)
         if difference_w > PHASES_TOLERANCE_W + PHASES_TOLERANCE_PART * min(abs(phases_w), abs(power_w)):
             return f"the meter at the PCC shows {power_w:.0f} W, its phases together {phases_w:.0f} W"
     return ""
+
+
+def dark(config: DispatchConfig, meter: MeterReading) -> bool:
+    """Whether a meter that tells voltages shows none on any phase."""
+    voltages_v = meter.phase_voltage_v
+    return bool(voltages_v) and max(voltages_v) < DEAD_PART * config.nominal_v
+
+
+def most_w(settings: BatterySettings, reading: BatteryReading) -> float:
+    """The most that a battery can be believed to charge or discharge.
+
+    What it allows now may be little although its power has not come down yet, so the site file's rating
+    counts as well, and where there is none what a battery of its capacity can do.
+    """
+    known_w = max(
+        settings.max_charge_w or 0.0,
+        settings.max_discharge_w or 0.0,
+        reading.max_charge_w or 0.0,
+        reading.max_discharge_w or 0.0,
+        MOST_PER_H * settings.capacity_wh
+        if settings.max_charge_w is None or settings.max_discharge_w is None
+        else 0.0,
+    )
+    return BEYOND_RATING * known_w + BEYOND_RATING_W
+
+
+def possible(config: DispatchConfig, before: Read, snapshot: Snapshot) -> tuple[Snapshot, str]:
+    """The snapshot without powers that no battery or PV inverter can have, and what they were.
+
+    Such a reading is as good as none: what was read `before` stands in its place and grows old.
+    """
+    batteries: list[BatteryReading | None] | None = None
+    pvs: list[PvReading | None] | None = None
+    wrong = ""
+    for index, one in enumerate(snapshot.batteries):
+        if one is None:
+            continue
+        can_w = most_w(config.batteries[index], one)
+        if not -can_w <= one.battery_discharge_w <= can_w:
+            batteries = batteries or list(snapshot.batteries)
+            batteries[index] = before[0][index] if before[0] else None
+            wrong = _more(wrong, config.batteries[index].id, one.battery_discharge_w)
+    for index, pv in enumerate(snapshot.pvs):
+        if pv is None or not pv.rated_w:
+            continue
+        can_w = BEYOND_RATING * pv.rated_w + BEYOND_RATING_W
+        if not -can_w <= pv.pv_generation_w <= can_w:
+            pvs = pvs or list(snapshot.pvs)
+            pvs[index] = before[1][index] if before[1] else None
+            wrong = _more(wrong, config.pvs[index].id, pv.pv_generation_w)
+    if not wrong:
+        return snapshot, ""
+    return replace(
+        snapshot,
+        batteries=snapshot.batteries if batteries is None else tuple(batteries),
+        pvs=snapshot.pvs if pvs is None else tuple(pvs),
+    ), wrong
+
+
+def _more(before: str, device: str, power_w: float) -> str:
+    one = f"{device} shows {power_w:.0f} W, more than it can do, and is not believed"
+    return f"{before}; {one}" if before else one
 
 
 def judge(

@@ -9,12 +9,12 @@ inside it has not changed. Measured battery power is used, never the profile's i
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import replace
-from itertools import pairwise
 from math import inf
 
+from controller.dispatch.delay import LATER_BY_S, Samples, at, off_by_s
 from controller.dispatch.settings import MeterSettings
+from controller.dispatch.site import Read
 from drivers.device import MeterReading
 from drivers.fact import fact
 
@@ -32,13 +32,6 @@ TURN_PART = 0.02
 """Loads that move to and fro by more than this part of the rating ..."""
 TURN_WITHIN_S = 45.0
 """... within this time may be our own battery, seen through a meter that is later than its profile says."""
-LATER_BY_S = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 18.0)
-EARLIER_BY = (0.3, 0.6, 1.0)
-"""So the recent past is read again as if the meter were later by so much, or earlier by a part of it."""
-CLEARER = 0.6
-"""A load that then moves only this part as much was our own battery: the delay is in doubt by that time."""
-SAMPLES_JITTER_S = 0.5
-"""An error of the delay is looked for where samples are closer than it, give or take this."""
 LOOK_AGAIN_S = 5.0
 CALM_S = 120.0
 """The doubt wanes by half after so long without a turn."""
@@ -46,8 +39,6 @@ MOVED_PART, MOVED_W = 0.008, 25.0
 """A battery that moved by max(0.8 %, 25 W) must be seen by the meter ..."""
 SEEN_WITHIN_S = 4.0
 """... within this time, beside the meter's own delay and two periods."""
-
-Samples = tuple[tuple[float, float], ...]
 
 
 @fact
@@ -60,6 +51,7 @@ class Response:
     `value` is the newest meter value, first seen at `seen_at_s`, with the battery at `battery_then_w`;
     `polled_at_s` is when it was asked last, `cadence_s` how long its values were seen to last.
     While `then_unsure` that was read before; the next reading says most of it.
+    `read` are the readings of batteries and PV inverters that were believed last.
     `slack_s` is by how much the meter's delay is in doubt, since the load turned at `turned_at_s`;
     `moved_w` at `moved_at_s` was its last large movement. `values` are (time, PCC W) as they were seen.
     """
@@ -80,6 +72,7 @@ class Response:
     pv_w: float = 0.0
     pv_known: bool = True
     then_unsure: bool = False
+    read: Read = ((), ())
 
 
 NOTHING_HEARD = Response()
@@ -93,17 +86,18 @@ def follow(
     rated_w: float,
     pv_w: float = 0.0,
     unseen_w: tuple[float, float] = (0.0, 0.0),
+    read: Read = ((), ()),
 ) -> tuple[Response, bool]:
     """The response after this cycle's readings, and whether the meter had news.
 
     `battery` is (time, total W) of what batteries and PV gave in the newest readings, `pv_w` the PV in it,
     `rated_w` the larger rating of all; `unseen_w` is by how much less and more they may have given at the
-    meter's instant than was read.
+    meter's instant than was read. `read` is remembered as it is.
     """
     samples = _with(before.samples, battery, _span_s(settings, before))
     value = before.value
     if value is not None and value.pcc_import_w == meter.pcc_import_w and _same(value, meter):
-        return _unchanged(settings, before, samples, meter, (rated_w, pv_w), unseen_w), False
+        return _unchanged(settings, before, samples, meter, (rated_w, pv_w), unseen_w, read), False
     cadence_s = _cadence_s(before, meter, battery[1], rated_w)
     low_w, high_w = _between_w(settings, before, samples, meter, cadence_s)
     low_w, high_w = low_w + unseen_w[0], high_w + unseen_w[1]
@@ -130,6 +124,7 @@ def follow(
         pv_w,
         before.pv_known,
         _unsure(unseen_w, rated_w),
+        read,
     )
     return after, True
 
@@ -153,37 +148,9 @@ def _doubted(
         return before.slack_s, before.turned_at_s, change_w, now_s
     if now_s - before.turned_at_s < LOOK_AGAIN_S:
         return before.slack_s, before.turned_at_s, change_w, now_s
-    found_s, waned_s = _off_by_s(settings.delay_s, *past), 0.5 * before.slack_s
+    found_s = off_by_s(settings.delay_s, *past, GATE_PART * rated_w)
+    waned_s = 0.5 * before.slack_s
     return (found_s if found_s > waned_s else waned_s), now_s, change_w, now_s
-
-
-def _off_by_s(delay_s: float, samples: Samples, values: Samples) -> float:
-    """By how much the meter's delay seems wrong: 0 unless another one explains the past much better.
-
-    An error shorter than the time between two samples is not looked for: nobody knows what happened then.
-    """
-    widest_s = 0.0
-    for (earlier_s, _), (later_s, _) in pairwise(samples):
-        widest_s = later_s - earlier_s if later_s - earlier_s > widest_s else widest_s
-    best_s, best_w = 0.0, CLEARER * _travel_w(delay_s, samples, values)
-    for wrong_s in (*LATER_BY_S, *[-part * delay_s for part in EARLIER_BY]):
-        if abs(wrong_s) < widest_s - SAMPLES_JITTER_S:
-            continue
-        travel_w = _travel_w(delay_s + wrong_s, samples, values)
-        if travel_w < best_w:
-            best_s, best_w = wrong_s, travel_w
-    return abs(best_s) + 1.0 if best_s else 0.0
-
-
-def _travel_w(delay_s: float, samples: Samples, values: Samples) -> float:
-    """How far the load moved to and fro, all told, if the meter were late by `delay_s`."""
-    travel_w, before_w = 0.0, None
-    for at_s, pcc_w in values:
-        load_w = pcc_w + _at(samples, at_s - delay_s)
-        if before_w is not None:
-            travel_w += abs(load_w - before_w)
-        before_w = load_w
-    return travel_w
 
 
 def with_pv(before: Response, pv_generation_w: float | None) -> Response:
@@ -243,6 +210,7 @@ def _unchanged(
     meter: MeterReading,
     powers_w: tuple[float, float],
     unseen_w: tuple[float, float],
+    read: Read,
 ) -> Response:
     """The same value again: one that waits to be confirmed is, once the meter must have measured anew.
 
@@ -277,6 +245,7 @@ def _unchanged(
         pv_w,
         before.pv_known,
         before.then_unsure and unsure,
+        read,
     )
 
 
@@ -350,7 +319,7 @@ def _envelope(samples: Samples, first_s: float, last_s: float) -> tuple[float, f
     Outside of the samples it gave what the nearest one says.
     """
     later_s, later_w = samples[-1]
-    low_w = high_w = later_w if last_s >= later_s else _at(samples, last_s)
+    low_w = high_w = later_w if last_s >= later_s else at(samples, last_s)
     for at_s, power_w in reversed(samples):
         if first_s < at_s < last_s:
             low_w = power_w if power_w < low_w else low_w
@@ -363,18 +332,6 @@ def _envelope(samples: Samples, first_s: float, last_s: float) -> tuple[float, f
             break
         later_s, later_w = at_s, power_w
     return low_w, high_w
-
-
-def _at(samples: Samples, when_s: float) -> float:
-    """What the battery gave at one instant."""
-    index = bisect_right(samples, (when_s, inf))
-    if index == len(samples):
-        return samples[-1][1]
-    later_s, later_w = samples[index]
-    if index == 0:
-        return later_w
-    at_s, power_w = samples[index - 1]
-    return power_w + (later_w - power_w) * (when_s - at_s) / (later_s - at_s)
 
 
 def _gated(before: Response, low_w: float, high_w: float, gate_w: float) -> tuple[float, int]:

@@ -11,6 +11,9 @@ from controller.dispatch.orders import NO_ORDERS, LocalTime, Orders, Plan, Price
 from drivers.device import BatteryReading, MeterReading, PvReading, SwitchReading
 from drivers.fact import fact
 
+Read = tuple[tuple[BatteryReading | None, ...], tuple[PvReading | None, ...]]
+"""Readings of all batteries and all PV inverters, in the order of the config; empty before the first."""
+
 
 @fact
 class Snapshot:

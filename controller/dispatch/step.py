@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from controller.dispatch import islanding
 from controller.dispatch.curtailment import closed_loop, open_loop, uncapped
 from controller.dispatch.decision import Decision, Heard, Memory
@@ -15,7 +17,7 @@ from controller.dispatch.limits import (
 from controller.dispatch.modes import NEXT_MODE, PROOF_S, Mode, Signal
 from controller.dispatch.observe import fresh, observe
 from controller.dispatch.orders import NO_ORDERS
-from controller.dispatch.plausible import FROZEN, Doubt, asks_at_rest_w
+from controller.dispatch.plausible import FROZEN, Doubt, asks_at_rest_w, possible
 from controller.dispatch.running import run
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Missing, Site, Snapshot
@@ -30,6 +32,9 @@ HOLD_MOST = 2.0
 
 def step(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[Memory, Decision]:
     """The next memory and the decision; the same arguments always give the same answer."""
+    wrong = ""
+    if memory.mode not in _HANDED_BACK:  # in its own program a battery may do more than the site file lets it
+        snapshot, wrong = possible(config, memory.response.read, snapshot)
     charges, soc_doubted = follow_soc(config.batteries, memory.charges, snapshot)
     if soc_doubted:
         snapshot = believed(snapshot, charges)
@@ -44,10 +49,15 @@ def step(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[Me
     mode = NEXT_MODE[memory.mode, signal]
     heard = Heard(fresh_since_s, fresh_at_s, response, doubt, island, charges, soc_doubted)
     if mode is Mode.RUNNING and isinstance(observed, Site):
-        return run(config, memory, observed, heard)
-    if mode is Mode.HOLDING:
-        return _hold(config, memory, snapshot.now_s, heard, observed)
-    return _rest(config, memory, snapshot, mode, heard, observed)
+        after, decision = run(config, memory, observed, heard)
+    elif mode is Mode.HOLDING:
+        after, decision = _hold(config, memory, snapshot.now_s, heard, observed)
+    else:
+        after, decision = _rest(config, memory, snapshot, mode, heard, observed)
+    if wrong:
+        note = f"{decision.note}; {wrong}" if decision.note else wrong
+        decision = replace(decision, note=note)
+    return after, decision
 
 
 def _signal(
