@@ -3,13 +3,15 @@
 What flows in and out is counted beside it, from the value last believed. While the two are further apart than
 `BELIEVED_PCT` the lower one counts for reserve and floor, and the higher one for the ceiling. A value that
 moves is believed again at once when it agrees with the count, and after `ACCEPTED_S` when it does not: a BMS
-that has found itself wrong is right then.
+that has found itself wrong is right then. One that stands still is believed again after `RESTED_S` without a
+current: it says the same all the time, and a battery at rest cannot prove anything else.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from controller.dispatch.plausible import most_w
 from controller.dispatch.settings import BatterySettings
 from controller.dispatch.site import Snapshot
 from drivers.device import BatteryReading
@@ -18,6 +20,9 @@ from drivers.fact import fact
 BELIEVED_PCT = 10.0
 """BMS correct themselves by a few percent; the fault catalogue (B14) calls 20 % a jump."""
 ACCEPTED_S = 300.0
+RESTED_S = 6 * 3600.0
+IDLE_PER_H = 0.005
+"""Less than this part of the capacity in an hour may be the inverter's own error, and is not counted."""
 GAP_S = 60.0
 """After a longer gap nobody knows what flowed, and what the battery says is all there is."""
 
@@ -26,7 +31,7 @@ GAP_S = 60.0
 class Charge:
     """What is remembered of one battery: what it said, what was counted, and since when they disagree.
 
-    `stands` is True while the doubt is about a value that has not moved.
+    `stands` is True while the doubt is about a value that has not moved; it begins anew with a current.
     """
 
     taken_at_s: float
@@ -63,7 +68,8 @@ def counted(settings: BatterySettings, before: Charge | None, reading: BatteryRe
     gap_s = now_s - before.taken_at_s
     if not 0.0 < gap_s <= GAP_S:
         return before if gap_s == 0.0 else Charge(now_s, soc_pct, soc_pct)
-    counted_pct = before.counted_pct - reading.battery_discharge_w * gap_s / 36.0 / settings.capacity_wh
+    flows_w = _flows_w(settings, reading)
+    counted_pct = before.counted_pct - flows_w * gap_s / 36.0 / settings.capacity_wh
     if not 0.0 <= counted_pct <= 100.0:
         counted_pct = 0.0 if counted_pct < 0.0 else 100.0
     moved = soc_pct != before.told_pct
@@ -74,9 +80,20 @@ def counted(settings: BatterySettings, before: Charge | None, reading: BatteryRe
         return Charge(now_s, soc_pct, counted_pct, now_s, not moved)
     if before.stands and moved:
         return Charge(now_s, soc_pct, counted_pct, now_s)
-    if not before.stands and now_s - since_s >= ACCEPTED_S:
+    if before.stands and flows_w:
+        return Charge(now_s, soc_pct, counted_pct, now_s, True)
+    if now_s - since_s >= (RESTED_S if before.stands else ACCEPTED_S):
         return Charge(now_s, soc_pct, soc_pct)
     return Charge(now_s, soc_pct, counted_pct, since_s, before.stands)
+
+
+def _flows_w(settings: BatterySettings, reading: BatteryReading) -> float:
+    """What is counted of the power read: none of an idle one, and no more than the battery can do."""
+    power_w, idle_w = reading.battery_discharge_w, IDLE_PER_H * settings.capacity_wh
+    if -idle_w < power_w < idle_w:
+        return 0.0
+    can_w = most_w(settings, reading)
+    return can_w if power_w > can_w else -can_w if power_w < -can_w else power_w
 
 
 def follow_soc(

@@ -12,7 +12,8 @@ from controller.dispatch.step import step
 from drivers.device import BatteryReading, MeterReading
 from tests.unit.dispatch.sites import FIVE_KW, RUNNING, TWO_KW, a_config
 
-TEN_KWH = BatterySettings("bat1", 10_000.0)
+TEN_KWH = BatterySettings("bat1", 10_000.0, max_charge_w=40_000.0, max_discharge_w=40_000.0)
+"""Of 40 kW, so that seconds move its SoC: up to 50 W it is idle, and more than 52.5 kW it cannot do."""
 
 
 def told(*rows: tuple[float, float, float | None]) -> Charge | None:
@@ -60,7 +61,7 @@ def test_a_value_that_stands_still_while_energy_flows_is_doubted_until_it_moves(
     assert standing.lower_pct == pytest.approx(39.986, abs=1e-3)
     long = told(*rows, *[(103.0 + 50.0 * number, 0.0, 50.0) for number in range(1, 10)])
     assert long is not None
-    assert long.stands, "it is never right by standing long"
+    assert long.stands, "it is not right by standing a few minutes"
     assert told(*rows, (104.0, 0.0, 40.0)) == Charge(104.0, 40.0, 40.0)
     assert told(*rows, (104.0, 0.0, 55.0)) == Charge(104.0, 55.0, standing.counted_pct, 104.0)
 
@@ -112,6 +113,46 @@ def test_a_battery_without_a_soc_has_nothing_to_doubt() -> None:
     doubted = (None, Charge(1.0, 90.0, 70.0, 1.0))
     assert believed(mixed, doubted).batteries == (mixed.batteries[0], mixed.batteries[1])
     assert doubts((FIVE_KW, TWO_KW), doubted) == "bat2: its SoC jumped, counting on 70 %"
+
+
+def test_what_an_inverter_shows_at_rest_says_nothing_about_the_soc() -> None:
+    # 0.5 % of 10 kWh in an hour; 50 W for 36 s are 0.5 Wh, 0.005 % of 10 kWh.
+    for watts, counted_pct in ((49.9, 50.0), (-49.9, 50.0), (50.0, 49.995), (-50.0, 50.005)):
+        charge = told((0.0, 0.0, 50.0), (36.0, watts, 50.0))
+        assert charge is not None
+        assert charge.counted_pct == pytest.approx(counted_pct, abs=1e-6), watts
+
+
+def test_a_battery_that_shows_twenty_watts_at_rest_is_never_doubted() -> None:
+    # 20 W for 100 hours would be 20 % of 10 kWh.
+    charge = told(*[(50.0 * number, 20.0, 80.0) for number in range(7200)])
+    assert charge == Charge(359_950.0, 80.0, 80.0)
+
+
+def test_no_more_is_counted_than_the_battery_can_do() -> None:
+    # 52.5 kW for 1 s are 0.1458 % of 10 kWh.
+    for watts, counted_pct in ((3e14, 49.854167), (-3e14, 50.145833)):
+        charge = told((0.0, 0.0, 50.0), (1.0, watts, 50.0))
+        assert charge is not None
+        assert charge.counted_pct == pytest.approx(counted_pct, abs=1e-6)
+        assert charge.doubted_since_s is None
+
+
+def test_a_soc_that_stood_beside_a_current_is_believed_again_after_six_hours_at_rest() -> None:
+    doubted = Charge(0.0, 50.0, 20.0, 0.0, True)
+
+    def rested(*rows: tuple[float, float]) -> Charge | None:
+        charge: Charge | None = doubted
+        for now_s, discharge_w in rows:
+            charge = counted(TEN_KWH, charge, BatteryReading(now_s, discharge_w, 50.0))
+        return charge
+
+    minutes = [(60.0 * number, 0.0) for number in range(1, 361)]
+    assert rested(*minutes[:-1]) == Charge(21_540.0, 50.0, 20.0, 0.0, True)
+    assert rested(*minutes) == Charge(21_600.0, 50.0, 50.0)
+    busy = rested(*minutes[:-1], (21_570.0, -3600.0), (21_600.0, 0.0))
+    assert busy is not None, "a current begins the wait anew"
+    assert (busy.doubted_since_s, busy.stands) == (21_570.0, True)
 
 
 def after(config: DispatchConfig, *rows: tuple[float, float, float]) -> Decision:
