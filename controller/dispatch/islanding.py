@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 
 from controller.dispatch.curtailment import Caps, closed_loop, uncapped
 from controller.dispatch.limits import HYSTERESIS_PCT, total
+from controller.dispatch.plausible import dark
 from controller.dispatch.settings import BatterySettings, DispatchConfig, LoadSettings
 from controller.dispatch.site import Site, Snapshot
-from drivers.device import BatteryReading
+from drivers.device import BatteryReading, MeterReading
 
-DEAD_PART = 0.2
-"""A phase below this part of the nominal voltage has no grid behind it; a brown-out is above."""
 CALM_S = 60.0
 """The grid has been back for at least this long before the island ends, whatever the enter-service delay."""
 ROUND_S = 120.0
@@ -46,10 +45,12 @@ ON_GRID = IslandState()
 
 
 def grid_lost(config: DispatchConfig, snapshot: Snapshot) -> bool | None:
-    """Whether an inverter or the meter says that the grid is gone; None when nobody knows.
+    """Whether the grid is gone; None when nobody knows.
 
-    One that says so is enough. Readings older than `lost_after_s` and voltages that were not told say
-    nothing, so an unpowered meter leaves the answer to the inverters.
+    One inverter that says so is enough, and as long as none does, one that sees the grid is believed before
+    a meter that shows no voltage: meters and gateways that start anew answer with zeros. Where no inverter
+    tells it the meter decides, unless it has forgotten its counters as well. Readings older than
+    `lost_after_s` and voltages that were not told say nothing.
     """
     now_s = snapshot.now_s
     known = False
@@ -63,10 +64,20 @@ def grid_lost(config: DispatchConfig, snapshot: Snapshot) -> bool | None:
         if not reading.grid_present:
             return True
         known = True
+    if known:
+        return False
     meter = snapshot.meter
-    if meter is not None and meter.phase_voltage_v and now_s - meter.taken_at_s <= config.lost_after_s:
-        return max(meter.phase_voltage_v) < DEAD_PART * config.nominal_v
-    return False if known else None
+    if meter is None or not meter.phase_voltage_v or now_s - meter.taken_at_s > config.lost_after_s:
+        return None
+    if not dark(config, meter):
+        return False
+    return None if _blank(meter) else True
+
+
+def _blank(meter: MeterReading) -> bool:
+    """Whether nothing at all is in this reply: an outage leaves a meter its counters."""
+    counters_wh = [one for one in (meter.import_wh, meter.export_wh) if one is not None]
+    return bool(counters_wh) and not any(counters_wh)
 
 
 def service_ready(grid_back_since_s: float | None, now_s: float, config: DispatchConfig) -> bool:

@@ -34,6 +34,8 @@ THERE = replace(GONE, grid_present=True)
 SILENT = replace(GONE, grid_present=None)
 DARK = MeterReading(100.0, 0.0, phase_voltage_v=(0.0, 0.0, 0.0))
 LIT = replace(DARK, phase_voltage_v=(230.0, 229.0, 231.0))
+BLANK = replace(DARK, frequency_hz=0.0, import_wh=0.0, export_wh=0.0)
+COUNTED = replace(BLANK, import_wh=1.0)
 MUTE = MeterReading(100.0, 0.0)
 
 
@@ -54,7 +56,13 @@ MUTE = MeterReading(100.0, 0.0)
         (DARK, None, True),
         (DARK, SILENT, True),
         (DARK, GONE, True),
-        (DARK, THERE, True),
+        (DARK, THERE, False),
+        (BLANK, None, None),
+        (BLANK, SILENT, None),
+        (BLANK, GONE, True),
+        (BLANK, THERE, False),
+        (COUNTED, None, True),
+        (COUNTED, THERE, False),
     ],
 )
 def test_the_grid_is_gone_when_an_inverter_or_the_meter_says_so(
@@ -78,6 +86,28 @@ def test_an_old_word_of_the_inverter_says_nothing(age_s: float, lost: bool | Non
 @pytest.mark.parametrize(("age_s", "lost"), [(2.5, True), (2.6, None)])
 def test_an_old_meter_reading_says_nothing(age_s: float, lost: bool | None) -> None:
     assert grid_lost(ONE, a_snapshot(None, now_s=100.0 + age_s, meter=DARK)) is lost
+
+
+def test_one_reply_of_zeros_does_not_end_the_work_of_a_site_on_the_grid() -> None:
+    lit = replace(LIT, pcc_import_w=500.0, import_wh=900.0, export_wh=100.0)
+    for told, blank in ((THERE, DARK), (SILENT, BLANK)):
+        memory, modes = Memory(), []
+        for second in range(100, 110):
+            meter = replace(blank if second == 105 else lit, taken_at_s=float(second))
+            battery = replace(told, taken_at_s=float(second), battery_discharge_w=0.0)
+            memory, decision = step(ONE, memory, Snapshot(float(second), meter, (battery,)))
+            modes.append(decision.mode)
+            if second == 105:
+                assert decision.missing == "the meter at the PCC shows no voltage on any phase"
+        assert modes == [Mode.STARTING] * 2 + [Mode.RUNNING] * 3 + [Mode.HOLDING] * 3 + [Mode.RUNNING] * 2
+
+
+def test_a_meter_that_goes_on_answering_zeros_is_lost() -> None:
+    memory = Memory(mode=Mode.RUNNING, fresh_since_s=0.0, fresh_at_s=100.0, decided_at_s=100.0)
+    for second in range(101, 105):
+        meter, battery = replace(BLANK, taken_at_s=float(second)), replace(THERE, taken_at_s=float(second))
+        memory, decision = step(ONE, memory, Snapshot(float(second), meter, (battery,)))
+    assert decision.mode is Mode.SAFE
 
 
 @pytest.mark.parametrize(
@@ -216,5 +246,6 @@ def test_pv_that_is_back_on_the_grid_keeps_the_export_limit_while_the_site_waits
     assert free.pv_caps_w == (None,)
     dark = replace(before, island=IslandState(0.0, None))
     gone = replace(snapshot, meter=replace(meter, pcc_import_w=0.0, phase_voltage_v=(0.0,)))
-    _, island = step(config, dark, gone)
+    untold = replace(gone, batteries=(replace(battery, grid_present=None),))
+    _, island = step(config, dark, untold)
     assert island.pv_caps_w != (0.0,), "on the island the battery takes what is left over"
