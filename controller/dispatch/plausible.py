@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import isfinite
 
+from controller.dispatch.delay import at
 from controller.dispatch.limits import total
 from controller.dispatch.response import Response, moved, patience_s
 from controller.dispatch.settings import BatterySettings, DispatchConfig
@@ -32,6 +33,10 @@ ASK_PART, ASK_W = 0.015, 40.0
 SWING_PART, SWING_W = 0.05, 250.0
 """Only a movement of the battery of max(5 %, 250 W) between two values says something about the sign."""
 STRIKES = 3
+EXACTLY = 0.03
+"""What a meter that lies shows follows the battery to this part, all movements together; loads do not."""
+MANY_STRIKES, ROUGHLY = 6, 0.2
+"""Of so many in a row this part is enough, as the loads move as well."""
 FROZEN = "the meter at the PCC shows the same values although the battery has moved; is it frozen?"
 TRY_AGAIN_S = 300.0
 """A meter that was distrusted for its sign or scale gets another chance after this time."""
@@ -39,12 +44,24 @@ TRY_AGAIN_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What speaks against the meter: strikes in a row, and since when the battery moved unseen."""
+    """What speaks against the meter: strikes in a row, and since when the battery moved unseen.
+
+    Of the movements in the row `battery_w2`, `both_w2` and `pcc_w2` are the sums of the battery's squared, of
+    battery times PCC, and of the PCC's squared.
+    """
 
     reversed_strikes: int = 0
     scale_strikes: int = 0
     moved_at_s: float | None = None
     distrusted_at_s: float | None = None
+    battery_w2: float = 0.0
+    both_w2: float = 0.0
+    pcc_w2: float = 0.0
+
+    def exact(self, part: float) -> bool:
+        """Whether the PCC moved by one and the same factor each time, but for this part."""
+        left_w2 = self.pcc_w2 - self.both_w2 * self.both_w2 / self.battery_w2
+        return left_w2 <= part * part * self.pcc_w2
 
 
 NO_DOUBT = Doubt()
@@ -144,18 +161,38 @@ def judge(
         return _unseen(config, doubt, after, rated_w)
     if before.value is None or after.value is None:
         return NO_DOUBT, ""
-    moved_w = after.battery_then_w - before.battery_then_w
+    delay_s = config.meter.delay_s
+    moved_w = at(after.samples, after.seen_at_s - delay_s) - at(after.samples, before.seen_at_s - delay_s)
+    pcc_w = after.value.pcc_import_w - before.value.pcc_import_w
     if abs(moved_w) < max(SWING_PART * rated_w, SWING_W):
-        return (doubt if doubt.moved_at_s is None else Doubt(doubt.reversed_strikes, doubt.scale_strikes)), ""
-    ratio = (after.value.pcc_import_w - before.value.pcc_import_w) / moved_w
-    if -1.5 <= ratio <= -0.5:
-        return NO_DOUBT, ""
+        if doubt.reversed_strikes or doubt.scale_strikes:
+            return _row(doubt, doubt.reversed_strikes, doubt.scale_strikes, moved_w, pcc_w), ""
+        return (doubt if doubt.moved_at_s is None else NO_DOUBT), ""
+    ratio = pcc_w / moved_w
     turned = doubt.reversed_strikes + 1 if 0.8 <= ratio <= 1.2 else 0
     scaled = doubt.scale_strikes + 1 if 8.0 <= abs(ratio) <= 12.0 or 0.08 <= abs(ratio) <= 0.12 else 0
-    if turned >= STRIKES or scaled >= STRIKES:
-        found = Doubt(turned, scaled, None, after.polled_at_s)
+    if not turned and not scaled:
+        return NO_DOUBT, ""
+    row = doubt if turned > 1 or scaled > 1 else NO_DOUBT
+    found = _row(row, turned, scaled, moved_w, pcc_w)
+    strikes = max(turned, scaled)
+    if strikes >= STRIKES and found.exact(EXACTLY if strikes < MANY_STRIKES else ROUGHLY):
+        found = replace(found, distrusted_at_s=after.polled_at_s)
         return found, _distrust(found)
-    return Doubt(turned, scaled), ""
+    return found, ""
+
+
+def _row(before: Doubt, turned: int, scaled: int, moved_w: float, pcc_w: float) -> Doubt:
+    """The row with one more movement; a small one strikes nothing, but the meter has to follow it as well."""
+    return Doubt(
+        turned,
+        scaled,
+        None,
+        None,
+        before.battery_w2 + moved_w * moved_w,
+        before.both_w2 + moved_w * pcc_w,
+        before.pcc_w2 + pcc_w * pcc_w,
+    )
 
 
 def _distrust(doubt: Doubt) -> str:
@@ -171,7 +208,7 @@ def _unseen(config: DispatchConfig, doubt: Doubt, after: Response, rated_w: floa
     if not moved(after, after.samples, rated_w):
         return doubt, ""
     if doubt.moved_at_s is None:
-        return Doubt(doubt.reversed_strikes, doubt.scale_strikes, after.polled_at_s), ""
+        return replace(doubt, moved_at_s=after.polled_at_s), ""
     if after.polled_at_s - doubt.moved_at_s < patience_s(config.meter, after.cadence_s):
         return doubt, ""
     return doubt, FROZEN

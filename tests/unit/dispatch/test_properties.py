@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from controller.dispatch.decision import Memory
 from controller.dispatch.limits import Range
+from controller.dispatch.plausible import most_w as most_w_of
 from controller.dispatch.settings import BatterySettings
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
@@ -19,6 +20,12 @@ watts = st.floats(-20_000, 20_000)
 ratings = st.floats(0, 10_000)
 socs = st.one_of(st.none(), st.floats(0, 100))
 limits = st.one_of(st.none(), st.floats(0, 20_000))
+
+
+def powers(settings: BatterySettings) -> st.SearchStrategy[float]:
+    """What a battery can be believed to give; more is as good as no reading (test_possible.py)."""
+    most_w = most_w_of(settings, BatteryReading(0.0, 0.0))
+    return st.floats(-most_w, most_w)
 
 
 @st.composite
@@ -58,7 +65,7 @@ def test_every_setpoint_is_inside_rating_soc_and_grid_limits(
     for second in range(6):
         now_s = float(second)
         pcc_w = data.draw(watts)
-        readings = tuple(BatteryReading(now_s, data.draw(watts), data.draw(socs)) for _ in settings)
+        readings = tuple(BatteryReading(now_s, data.draw(powers(one)), data.draw(socs)) for one in settings)
         memory, decision = step(config, memory, Snapshot(now_s, MeterReading(now_s, pcc_w), readings))
         lowest_w = highest_w = 0.0
         for one, reading, setpoint_w in zip(settings, readings, decision.battery_setpoints_w, strict=True):

@@ -67,7 +67,8 @@ def test_a_reversed_meter_is_lost() -> None:
 def test_how_far_a_battery_must_move_to_say_something_grows_with_its_rating() -> None:
     # Five percent of 10 kW are 500 W.
     def value(watts: float, at_s: float) -> Response:
-        return Response(((at_s, watts),), value=MeterReading(at_s, watts), battery_then_w=watts)
+        past = ((0.0, 0.0), (at_s, watts)) if at_s else ((0.0, 0.0),)
+        return Response(past, value=MeterReading(at_s, watts), seen_at_s=at_s, battery_then_w=watts)
 
     for watts, strikes in ((499.0, 0), (500.0, 1)):
         doubt, _ = judge(CONFIG, NO_DOUBT, value(0.0, 0.0), value(watts, 1.0), True, 10_000.0)
