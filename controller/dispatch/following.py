@@ -1,9 +1,10 @@
-"""A battery among others that does less than it was ordered: what it leaves is given to the others.
+"""A battery among others that does not do what it was ordered: the others make up for it.
 
 It may be deaf, derated by its firmware or near full without saying so. Once it stands still short of its
 order it is taken to be able to do what it does, its ceiling, and is asked for no more while the others can
-do it; after a while it is tried again, each time later. One battery alone has nobody to leave anything to and
-is ordered as before.
+do it. Once it stands still beyond its order, or does the opposite, what it does is taken as given, and the
+others work around it as long as they can. After a while it is tried again, each time later. One battery alone
+has nobody to leave anything to and is ordered as before.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from controller.dispatch.trim import EXACT, Trim, Trims, beyond_trim
 from drivers.fact import fact
 
 SHORT_PART, SHORT_W = 0.1, 200.0
-"""Short by more than max(10 % of the rating, 200 W) ..."""
+"""Off by more than max(10 % of the rating, 200 W) ..."""
 PRESSED_W = 50.0
 """... or, while a limit at the PCC is exceeded, by more than 50 W that no trim makes up for ..."""
 SHORT_FOR_S = 4.0
@@ -34,9 +35,10 @@ FIRST_S, LONGEST_S = 60.0, 900.0
 class Following:
     """One battery beside its orders; the usual one is of a battery that follows.
 
-    `short_since_s` is since when it has been short without coming closer than `best_w` in the direction of
-    its order; `ceiling_w` (>= 0) is what it is taken to be able to do on `side`, 1 discharging and -1
-    charging, from `held_at_s` on for `hold_s`.
+    `short_since_s` is since when it has been off without coming closer than `best_w` in the direction of its
+    order, `side`, 1 more discharge and -1 more charge. `ceiling_w` is all that it is taken to be able to do
+    on that side, from `held_at_s` on for `hold_s`; below 0 it does so much of the opposite. While it `stands`
+    that is all it is taken to do on either side.
     """
 
     short_since_s: float | None = None
@@ -45,6 +47,7 @@ class Following:
     ceiling_w: float | None = None
     held_at_s: float = 0.0
     hold_s: float = FIRST_S
+    stands: bool = False
 
 
 FOLLOWS = Following()
@@ -83,28 +86,41 @@ def _one(
     seen: tuple[float, int, Trim],
 ) -> Following:
     now_s, pressed, trim = seen
-    side = 1 if order_w > 0.0 else -1 if order_w < 0.0 else 0
-    rated_w = battery.max_discharge_w if side > 0 else battery.max_charge_w
-    given_w = battery.battery_discharge_w * side
-    short_w = order_w * side - given_w
-    short = short_w > max(SHORT_PART * rated_w, SHORT_W)
-    if side and side == pressed and short_w > PRESSED_W and not short:
-        short = beyond_trim(settings, trim, rated_w, order_w, short_w)
+    off_w = order_w - battery.battery_discharge_w
+    side = 1 if off_w > 0.0 else -1
+    given_w, short_w = battery.battery_discharge_w * side, off_w * side
+    rated_w = battery.max_charge_w
+    if order_w + battery.battery_discharge_w > 0.0:
+        rated_w = battery.max_discharge_w
+    least_w = max(SHORT_PART * rated_w, SHORT_W)
+    short = short_w > least_w
+    if side == pressed and short_w > PRESSED_W and not short:
+        short = beyond_trim(settings, trim, rated_w, order_w, off_w if order_w > 0.0 else -off_w)
     if was.ceiling_w is not None and now_s - was.held_at_s >= was.hold_s:
         return Following(hold_s=min(2.0 * was.hold_s, LONGEST_S))
     if not short:
-        if was.ceiling_w is not None and (side != was.side or given_w <= was.ceiling_w + SHORT_W):
+        if was.ceiling_w is not None and not _does_more(was, was.ceiling_w, order_w, off_w):
             return was if was.short_since_s is None else replace(was, short_since_s=None, best_w=0.0)
-        trusted = was.hold_s == FIRST_S or order_w * side > max(SHORT_PART * rated_w, SHORT_W)
+        trusted = was.hold_s == FIRST_S or abs(order_w) > least_w
         return FOLLOWS if trusted else Following(hold_s=was.hold_s)
     if was.short_since_s is None or side != was.side or given_w > was.best_w + CLOSER_PART * rated_w:
         kept_w = was.ceiling_w if side == was.side else None
-        return Following(now_s, given_w, side, kept_w, was.held_at_s, was.hold_s)
+        if was.stands and was.ceiling_w is not None:
+            kept_w = was.ceiling_w * side * was.side
+        return Following(now_s, given_w, side, kept_w, was.held_at_s, was.hold_s, was.stands)
     patience_s = settings.lag_s + (SHORT_FOR_S if was.hold_s == FIRST_S else SHORT_AGAIN_S)
     if now_s - was.short_since_s < (patience_s if was.ceiling_w is None else SHORT_AGAIN_S):
         return was
     held_at_s = now_s if was.ceiling_w is None else was.held_at_s
-    return Following(None, 0.0, side, max(given_w, 0.0), held_at_s, was.hold_s)
+    stands = was.stands or given_w < -PRESSED_W
+    ceiling_w = given_w if stands else max(given_w, 0.0)
+    return Following(None, 0.0, side, ceiling_w, held_at_s, was.hold_s, stands)
+
+
+def _does_more(was: Following, ceiling_w: float, order_w: float, off_w: float) -> bool:
+    """Whether it was ordered more than its ceiling and did that."""
+    ordered_w = order_w * was.side
+    return min(ordered_w, ordered_w - off_w * was.side) > ceiling_w + SHORT_W
 
 
 def within_ceiling(allowed: Range, following: Following) -> Range:
@@ -112,15 +128,25 @@ def within_ceiling(allowed: Range, following: Following) -> Range:
     ceiling_w = following.ceiling_w
     if ceiling_w is None:
         return allowed
+    if following.stands:
+        stands_w = allowed.clamp(ceiling_w * following.side)
+        return Range(stands_w, stands_w)
     if following.side > 0:
         return allowed.narrow(Range(allowed.lower_w, ceiling_w))
     return allowed.narrow(Range(-ceiling_w, allowed.upper_w))
 
 
 def short_note(batteries: tuple[BatterySettings, ...], followings: Followings) -> str:
-    """Which batteries do less than they were ordered, for the owner; empty while all follow."""
+    """Which batteries do not do what they were ordered, for the owner; empty while all follow."""
     return "; ".join(
-        f"{settings.id} does no more than {one.ceiling_w:.0f} W of what it is ordered"
+        f"{settings.id} {_does(one.ceiling_w, one)} is ordered"
         for settings, one in zip(batteries, followings, strict=False)
         if one.ceiling_w is not None
     )
+
+
+def _does(ceiling_w: float, following: Following) -> str:
+    if not following.stands:
+        return f"does no more than {ceiling_w:.0f} W of what it"
+    stands_w = ceiling_w * following.side
+    return f"{'charges' if stands_w < 0.0 else 'discharges'} {abs(stands_w):.0f} W whatever it"

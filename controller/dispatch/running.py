@@ -181,7 +181,7 @@ def _within_limits(
 ) -> tuple[Limited, Rooms, Rooms]:
     """The wanted power within every limit but the ramp; the batteries' rooms, and those they should keep to.
 
-    Those leave the reserve, and what a battery does not do to the others, as long as these can do it.
+    Those leave the reserve, and to the others what a battery does against its orders, as long as they can.
     """
     allowed: Rooms = ()
     at_reserve = False

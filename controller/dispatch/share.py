@@ -32,13 +32,13 @@ def share(
 
     First inside the `preferred` rooms, by capacity and so that the SoCs draw nearer to each other; what
     they cannot take goes into `allowed`, by room. `preferred` lies inside `allowed` (it keeps the reserve).
-    A room that excludes 0 W gets at least its edge; beyond those all move the same way, so that none
-    charges another. Where the total is less than one unit needs to work well (`efficient_from_w`), one
+    A preferred room that excludes 0 W gets at least its edge; beyond those all move the same way, so that
+    none charges another. Where the total is less than one unit needs to work well (`efficient_from_w`), one
     does it alone; the one that did last (`last_w`) goes on while its SoC is fit.
     """
     if len(allowed) == 1:
         return (allowed[0].clamp(total_w),)
-    bases_w = [room.clamp(0.0) for room in allowed]
+    bases_w = [room.clamp(0.0) for room in preferred]
     rest_w = total_w - total(bases_w)
     if rest_w == 0.0:
         return tuple(bases_w)

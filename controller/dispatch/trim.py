@@ -31,7 +31,8 @@ STILL_PART = 0.01
 STILL_S, PRESSED_S = 10.0, 3.0
 """... for so long, beside dead time and three time constants; the second while a limit is exceeded."""
 AT_END_PART = 0.9
-"""A battery that is ordered more by this part of the farthest, and lacks something, has no more to give."""
+"""A battery that is ordered more by this part of the farthest, and lacks something, has no more to give; one
+that is ordered less by as much, and still does too much, does something else."""
 LEARNT_PART = 0.7
 """So much of what is off is made up for at a time."""
 
@@ -115,14 +116,16 @@ def _factor(trim: Trim, meant_w: float) -> float:
 def beyond_trim(
     settings: BatterySettings, trim: Trim, rated_w: float, meant_w: float, short_w: float
 ) -> bool:
-    """Whether a battery lacks `short_w` of what it is meant to do for another reason than being imprecise."""
+    """Whether a battery lacks `short_w` of what it is meant to do for another reason than being imprecise.
+
+    Below 0 it does so much too much.
+    """
     size_w, factor = abs(meant_w), _factor(trim, meant_w)
-    return (
-        not settings.obeys
-        or factor > 1.0 + AT_END_PART * FARTHEST
-        or size_w * factor >= rated_w
-        or short_w > MOST_PART * size_w
-    )
+    if not settings.obeys or abs(short_w) > MOST_PART * size_w:
+        return True
+    if short_w < 0.0:
+        return factor < 1.0 - AT_END_PART * FARTHEST
+    return factor > 1.0 + AT_END_PART * FARTHEST or size_w * factor >= rated_w
 
 
 def _near_one(factor: float) -> float:

@@ -1,4 +1,4 @@
-"""A battery that does less than it was ordered leaves the rest to the others, and is tried again."""
+"""What a battery does not do, or does too much, the others make up for, and it is tried again."""
 
 from __future__ import annotations
 
@@ -44,8 +44,10 @@ def after(*looks: tuple[float, float, float], before: Followings = ()) -> Follow
     return before
 
 
-@pytest.mark.parametrize(("order_w", "given_w"), [(2000.0, 1500.0), (-2000.0, -1500.0), (0.0, 3000.0)])
-def test_what_is_short_by_no_more_than_a_tenth_of_the_rating_follows(order_w: float, given_w: float) -> None:
+@pytest.mark.parametrize(
+    ("order_w", "given_w"), [(2000.0, 1500.0), (-2000.0, -1500.0), (2000.0, 2500.0), (0.0, -500.0)]
+)
+def test_what_is_off_by_no_more_than_a_tenth_of_the_rating_follows(order_w: float, given_w: float) -> None:
     assert after((0.0, order_w, given_w), (60.0, order_w, given_w)) == ()
 
 
@@ -251,3 +253,89 @@ def test_holding_keeps_who_does_not_follow_and_how_far_the_ramp_has_come() -> No
     memory, decision = step(config, before, stale)
     assert decision.mode is Mode.HOLDING
     assert (memory.followings, memory.ramped_w) == (held, 300.0)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize(
+    ("order_w", "given_w"),
+    [
+        (250.0, 3000.0),
+        (0.0, 3000.0),
+        (-2000.0, 3000.0),
+        (0.0, 501.0),
+        # Charging is missed by far, and 51 W of discharge are more than an error of the reading.
+        (-2000.0, 51.0),
+    ],
+)
+def test_what_stands_still_beyond_its_order_or_on_the_other_side_is_taken_as_given(
+    order_w: float, given_w: float, side: int
+) -> None:
+    looks = [(float(second), side * order_w, side * given_w) for second in range(5)]
+    assert after(*looks[:4])[0].ceiling_w is None
+    (found, other) = after(*looks)
+    assert found == Following(None, 0.0, -side, -given_w, 4.0, 60.0, stands=True)
+    assert other == FOLLOWS
+    as_given = Range(side * given_w, side * given_w)
+    assert within_ceiling(Range(-5000.0, 5000.0), found) == as_given
+    assert within_ceiling(Range(-40.0, 40.0), found) == Range(side * 40.0, side * 40.0), "a limit is stronger"
+    does = "discharges" if side > 0 else "charges"
+    assert short_note(PAIR.batteries, (found, other)) == f"bat1 {does} {given_w:.0f} W whatever it is ordered"
+
+
+def test_one_that_still_comes_closer_from_beyond_its_order_is_only_slow() -> None:
+    (found, _) = after(*[(float(second), 0.0, 4000.0 - 101.0 * second) for second in range(20)])
+    assert (found.ceiling_w, found.short_since_s) == (None, 19.0)
+
+
+STANDS = (Following(None, 0.0, -1, -3000.0, 4.0, 60.0, stands=True), FOLLOWS)
+"""The first discharges 3000 W whatever it is ordered."""
+
+
+def test_what_stands_and_then_moves_by_itself_is_taken_as_given_after_two_seconds() -> None:
+    assert after((5.0, 3000.0, 2510.0), (9.0, 3000.0, 3490.0), before=STANDS) == STANDS
+    less = after((5.0, 3000.0, 2000.0), (6.9, 3000.0, 2000.0), before=STANDS)
+    assert within_ceiling(Range(-5000.0, 5000.0), less[0]) == Range(3000.0, 3000.0)
+    less = seen(less, 3000.0, 2000.0, 7.0)
+    assert less[0] == Following(None, 0.0, 1, 2000.0, 4.0, 60.0, stands=True)
+    assert within_ceiling(Range(-5000.0, 5000.0), less[0]) == Range(2000.0, 2000.0)
+    more = after((8.0, 2000.0, 4000.0), (10.0, 2000.0, 4000.0), before=less)
+    assert more[0] == Following(None, 0.0, -1, -4000.0, 4.0, 60.0, stands=True)
+
+
+def test_what_stands_is_tried_again_and_trusted_once_it_does_what_is_ordered() -> None:
+    again = seen(STANDS, 3000.0, 3000.0, 64.0)
+    assert again == (Following(hold_s=120.0), FOLLOWS)
+    still = after((65.0, 250.0, 3000.0), (67.0, 250.0, 3000.0), before=again)
+    assert still[0] == Following(None, 0.0, -1, -3000.0, 67.0, 120.0, stands=True)
+    assert seen(again, 2000.0, 2000.0, 65.0) == ()
+
+
+def test_what_stands_and_is_asked_for_less_by_need_and_does_it_is_like_any_other() -> None:
+    assert seen(STANDS, 2800.0, 2800.0, 10.0) == STANDS
+    assert seen(STANDS, 2799.0, 2799.0, 10.0) == ()
+
+
+def test_while_a_limit_is_exceeded_fifty_watts_too_much_are_enough_once_no_trim_helps() -> None:
+    config, batteries = replace(PAIR, export_limit_w=0.0), (BatterySite(0, 2100.0, 50.0, 5000.0, 5000.0),)
+    site = replace(at(0.0, *batteries), pcc_import_w=-100.0, net_load_w=2000.0)
+
+    def found(factor: float, **changes: float) -> Followings:
+        seen_now = replace(site, **changes)
+        return follow_orders(config, (), (2000.0, 0.0), seen_now, (Trim(discharge_factor=factor), EXACT))
+
+    assert found(0.929) == (), "the trim may still make up for it"
+    assert found(0.927)[0].short_since_s == 0.0
+    assert found(0.927, pcc_import_w=0.0, net_load_w=2100.0) == ()
+
+
+def test_what_one_battery_does_too_much_the_other_takes_and_it_is_said() -> None:
+    # Load 500 W, nothing may be exported, and bat2 discharges 1500 W for ever: bat1 has to charge 1000 W.
+    config = a_config(FIVE_KW, TWO_KW, export_limit_w=0.0)
+    memory, given_w = RUNNING, 0.0
+    for second in range(10, 20):
+        readings = (BatteryReading(float(second), given_w, 50.0), BatteryReading(float(second), 1500.0, 50.0))
+        snapshot = a_snapshot(500.0 - given_w - 1500.0, now_s=float(second), batteries=readings)
+        memory, decision = step(config, memory, snapshot)
+        given_w = decision.battery_setpoints_w[0] or 0.0
+    assert decision.battery_setpoints_w == (-1000.0, 1500.0)
+    assert "bat2 discharges 1500 W whatever it is ordered" in decision.reason

@@ -175,9 +175,14 @@ def test_batteries_that_are_all_held_back_share_what_must_be_charged_all_the_sam
     assert shared(-4000.0, FIVE_KW, FIVE_KW, preferred=(held, held)) == (-2000.0, -2000.0)
 
 
-def test_a_preferred_room_on_the_other_side_takes_nothing() -> None:
-    assert shared(1000.0, FIVE_KW, FIVE_KW, preferred=(Range(-5000.0, -1000.0), FIVE_KW)) == (0.0, 1000.0)
-    assert shared(-1000.0, FIVE_KW, FIVE_KW, preferred=(Range(1000.0, 5000.0), FIVE_KW)) == (0.0, -1000.0)
+def test_what_a_battery_does_anyway_the_others_work_around_as_long_as_they_can() -> None:
+    does = Range(3000.0, 3000.0)
+    assert shared(500.0, FIVE_KW, FIVE_KW, preferred=(FIVE_KW, does)) == (-2500.0, 3000.0)
+    assert shared(6000.0, FIVE_KW, FIVE_KW, preferred=(FIVE_KW, does)) == (3000.0, 3000.0)
+    full = Range(-1000.0, 5000.0)
+    assert shared(500.0, full, FIVE_KW, preferred=(full, does)) == (-1000.0, 1500.0), "asked all the same"
+    charges = Range(-5000.0, -1000.0)
+    assert shared(1000.0, FIVE_KW, FIVE_KW, preferred=(charges, FIVE_KW)) == (-1000.0, 2000.0)
 
 
 EFFICIENT = (1000.0, 1000.0)
