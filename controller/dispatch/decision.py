@@ -8,6 +8,7 @@ from controller.dispatch.following import Followings
 from controller.dispatch.islanding import IslandState
 from controller.dispatch.limits import Latches
 from controller.dispatch.modes import Mode
+from controller.dispatch.phase_loads import NO_PHASES, PhaseLoads
 from controller.dispatch.plausible import NO_DOUBT, Doubt
 from controller.dispatch.pv_trim import EXACT_PV, PvTrim
 from controller.dispatch.response import NOTHING_HEARD, Response
@@ -53,6 +54,7 @@ class Memory:
     orders_w: tuple[float, ...] = ()
     pv_trim: PvTrim = EXACT_PV
     held_since_s: float | None = None
+    phase_loads: PhaseLoads = NO_PHASES
 
 
 @fact

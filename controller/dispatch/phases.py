@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import add, sub
 
 from controller.dispatch.limits import INFINITE_W, Range
+from controller.dispatch.phase_loads import place_of
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Site
 
@@ -16,32 +17,29 @@ Rooms = tuple[Range, ...]
 Watts = list[float]
 
 
-def fuse_rooms(config: DispatchConfig, site: Site, rooms: Rooms) -> Rooms:
+def fuse_rooms(config: DispatchConfig, site: Site, rooms: Rooms, loads_w: tuple[float, ...]) -> Rooms:
     """The rooms, in the order of `site.batteries`, within the fuses; the same object when they already are.
 
     Whatever the batteries choose inside these rooms, no phase imports or exports more than `fuse_a`
     at its voltage, as long as their original rooms leave any way to keep it. What a phase has left is
     split in proportion to the rooms. A room may come to exclude 0 W: then the battery must save a fuse.
     A battery without a phase moves every phase alike. Only real power is seen, no reactive current.
-    Without readings of the phases of a site that has several, nothing is assumed.
+    `loads_w` is what each phase would import with every battery at rest (`phase_loads.py`; on a site of one
+    phase the site knows it). Without readings of the phases of a site that has several, nothing is assumed.
     """
     if config.fuse_a is None:
         return rooms
     phases = config.phases
-    imports_w = site.phase_import_w if phases > 1 else (site.pcc_import_w,)
-    if len(imports_w) != phases or not rooms:
+    if phases == 1:
+        loads_w = (site.net_load_w,)
+    if len(loads_w) != phases or not rooms:
         return rooms
     fuses_w = _fuses_w(config.fuse_a, config.nominal_v, phases, site.phase_voltage_v)
+    lows_w, highs_w = list(map(sub, loads_w, fuses_w)), list(map(add, loads_w, fuses_w))
+    places = [place_of(config, one.index) for one in site.batteries]
     if len(rooms) == 1:
-        return _one(_place(config, site.batteries[0].index), site, rooms, imports_w, fuses_w)
-    places = [_place(config, one.index) for one in site.batteries]
-    loads_w = _loads_w(places, site, imports_w)
-    return _several(places, rooms, list(map(sub, loads_w, fuses_w)), list(map(add, loads_w, fuses_w)))
-
-
-def _place(config: DispatchConfig, index: int) -> int:
-    """The phase a battery stands on, from 1 on; 0 where it moves every phase alike."""
-    return 0 if config.phases == 1 else config.batteries[index].phase or 0
+        return _one(places[0], rooms, lows_w, highs_w)
+    return _several(places, rooms, lows_w, highs_w)
 
 
 def _fuses_w(fuse_a: float, nominal_v: float, phases: int, voltages_v: tuple[float, ...]) -> Watts:
@@ -52,52 +50,18 @@ def _fuses_w(fuse_a: float, nominal_v: float, phases: int, voltages_v: tuple[flo
     return [fuse_a * one_v if lowest_v <= one_v <= highest_v else usual_w for one_v in voltages_v]
 
 
-def _one(place: int, site: Site, rooms: Rooms, imports_w: tuple[float, ...], fuses_w: Watts) -> Rooms:
-    """The room of the only battery; what it gave when the meter was read, the site knows."""
-    given_w = site.net_load_w - site.pcc_import_w
+def _one(place: int, rooms: Rooms, lows_w: Watts, highs_w: Watts) -> Rooms:
+    """The room of the only battery, from `lows_w` to `highs_w` on its phase, or as much on each of them."""
     if place:
-        load_w = imports_w[place - 1] + given_w
-        lower_w, upper_w = load_w - fuses_w[place - 1], load_w + fuses_w[place - 1]
+        lower_w, upper_w = lows_w[place - 1], highs_w[place - 1]
     else:
-        phases = len(fuses_w)
-        lower_w, upper_w = -INFINITE_W, INFINITE_W
-        for import_w, fuse_w in zip(imports_w, fuses_w, strict=True):
-            least_w = (import_w - fuse_w) * phases + given_w
-            most_w = (import_w + fuse_w) * phases + given_w
-            if least_w > lower_w:
-                lower_w = least_w
-            if most_w < upper_w:
-                upper_w = most_w
+        lower_w, upper_w = max(lows_w) * len(lows_w), min(highs_w) * len(highs_w)
         if lower_w > upper_w:
             lower_w = upper_w = (lower_w + upper_w) / 2.0
     room = rooms[0]
     if lower_w <= room.lower_w and room.upper_w <= upper_w:
         return rooms
     return (room.narrow(Range(lower_w, upper_w)),)
-
-
-def _loads_w(places: list[int], site: Site, imports_w: tuple[float, ...]) -> Watts:
-    """What each phase would import with every battery at rest.
-
-    The meter's reading holds what the batteries gave at its instant. The site knows their sum then; the
-    difference to their own, newer readings is theirs in proportion to what they can move.
-    """
-    phases = len(imports_w)
-    given_w, movable_w = [0.0] * (phases + 1), [0.0] * (phases + 1)
-    late_w = site.net_load_w - site.pcc_import_w
-    all_movable_w = 0.0
-    for place, one in zip(places, site.batteries, strict=True):
-        one_w = one.max_charge_w + one.max_discharge_w
-        given_w[place] += one.battery_discharge_w
-        movable_w[place] += one_w
-        late_w -= one.battery_discharge_w
-        all_movable_w += one_w
-    late = late_w / all_movable_w if all_movable_w > 0.0 else 0.0
-    even_w = (given_w[0] + late * movable_w[0]) / phases
-    return [
-        import_w + even_w + given_w[phase] + late * movable_w[phase]
-        for phase, import_w in enumerate(imports_w, 1)
-    ]
 
 
 def _several(places: list[int], rooms: Rooms, lows_w: Watts, highs_w: Watts) -> Rooms:

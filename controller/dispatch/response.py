@@ -94,7 +94,7 @@ def follow(
     `rated_w` the larger rating of all; `unseen_w` is by how much less and more they may have given at the
     meter's instant than was read. `read` is remembered as it is.
     """
-    samples = _with(before.samples, battery, _span_s(settings, before))
+    samples = remembered(before.samples, battery, span_s(settings, before))
     value = before.value
     if value is not None and value.pcc_import_w == meter.pcc_import_w and _same(value, meter):
         return _unchanged(settings, before, samples, meter, (rated_w, pv_w), unseen_w, read), False
@@ -105,7 +105,7 @@ def follow(
         load_w, unconfirmed = 0.5 * (low_w + high_w), 0
     else:
         load_w, unconfirmed = _gated(before, low_w, high_w, GATE_PART * rated_w)
-    values = _with(before.values, (meter.taken_at_s, meter.pcc_import_w), TURN_WITHIN_S)
+    values = remembered(before.values, (meter.taken_at_s, meter.pcc_import_w), TURN_WITHIN_S)
     slack_s, turned_at_s, moved_w, moved_at_s = _doubted(settings, before, load_w, (samples, values), rated_w)
     after = Response(
         samples,
@@ -249,13 +249,13 @@ def _unchanged(
     )
 
 
-def _span_s(settings: MeterSettings, before: Response) -> float:
+def span_s(settings: MeterSettings, before: Response) -> float:
     """How far back the battery's past may be asked for."""
     period_s = before.cadence_s if before.cadence_s > settings.period_s else settings.period_s
     return settings.delay_s * (1.0 + DELAY_TOLERANCE_SHARE) + period_s + TURN_WITHIN_S + LATER_BY_S[-1]
 
 
-def _with(samples: Samples, newest: tuple[float, float], span_s: float) -> Samples:
+def remembered(samples: Samples, newest: tuple[float, float], span_s: float) -> Samples:
     """The samples with the newest, without what nobody will ask for any more, none closer than needed."""
     now_s, last = newest[0], len(samples) - 1
     if last < 0:
@@ -293,7 +293,7 @@ def _between_w(
     settings: MeterSettings, before: Response, samples: Samples, meter: MeterReading, cadence_s: float
 ) -> tuple[float, float]:
     """The least and the most that the load can be by this value."""
-    low_w, high_w = _envelope(samples, *_measured_between(settings, before, meter, cadence_s))
+    low_w, high_w = envelope(samples, *measured_between(settings, before, meter, cadence_s))
     return meter.pcc_import_w + low_w, meter.pcc_import_w + high_w
 
 
@@ -302,7 +302,7 @@ def _period_s(settings: MeterSettings, cadence_s: float) -> float:
     return cadence_s if cadence_s > settings.period_s else settings.period_s or USUAL_PERIOD_S
 
 
-def _measured_between(
+def measured_between(
     settings: MeterSettings, before: Response, meter: MeterReading, cadence_s: float
 ) -> tuple[float, float]:
     """The earliest and latest instant at which this value can have been measured."""
@@ -313,7 +313,7 @@ def _measured_between(
     return last_s - (gap_s if gap_s < period_s else period_s) - slack_s, last_s + slack_s
 
 
-def _envelope(samples: Samples, first_s: float, last_s: float) -> tuple[float, float]:
+def envelope(samples: Samples, first_s: float, last_s: float) -> tuple[float, float]:
     """The least and the most that the battery gave between two instants, from straight lines between samples.
 
     Outside of the samples it gave what the nearest one says.

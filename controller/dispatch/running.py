@@ -26,6 +26,7 @@ from controller.dispatch.limits import (
 )
 from controller.dispatch.modes import Mode
 from controller.dispatch.orders import NO_ORDERS, in_force
+from controller.dispatch.phase_loads import PhaseLoads, follow_phases
 from controller.dispatch.phases import fuse_rooms
 from controller.dispatch.plausible import asks_w
 from controller.dispatch.policies import wish
@@ -53,8 +54,8 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     latches = _latches(config, memory, site, care_wishes, heard, reserve_pct)
     rated_w = _rated_w(site)
     wanted_w, policy, note = _wanted(config, site, care_wishes, memory.wanted_w)
-    followings, trims = _followed(config, memory, site)
-    limited, rooms, preferred = _within_limits(config, site, (latches, followings), demand, wanted_w)
+    followings, trims, phases = _followed(config, memory, site, heard)
+    limited, rooms, preferred = _within_limits(config, site, (latches, followings, phases), demand, wanted_w)
     soft = _ramped(config, memory, site, limited, rated_w)
     note = _asked(config, heard, limited, rated_w) or note
     power_w = _economical(config, memory, limited)
@@ -62,7 +63,6 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     setpoint_w = total(setpoints_w)
     orders_w = _trimmed(config, site, trims, setpoints_w, rooms)
     caps_w, of_sun, short, pv_trim = hold_sun(config, memory, site, policy, limited.charge_room_w, setpoint_w)
-    note = _noted(config, (note, of_sun), heard, followings)
     after = Memory(
         Mode.RUNNING,
         heard.fresh_since_s,
@@ -88,6 +88,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         trims,
         orders_w,
         pv_trim,
+        phase_loads=phases,
     )
     return after, Decision(
         Mode.RUNNING,
@@ -100,17 +101,20 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         wanted_w - setpoint_w if limited.limited_by else 0.0,
         "",
         reserve_pct,
-        note,
+        _noted(config, (note, of_sun), heard, followings),
         loads_closed(config, island) if config.loads else (),
         None if demand is None else peak_forecast_w(config, demand, site),
     )
 
 
-def _followed(config: DispatchConfig, memory: Memory, site: Site) -> tuple[Followings, Trims]:
-    """How the batteries did what they were meant to."""
+def _followed(
+    config: DispatchConfig, memory: Memory, site: Site, heard: Heard
+) -> tuple[Followings, Trims, PhaseLoads]:
+    """How the batteries did what they were meant to, and what each phase has beside what they did."""
     meant_w = memory.battery_setpoints_w
     followings = follow_orders(config, memory.followings, meant_w, site, memory.trims)
-    return followings, learn(config, memory.trims, meant_w, site)
+    phase_loads = follow_phases(config, memory.phase_loads, site, (memory.response, heard.response))
+    return followings, learn(config, memory.trims, meant_w, site), phase_loads
 
 
 def _trimmed(
@@ -175,7 +179,7 @@ def _with_care(wanted_w: float, wishes: tuple[CareWish, ...]) -> tuple[float, st
 def _within_limits(
     config: DispatchConfig,
     site: Site,
-    states: tuple[tuple[Latches, ...], Followings],
+    states: tuple[tuple[Latches, ...], Followings, PhaseLoads],
     demand: DemandState | None,
     wanted_w: float,
 ) -> tuple[Limited, Rooms, Rooms]:
@@ -185,12 +189,12 @@ def _within_limits(
     """
     allowed: Rooms = ()
     at_reserve = False
-    latches, followings = states
+    latches, followings, phase_loads = states
     for one in site.batteries:
         run_into = latches[one.index]
         allowed += (rating(one, run_into),)
         at_reserve = at_reserve or run_into.at_reserve
-    rooms = preferred = fuse_rooms(config, site, allowed)
+    rooms = preferred = fuse_rooms(config, site, allowed, phase_loads.loads_w)
     if at_reserve:
         preferred = tuple(map(kept_for_reserve, rooms, [latches[one.index] for one in site.batteries]))
     limited = Limited(wanted_w, *_together(allowed))

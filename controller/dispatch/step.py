@@ -140,6 +140,7 @@ def _hold(
         memory.orders_w,
         memory.pv_trim,
         now_s if memory.held_since_s is None else memory.held_since_s,
+        memory.phase_loads,
     )
     return after, decision
 

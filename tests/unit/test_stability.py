@@ -25,7 +25,7 @@ def test_a_late_meter_treated_as_prompt_would_be_found_by_the_matrix(
         assert isinstance(meter, MeterReading)
         return meter.taken_at_s, meter.taken_at_s
 
-    monkeypatch.setattr("controller.dispatch.response._measured_between", as_if_prompt)
+    monkeypatch.setattr("controller.dispatch.response.measured_between", as_if_prompt)
     monkeypatch.setattr("controller.dispatch.response.off_by_s", lambda *_: 0.0)
     assert run(Case(0.2, 0.1, 3.0, 1.0, 0.0)).hunts
 

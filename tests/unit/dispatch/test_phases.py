@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.dispatch.limits import Range
+from controller.dispatch.phase_loads import NO_PHASES, follow_phases
 from controller.dispatch.phases import fuse_rooms
+from controller.dispatch.response import NOTHING_HEARD, Response
 from controller.dispatch.settings import BatterySettings, DispatchConfig
 from controller.dispatch.site import BatterySite, Site
 
@@ -27,15 +29,13 @@ def a_site(
     *discharges_w: float,
     voltages_v: tuple[float, ...] = (),
     rated_w: tuple[float, ...] = (5000.0, 5000.0, 5000.0, 5000.0),
-    late_w: float = 0.0,
     pcc_import_w: float | None = None,
 ) -> Site:
-    """`late_w` is how much more all batteries gave when the meter was read."""
     pcc_w = sum(phase_import_w) if pcc_import_w is None else pcc_import_w
     batteries = tuple(
         BatterySite(n, one_w, 50.0, rated_w[n], rated_w[n]) for n, one_w in enumerate(discharges_w)
     )
-    net_load_w = pcc_w + sum(discharges_w) + late_w
+    net_load_w = pcc_w + sum(discharges_w)
     return Site(
         0.0,
         0.0,
@@ -51,7 +51,15 @@ def a_site(
 
 
 def rooms_of(config: DispatchConfig, site: Site, *rooms: Range) -> tuple[Range, ...]:
-    return fuse_rooms(config, site, rooms)
+    return within_fuses(config, site, rooms)
+
+
+def within_fuses(config: DispatchConfig, site: Site, rooms: tuple[Range, ...]) -> tuple[Range, ...]:
+    """With the batteries now where they were when the meter measured."""
+    after = Response(samples=((0.0, 0.0),))
+    return fuse_rooms(
+        config, site, rooms, follow_phases(config, NO_PHASES, site, (NOTHING_HEARD, after)).loads_w
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,11 +75,11 @@ def test_without_a_fuse_or_without_readings_of_each_phase_rooms_stay(
     config: DispatchConfig, site: Site
 ) -> None:
     rooms = (FIVE_KW,)
-    assert fuse_rooms(config, site, rooms) is rooms
+    assert within_fuses(config, site, rooms) is rooms
 
 
 def test_without_a_battery_there_is_nothing_to_narrow() -> None:
-    assert fuse_rooms(a_config(1), a_site((9000.0, 0.0, 0.0)), ()) == ()
+    assert within_fuses(a_config(1), a_site((9000.0, 0.0, 0.0)), ()) == ()
 
 
 @pytest.mark.parametrize(
@@ -98,8 +106,8 @@ def test_a_single_phase_battery_keeps_the_fuse_of_its_phase(
 
 def test_a_single_phase_battery_cannot_help_another_phase() -> None:
     rooms = (Range(-2000.0, 2000.0),)
-    assert fuse_rooms(a_config(1), a_site((0.0, 9000.0, -9000.0), 0.0), rooms) is rooms
-    assert fuse_rooms(
+    assert within_fuses(a_config(1), a_site((0.0, 9000.0, -9000.0), 0.0), rooms) is rooms
+    assert within_fuses(
         a_config(1, 1), a_site((0.0, 9000.0, -9000.0), 0.0, 0.0), (*rooms, Range(0.0, 0.0))
     ) == (
         *rooms,
@@ -114,7 +122,7 @@ def test_a_room_inside_the_fuse_is_the_same_object(lower_w: float, upper_w: floa
         (a_config(1, 2), a_site((0.0, 0.0, 0.0), 0.0, 0.0)),
     ):
         rooms = (Range(lower_w, upper_w),) * len(site.batteries)
-        assert fuse_rooms(config, site, rooms) is rooms
+        assert within_fuses(config, site, rooms) is rooms
 
 
 @pytest.mark.parametrize("room", [Range(-2001.0, 2000.0), Range(-2000.0, 2001.0)])
@@ -244,34 +252,10 @@ def test_the_even_battery_helps_as_far_as_the_single_one_cannot() -> None:
     assert second == Range(-1000.0, -1000.0)
 
 
-def test_the_room_follows_what_the_battery_gave_when_the_meter_was_read() -> None:
-    # The meter's 1000 W were read while the battery gave 2000 W; by now it gives 500 W.
-    site = a_site((1000.0, 0.0, 0.0), 500.0, late_w=1500.0)
-    assert rooms_of(a_config(1), site, FIVE_KW) == (Range(1000.0, 5000.0),)
-
-
-def test_what_several_batteries_gave_then_is_split_by_what_they_can_move() -> None:
-    # 4000 W more were given then: 3000 W by the larger one on L1, 1000 W by the smaller one on L2.
-    site = a_site((0.0, 0.0, 0.0), 0.0, 0.0, late_w=4000.0, rated_w=(3000.0, 1000.0))
-    assert rooms_of(a_config(1, 2), site, FIVE_KW, FIVE_KW) == (
-        Range(1000.0, 5000.0),
-        Range(-1000.0, 3000.0),
-    )
-
-
-def test_batteries_on_all_phases_gave_a_third_to_each() -> None:
-    site = a_site((0.0, 0.0, 0.0), 300.0, 0.0, late_w=1200.0, rated_w=(3000.0, 3000.0))
-    # 300 W and 600 W more by the even one, 300 W a phase; 600 W more by the other on L3
+def test_batteries_on_all_phases_give_a_third_to_each() -> None:
+    site = a_site((0.0, 0.0, 0.0), 900.0, 600.0)
     _, single = rooms_of(a_config(None, 3), site, Range(0.0, 0.0), FIVE_KW)
     assert single == Range(-1100.0, 2900.0)
-
-
-def test_batteries_that_can_move_nothing_gave_nothing_more() -> None:
-    site = a_site((0.0, 0.0, 0.0), 0.0, 0.0, late_w=4000.0, rated_w=(0.0, 0.0))
-    assert rooms_of(a_config(1, 2), site, FIVE_KW, FIVE_KW) == (
-        Range(-2000.0, 2000.0),
-        Range(-2000.0, 2000.0),
-    )
 
 
 watts = st.floats(-8000, 8000)
@@ -321,7 +305,7 @@ def test_no_choice_inside_the_rooms_overloads_a_phase_where_that_can_be_avoided(
     config = a_config(*(phase for phase, _, _ in batteries), fuse_a=fuse_a)
     before = tuple(room for _, room, _ in batteries)
     site = a_site(imports_w, *(discharge_w for _, _, discharge_w in batteries))
-    after = fuse_rooms(config, site, before)
+    after = within_fuses(config, site, before)
     places = [phase or 0 for phase, _, _ in batteries]
     for old, new in zip(before, after, strict=True):
         assert old.lower_w - 1e-6 <= new.lower_w <= new.upper_w + 1e-6 <= old.upper_w + 2e-6
@@ -344,8 +328,8 @@ def test_no_choice_inside_the_rooms_overloads_a_phase_where_that_can_be_avoided(
 def test_one_battery_fares_as_it_does_beside_one_that_can_do_nothing(
     phase: int | None, room: Range, imports_w: tuple[float, float, float], discharge_w: float, fuse_a: float
 ) -> None:
-    (alone,) = fuse_rooms(a_config(phase, fuse_a=fuse_a), a_site(imports_w, discharge_w), (room,))
-    beside, _ = fuse_rooms(
+    (alone,) = within_fuses(a_config(phase, fuse_a=fuse_a), a_site(imports_w, discharge_w), (room,))
+    beside, _ = within_fuses(
         a_config(phase, 1, fuse_a=fuse_a), a_site(imports_w, discharge_w, 0.0), (room, Range(0.0, 0.0))
     )
     assert alone.lower_w == pytest.approx(beside.lower_w, abs=1e-5)

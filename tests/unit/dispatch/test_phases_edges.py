@@ -45,11 +45,3 @@ def test_a_battery_that_may_not_rest_is_counted_with_what_it_must_do(
         config, site = a_config(1, 1), a_site((load_w, 0.0, 0.0), 0.0, 0.0)
     for found, expected in zip(rooms_of(config, site, one, FIVE_KW), (first, second), strict=True):
         assert (found.lower_w, found.upper_w) == pytest.approx((expected.lower_w, expected.upper_w))
-
-
-def test_what_two_batteries_on_one_phase_moved_since_is_theirs_by_what_they_can_move() -> None:
-    # All three gave 300 W more when the meter was read, 200 W of it on L1: without them it imports 4200 W.
-    config = a_config(1, 1, 2)
-    site = a_site((4000.0, 0.0, 0.0), 0.0, 0.0, 0.0, late_w=300.0)
-    rooms = rooms_of(config, site, FIVE_KW, FIVE_KW, FIVE_KW)
-    assert [room.lower_w for room in rooms] == pytest.approx([1100.0, 1100.0, -2000.0 + 100.0])
