@@ -28,6 +28,8 @@ DELAY_TOLERANCE_SHARE = 0.1
 GATE_PART = 0.2
 """A load that jumps by more than this part of the rating is believed at the second reading."""
 MOST_SAMPLES = 70
+STRAIGHT_S = 2.0
+"""What was given between samples farther apart than this may be all that lies between them."""
 TURN_PART = 0.02
 """Loads that move to and fro by more than this part of the rating ..."""
 TURN_WITHIN_S = 45.0
@@ -321,11 +323,14 @@ def envelope(samples: Samples, first_s: float, last_s: float) -> tuple[float, fl
     later_s, later_w = samples[-1]
     low_w = high_w = later_w if last_s >= later_s else at(samples, last_s)
     for at_s, power_w in reversed(samples):
+        straight = later_s - at_s <= STRAIGHT_S
+        if not straight and at_s < last_s < later_s:
+            low_w, high_w = min(low_w, later_w), max(high_w, later_w)
         if first_s < at_s < last_s:
             low_w = power_w if power_w < low_w else low_w
             high_w = power_w if power_w > high_w else high_w
         elif at_s <= first_s:
-            if first_s < later_s:
+            if straight and first_s < later_s:
                 power_w += (later_w - power_w) * (first_s - at_s) / (later_s - at_s)
             low_w = power_w if power_w < low_w else low_w
             high_w = power_w if power_w > high_w else high_w

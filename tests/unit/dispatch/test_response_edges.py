@@ -203,8 +203,8 @@ def past(*samples: tuple[float, float], **changes: object) -> Response:
 
 
 def test_the_battery_moves_on_straight_lines_between_its_readings() -> None:
-    assert bounds_w(past((8.0, 1000.0)), 400.0, EACH_SECOND) == (400.0, 600.0)
-    assert bounds_w(past((8.0, 0.0)), 600.0, EACH_SECOND) == (400.0, 600.0)
+    assert bounds_w(past((9.0, 800.0)), 400.0, EACH_SECOND) == (400.0, 600.0)
+    assert bounds_w(past((9.0, 200.0)), 600.0, EACH_SECOND) == (400.0, 600.0)
     # From 7 s on, with two readings of the battery in between.
     each_four = MeterSettings(period_s=4.0)
     deep = past((0.0, 0.0), (8.0, -300.0), (9.5, 900.0), polled_at_s=6.5)
@@ -214,21 +214,49 @@ def test_the_battery_moves_on_straight_lines_between_its_readings() -> None:
     assert bounds_w(past((0.0, 0.0), (10.0, 500.0)), 100.0, EACH_SECOND) == (100.0, 500.0)
 
 
+def test_between_readings_more_than_two_seconds_apart_it_may_have_given_all_that_lies_between_them() -> None:
+    assert bounds_w(past((8.9, 1000.0)), 400.0, EACH_SECOND) == (400.0, 1000.0)
+    assert bounds_w(past((8.0, 1000.0)), 400.0, MeterSettings(delay_s=1.0, period_s=1.0)) == (400.0, 1000.0)
+    # From 6.8 s to 9.2 s: after the first reading, and before the third.
+    late, three = MeterSettings(delay_s=2.0, period_s=2.0), ((0.0, 0.0), (7.0, 500.0), (10.0, 900.0))
+    assert bounds_w(past(*three, polled_at_s=6.0), 100.0, late) == (0.0, 900.0)
+    # From 9.8 s on: the first two readings say nothing.
+    assert bounds_w(past((0.0, 0.0), (4.0, 700.0), (9.0, 300.0)), 200.0, EACH_SECOND) == (200.0, 250.0)
+
+
+def test_a_battery_that_is_read_each_five_seconds_is_not_taken_for_load() -> None:
+    # A load of 300 W. Two seconds after each reading the battery jumps; the meter shows what was 2 s ago.
+    late, response = MeterSettings(delay_s=2.0), None
+    loads_w = []
+    for now_s, battery_w, jumps_to_w in ((0.0, 0.0, 0.0), (5.0, 3000.0, 3000.0), (10.0, 2300.0, 2300.0)):
+        before = NOTHING_HEARD if response is None else response
+        meter = MeterReading(now_s, 300.0 - jumps_to_w)
+        response, _ = follow(late, before, meter, (now_s, battery_w), 5000.0)
+        loads_w.append(response.net_load_w)
+    assert loads_w == [300.0, 300.0, 300.0]
+
+
+RISING = ((6.0, 0.0), (8.0, 400.0), (10.0, 800.0))
+"""To 11 s the battery goes from 0 to 1000 W, 200 W a second."""
+
+
 def test_a_value_is_no_older_than_the_last_poll_or_the_meters_period() -> None:
-    # From 6 s to 11 s the battery goes from 0 to 1000 W, 200 W a second.
     each_four = MeterSettings(period_s=4.0)
-    assert bounds_w(past((6.0, 0.0)), 1000.0, each_four) == (800.0, 1000.0)
-    assert bounds_w(past((6.0, 0.0), polled_at_s=6.5), 1000.0, each_four) == (200.0, 1000.0)
-    assert bounds_w(past((6.0, 0.0), polled_at_s=8.0), 1000.0, EACH_SECOND) == (800.0, 1000.0)
-    learnt = past((6.0, 0.0), polled_at_s=8.0, seen_at_s=8.0, cadence_s=8.0)
+    assert bounds_w(past(*RISING), 1000.0, each_four) == (800.0, 1000.0)
+    assert bounds_w(past(*RISING, polled_at_s=6.5), 1000.0, each_four) == (200.0, 1000.0)
+    assert bounds_w(past(*RISING, polled_at_s=8.0), 1000.0, EACH_SECOND) == (800.0, 1000.0)
+    learnt = past(*RISING, polled_at_s=8.0, seen_at_s=8.0, cadence_s=8.0)
     assert bounds_w(learnt, 1000.0, EACH_SECOND) == (400.0, 1000.0)
 
 
 def test_delay_and_doubt_widen_the_time_a_value_may_be_from() -> None:
     late = MeterSettings(delay_s=2.0, period_s=1.0)
-    assert bounds_w(past((6.0, 0.0)), 1000.0, late) == (pytest.approx(360.0), pytest.approx(640.0))
-    assert bounds_w(past((6.0, 200.0)), 1200.0, late) == (pytest.approx(560.0), pytest.approx(840.0))
-    assert bounds_w(past((6.0, 0.0), slack_s=1.0), 1000.0, EACH_SECOND) == (600.0, 1000.0)
+    assert bounds_w(past(*RISING), 1000.0, late) == (pytest.approx(360.0), pytest.approx(640.0))
+    assert bounds_w(past(*[(at_s, power_w + 200.0) for at_s, power_w in RISING]), 1200.0, late) == (
+        pytest.approx(560.0),
+        pytest.approx(840.0),
+    )
+    assert bounds_w(past(*RISING, slack_s=1.0), 1000.0, EACH_SECOND) == (600.0, 1000.0)
 
 
 def test_a_swing_of_the_house_does_not_keep_an_old_doubt_alive() -> None:
