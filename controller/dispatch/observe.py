@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from controller.dispatch.derating import derated
 from controller.dispatch.limits import total
 from controller.dispatch.plausible import Doubt, judge, nonsense
@@ -117,6 +119,35 @@ def fresh(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[BatterySite
             gives_w = one.max_discharge_w if settings.max_discharge_w is None else settings.max_discharge_w
             rated_w += charges_w if charges_w > gives_w else gives_w
     return tuple(found), taken_at_s, discharge_w, rated_w
+
+
+def with_batteries(
+    config: DispatchConfig, before: Response, heard: tuple[tuple[float, float], ...], snapshot: Snapshot
+) -> Response:
+    """The response when batteries have fallen silent or are heard again since the last decision.
+
+    A silent one goes on as it was, as far as anybody knows: what it gives is taken off the load of the others
+    until it is heard again. `heard` has the time at which each was heard, as in `Memory`.
+    """
+    last_s = max([at_s for _, at_s in heard], default=NEVER_S)
+    more_w, left = 0.0, False
+    for reading, (_, at_s) in zip(snapshot.batteries, heard, strict=False):
+        if reading is None:
+            continue
+        is_heard, was_heard = snapshot.now_s - reading.taken_at_s <= config.stale_after_s, at_s == last_s
+        left = left or is_heard
+        if is_heard and not was_heard:
+            more_w += reading.battery_discharge_w
+        elif was_heard and not is_heard:
+            more_w -= reading.battery_discharge_w
+    if not left or not more_w:
+        return before
+    return replace(
+        before,
+        net_load_w=before.net_load_w + more_w,
+        battery_then_w=before.battery_then_w + more_w,
+        samples=tuple([(at_s, power_w + more_w) for at_s, power_w in before.samples]),
+    )
 
 
 def _unseen_w(

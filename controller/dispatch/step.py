@@ -15,7 +15,7 @@ from controller.dispatch.limits import (
     rating,
 )
 from controller.dispatch.modes import NEXT_MODE, PROOF_S, Mode, Signal
-from controller.dispatch.observe import fresh, observe
+from controller.dispatch.observe import fresh, observe, with_batteries
 from controller.dispatch.orders import NO_ORDERS
 from controller.dispatch.plausible import FROZEN, Doubt, asks_at_rest_w, possible
 from controller.dispatch.running import run
@@ -38,9 +38,10 @@ def step(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[Me
     charges, soc_doubted = follow_soc(config.batteries, memory.charges, snapshot)
     if soc_doubted:
         snapshot = believed(snapshot, charges)
-    observed, response, doubt = observe(
-        config, memory.response, memory.doubt, snapshot, memory.battery_setpoints_w
-    )
+    response = memory.response
+    if len(config.batteries) > 1 and memory.mode is Mode.RUNNING:
+        response = with_batteries(config, response, memory.heard, snapshot)
+    observed, response, doubt = observe(config, response, memory.doubt, snapshot, memory.battery_setpoints_w)
     lost = islanding.grid_lost(config, snapshot)
     island = memory.island
     if lost or island is not None:
