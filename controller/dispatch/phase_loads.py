@@ -8,7 +8,8 @@ interval, as there. A load that still lies inside it has not changed.
 
 from __future__ import annotations
 
-from controller.dispatch.response import Response, Samples, envelope, measured_between, remembered, span_s
+from controller.dispatch.delay import Samples
+from controller.dispatch.response import Response, envelope, measured_between, remembered, span_s
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Site
 from drivers.fact import fact
