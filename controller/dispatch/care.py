@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.dispatch.limits import HYSTERESIS_PCT
+from controller.dispatch.limits import HYSTERESIS_PCT, Range
 from controller.dispatch.orders import Plan
 from controller.dispatch.settings import BatterySettings, DispatchConfig
 from controller.dispatch.site import BatterySite, Site
@@ -52,6 +52,7 @@ class CareWish:
 
 
 NEW = CareState()
+Rooms = tuple[Range, ...]
 
 
 def observe_full(
@@ -145,6 +146,30 @@ def _wish(
     full = state.seen_s is not None
     note = f"{settings.id}: held full, {ago}" if full else f"{settings.id}: charged to full, {ago}"
     return CareWish(least_pct, charge_w, full and settings.max_soc_pct >= FULL_PCT, note)
+
+
+def due_first(
+    power_w: float,
+    rooms: tuple[Rooms, Rooms],
+    wishes: tuple[CareWish, ...],
+    batteries: tuple[BatterySite, ...],
+) -> tuple[Rooms, Rooms]:
+    """The preferred and the allowed rooms, with what care asks for a battery kept for that one.
+
+    No more than `power_w` charges at all, so that none is discharged for it. What the charger of a due
+    battery leaves as it tapers is not for the others.
+    """
+    left_w = -power_w
+    if not wishes or left_w <= 0.0:
+        return rooms
+    preferred, allowed = list(rooms[0]), list(rooms[1])
+    for place, battery in enumerate(batteries):
+        first_w = min(wishes[battery.index].charge_w or 0.0, left_w)
+        if first_w > 0.0:
+            kept = allowed[place].narrow(Range(allowed[place].lower_w, -first_w))
+            preferred[place] = allowed[place] = kept
+            left_w -= first_w
+    return tuple(preferred), tuple(allowed)
 
 
 def _grid_may_fill(settings: BatterySettings, battery: BatterySite, site: Site, days: float) -> bool:

@@ -113,7 +113,7 @@ def _one(
         return was
     held_at_s = now_s if was.ceiling_w is None else was.held_at_s
     stands = was.stands or given_w < -PRESSED_W
-    ceiling_w = given_w if stands else max(given_w, 0.0)
+    ceiling_w = given_w if stands or given_w > 0.0 else 0.0
     return Following(None, 0.0, side, ceiling_w, held_at_s, was.hold_s, stands)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.dispatch.band import or_rest, out_of_band
-from controller.dispatch.care import CareWish, care
+from controller.dispatch.care import CareWish, care, due_first
 from controller.dispatch.decision import Decision, Heard, Memory
 from controller.dispatch.demand import DemandState, demand_range, peak_forecast_w, update
 from controller.dispatch.following import Followings, follow_orders, short_note, within_ceiling
@@ -52,14 +52,14 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     care_states, care_wishes = care(config, memory.care, site)
     reserve_pct = _reserve_pct(config, site)
     latches = _latches(config, memory, site, care_wishes, heard, reserve_pct)
-    rated_w = _rated_w(site)
     wanted_w, policy, note = _wanted(config, site, care_wishes, memory.wanted_w)
     followings, trims, phases = _followed(config, memory, site, heard)
     limited, rooms, preferred = _within_limits(config, site, (latches, followings, phases), demand, wanted_w)
-    soft = _ramped(config, memory, site, limited, rated_w)
-    note = _asked(config, heard, limited, rated_w) or note
+    soft = _ramped(config, memory, site, limited)
+    note = _asked(config, site, heard, limited) or note
     power_w = _economical(config, memory, limited)
-    setpoints_w = _shared(config, memory, site, power_w, limited, preferred, rooms)
+    kept = due_first(power_w, (preferred, rooms), care_wishes, site.batteries)
+    setpoints_w = _shared(config, memory, site, power_w, limited, *kept)
     setpoint_w = total(setpoints_w)
     orders_w = _trimmed(config, site, trims, setpoints_w, rooms)
     caps_w, of_sun, short, pv_trim = hold_sun(config, memory, site, policy, limited.charge_room_w, setpoint_w)
@@ -160,9 +160,9 @@ def _wanted(
     return wanted_w, policy, note
 
 
-def _asked(config: DispatchConfig, heard: Heard, limited: Limited, rated_w: float) -> str:
+def _asked(config: DispatchConfig, site: Site, heard: Heard, limited: Limited) -> str:
     """Ask a meter that shows nothing new whether it is alive, and say so."""
-    question_w = asks_w(heard.response, heard.fresh_at_s, rated_w, config.policy.deadband_w)
+    question_w = asks_w(heard.response, heard.fresh_at_s, _rated_w(site), config.policy.deadband_w)
     return ASKING if question_w and limited.ask(question_w) else ""
 
 
@@ -276,12 +276,14 @@ def _rating_name(limited: Limited, latches: tuple[Latches, ...], site: Site) -> 
     return "rating"
 
 
-def _ramped(config: DispatchConfig, memory: Memory, site: Site, limited: Limited, rated_w: float) -> bool:
+def _ramped(config: DispatchConfig, memory: Memory, site: Site, limited: Limited) -> bool:
     """Narrow by the ramp; whether there is a soft start that goes on."""
     soft = memory.soft_start or memory.mode not in (Mode.RUNNING, Mode.HOLDING)
     ramp_w_per_s = config.policy.ramp_w_per_s
-    if soft and (ramp_w_per_s is None or SOFT_START_PER_S * rated_w < ramp_w_per_s):
-        ramp_w_per_s = SOFT_START_PER_S * rated_w
+    if soft:
+        soft_w_per_s = SOFT_START_PER_S * _rated_w(site)
+        if ramp_w_per_s is None or soft_w_per_s < ramp_w_per_s:
+            ramp_w_per_s = soft_w_per_s
     if ramp_w_per_s is None:
         return soft
     elapsed_s = config.cycle_s if memory.decided_at_s is None else site.now_s - memory.decided_at_s

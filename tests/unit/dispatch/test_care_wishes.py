@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.dispatch.care import CareState, CareWish, care
-from controller.dispatch.orders import Plan, Prices
-from controller.dispatch.settings import BatterySettings, CareSettings
-from controller.dispatch.site import Site
+from controller.dispatch.care import CareState, CareWish, care, due_first
+from controller.dispatch.decision import Memory
+from controller.dispatch.limits import Range
+from controller.dispatch.modes import Mode
+from controller.dispatch.orders import LocalTime, Plan, Prices
+from controller.dispatch.settings import BatterySettings, CareSettings, DispatchConfig, PolicySettings
+from controller.dispatch.site import Site, Snapshot
+from controller.dispatch.step import step
+from drivers.device import BatteryReading, MeterReading
 from tests.unit.dispatch.cared import (
     DAY_S,
     LEAD,
@@ -337,3 +342,46 @@ def test_the_levels_of_a_plan_begin_and_end_where_it_says() -> None:
 def test_a_battery_that_does_not_tell_its_soc_is_not_filled_from_the_grid() -> None:
     site = a_site(a_battery(None), prices=Prices(0.0, 0.0), plan=PLAN)
     assert charged(40.0, site, leave=True) is None
+
+
+FREE = Range(-4000.0, 4000.0)
+DUE, AT_EASE = CareWish(5.0, 3000.0), CareWish(5.0)
+
+
+def kept(power_w: float, *wishes: CareWish, rooms: tuple[Range, ...] = (FREE, FREE)) -> tuple[Range, ...]:
+    """The allowed rooms once what is due is kept for who is due; the preferred ones must be the same."""
+    batteries = (a_battery(index=0), a_battery(index=1))
+    preferred, allowed = due_first(power_w, (rooms, rooms), wishes, batteries)
+    assert preferred == allowed
+    return allowed
+
+
+def test_what_care_asks_for_a_battery_is_charged_into_that_one() -> None:
+    assert kept(-5000.0, DUE, AT_EASE) == (Range(-4000.0, -3000.0), FREE)
+    assert kept(-5000.0, AT_EASE, DUE) == (FREE, Range(-4000.0, -3000.0))
+    assert kept(-5000.0, DUE, DUE) == (Range(-4000.0, -3000.0), Range(-4000.0, -2000.0))
+
+
+def test_no_battery_is_discharged_to_fill_one_that_is_due() -> None:
+    assert kept(-1000.0, DUE, AT_EASE) == (Range(-4000.0, -1000.0), FREE)
+    assert kept(0.0, DUE, AT_EASE) == (FREE, FREE)
+    assert kept(500.0, DUE, AT_EASE) == (FREE, FREE)
+    assert kept(-1000.0) == (FREE, FREE), "nobody is due"
+
+
+def test_a_full_lead_acid_battery_is_held_at_absorption_while_the_other_one_rests() -> None:
+    config = DispatchConfig(
+        (replace(LEAD, max_charge_w=4000.0, max_discharge_w=4000.0), PLAIN),
+        policy=PolicySettings(grid_charging=True, deadband_w=0.0),
+    )
+    readings = (BatteryReading(10.0, -200.0, 99.8), BatteryReading(10.0, 0.0, 40.0, 3000.0, 3000.0))
+    snapshot = Snapshot(10.0, MeterReading(10.0, 700.0), readings, local=LocalTime(NOW_UTC_S, 0.0))
+    overdue = Memory(
+        mode=Mode.RUNNING,
+        fresh_since_s=0.0,
+        fresh_at_s=9.0,
+        care=(full_days_ago(20.0, seen_s=9.0), CareState()),
+    )
+    _, decision = step(config, overdue, snapshot)
+    # The house takes 500 W; before, the emptier battery was given what the full one left.
+    assert decision.battery_setpoints_w == (-4000.0, 0.0)
