@@ -7,11 +7,11 @@ reading as good as lost; each sentence is shown to the operator as it stands.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
 
-from controller.dispatch.delay import at
+from controller.dispatch.delay import Samples, at
 from controller.dispatch.limits import total
-from controller.dispatch.response import Response, moved, patience_s
+from controller.dispatch.response import MOVED_PART, MOVED_W, Response, moved, patience_s
 from controller.dispatch.settings import BatterySettings, DispatchConfig
 from controller.dispatch.site import Read, Snapshot
 from drivers.device import BatteryReading, MeterReading, PvReading
@@ -29,6 +29,8 @@ MOST_PER_H = 3.0
 PHASES_TOLERANCE_PART, PHASES_TOLERANCE_W = 0.5, 500.0
 ASKED_AFTER_S = 30.0
 """A meter that shows the same values for so long is asked: the battery is moved a little."""
+ASKED_VALUES = 25
+"""One whose other values change is asked after so many values of exactly 0 W: a CT may have come off."""
 ASK_PART, ASK_W = 0.015, 40.0
 SWING_PART, SWING_W = 0.05, 250.0
 """Only a movement of the battery of max(5 %, 250 W) between two values says something about the sign."""
@@ -46,6 +48,9 @@ TRY_AGAIN_S = 300.0
 class Doubt:
     """What speaks against the meter: strikes in a row, and since when the battery moved unseen.
 
+    `stood_w` is what it gave when the power came that does not change although other values do; infinite once
+    that power is not believed, until another one comes.
+
     Of the movements in the row `battery_w2`, `both_w2` and `pcc_w2` are the sums of the battery's squared, of
     battery times PCC, and of the PCC's squared.
     """
@@ -57,6 +62,7 @@ class Doubt:
     battery_w2: float = 0.0
     both_w2: float = 0.0
     pcc_w2: float = 0.0
+    stood_w: float | None = None
 
     def exact(self, part: float) -> bool:
         """Whether the PCC moved by one and the same factor each time, but for this part."""
@@ -161,6 +167,10 @@ def judge(
         return _unseen(config, doubt, after, rated_w)
     if before.value is None or after.value is None:
         return NO_DOUBT, ""
+    if after.value.pcc_import_w == before.value.pcc_import_w:
+        stands, wrong = _standing(config, doubt, after, rated_w)
+        if stands is not None:
+            return stands, wrong
     delay_s = config.meter.delay_s
     moved_w = at(after.samples, after.seen_at_s - delay_s) - at(after.samples, before.seen_at_s - delay_s)
     pcc_w = after.value.pcc_import_w - before.value.pcc_import_w
@@ -214,12 +224,41 @@ def _unseen(config: DispatchConfig, doubt: Doubt, after: Response, rated_w: floa
     return doubt, FROZEN
 
 
+def _standing(
+    config: DispatchConfig, doubt: Doubt, after: Response, rated_w: float
+) -> tuple[Doubt | None, str]:
+    """The power has not changed although other values have: has the battery? None when it has not either."""
+    stood_w = doubt.stood_w
+    if stood_w is None:
+        since_s = after.values[-1 - _alike(after.values)][0]
+        stood_w = at(after.samples, since_s - config.meter.delay_s)
+    if abs(after.samples[-1][1] - stood_w) < max(MOVED_PART * rated_w, MOVED_W):
+        return None, ""
+    if doubt.stood_w is None or doubt.moved_at_s is None:
+        return replace(doubt, stood_w=stood_w, moved_at_s=after.polled_at_s), ""
+    if after.polled_at_s - doubt.moved_at_s < patience_s(config.meter, after.cadence_s):
+        return doubt, ""
+    return replace(doubt, stood_w=inf), FROZEN
+
+
+def _alike(values: Samples) -> int:
+    """How many of the values before the newest show the same power without a gap."""
+    alike = 0
+    while alike + 1 < len(values) and values[-2 - alike][1] == values[-1][1]:
+        alike += 1
+    return alike
+
+
 def asks_w(response: Response, now_s: float, rated_w: float, deadband_w: float) -> float:
     """By how much to move, W, to see whether a meter that shows nothing new is alive; usually 0.
 
     More than `deadband_w`, or the question would not be written.
     """
-    if response.value is None or now_s - response.seen_at_s < ASKED_AFTER_S:
+    if response.value is None:
+        return 0.0
+    if now_s - response.seen_at_s < ASKED_AFTER_S and not (
+        response.value.pcc_import_w == 0.0 and _alike(response.values) >= ASKED_VALUES
+    ):
         return 0.0
     return max(ASK_PART * rated_w, ASK_W, deadband_w + 1.0)
 

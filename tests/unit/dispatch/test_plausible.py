@@ -60,6 +60,7 @@ def value(pcc_w: float, battery_w: float, at_s: float, before: Response = NOTHIN
         seen_at_s=at_s,
         polled_at_s=at_s,
         battery_then_w=battery_w,
+        values=(*before.values, (at_s, pcc_w)),
     )
 
 
