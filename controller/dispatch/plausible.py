@@ -168,9 +168,11 @@ def judge(
     if before.value is None or after.value is None:
         return NO_DOUBT, ""
     if after.value.pcc_import_w == before.value.pcc_import_w:
-        stands, wrong = _standing(config, doubt, after, rated_w)
-        if stands is not None:
-            return stands, wrong
+        doubt, wrong = _standing(config, doubt, after, rated_w)
+        if doubt.moved_at_s is not None:
+            return doubt, wrong
+    elif doubt.stood_w is not None:
+        doubt = replace(doubt, stood_w=None)
     delay_s = config.meter.delay_s
     moved_w = at(after.samples, after.seen_at_s - delay_s) - at(after.samples, before.seen_at_s - delay_s)
     pcc_w = after.value.pcc_import_w - before.value.pcc_import_w
@@ -224,18 +226,15 @@ def _unseen(config: DispatchConfig, doubt: Doubt, after: Response, rated_w: floa
     return doubt, FROZEN
 
 
-def _standing(
-    config: DispatchConfig, doubt: Doubt, after: Response, rated_w: float
-) -> tuple[Doubt | None, str]:
-    """The power has not changed although other values have: has the battery? None when it has not either."""
-    stood_w = doubt.stood_w
-    if stood_w is None:
-        since_s = after.values[-1 - _alike(after.values)][0]
-        stood_w = at(after.samples, since_s - config.meter.delay_s)
-    if abs(after.samples[-1][1] - stood_w) < max(MOVED_PART * rated_w, MOVED_W):
-        return None, ""
-    if doubt.stood_w is None or doubt.moved_at_s is None:
-        return replace(doubt, stood_w=stood_w, moved_at_s=after.polled_at_s), ""
+def _standing(config: DispatchConfig, doubt: Doubt, after: Response, rated_w: float) -> tuple[Doubt, str]:
+    """The power has not changed although other values have: has the battery moved?"""
+    battery_w = after.samples[-1][1] - after.pv_w
+    if doubt.stood_w is None:
+        return replace(doubt, stood_w=battery_w, moved_at_s=None), ""
+    if abs(battery_w - doubt.stood_w) < max(MOVED_PART * rated_w, MOVED_W):
+        return doubt if doubt.moved_at_s is None else replace(doubt, moved_at_s=None), ""
+    if doubt.moved_at_s is None:
+        return replace(doubt, moved_at_s=after.polled_at_s), ""
     if after.polled_at_s - doubt.moved_at_s < patience_s(config.meter, after.cadence_s):
         return doubt, ""
     return replace(doubt, stood_w=inf), FROZEN

@@ -300,7 +300,7 @@ def _soc(one: Outcome) -> Plot:
     days = [(first + timedelta(days=day)).isoformat() for day in range(len(one.soc_by_day))]
     figure = heat_map(f"State of charge, {one.case.name}", "%", days, hours, by_hour)
     figure.update_traces(zmin=0.0, zmax=100.0)
-    figure.update_xaxes(tickvals=days[:: ceil(len(days) / MOST_TICKS)], tickformat="%d %b<br>%Y")
+    figure.update_xaxes(tickvals=days[:: max(ceil(len(days) / MOST_TICKS), 1)], tickformat="%d %b<br>%Y")
     figure.update_yaxes(title_text="hour of the day")
     return Plot(figure, "Dark is empty, bright is full: when the battery is used, and when it waits.")
 

@@ -50,8 +50,8 @@ def look_over(path: Path, traces: CsvTraces, latitude_deg: float) -> None:
     """DoorError for what is most likely a mistake: a counter, other units, sun by night, a meter that was not
     read.
     """
-    _counter(path, traces)
     _watts(path, traces)
+    _counter(path, traces)
     _small_sun(path, traces)
     _night(path, traces, latitude_deg)
     _flat(path, traces)

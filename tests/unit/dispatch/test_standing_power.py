@@ -58,7 +58,7 @@ def test_a_battery_that_moved_less_than_a_meter_must_see_says_nothing() -> None:
 
 def test_it_is_not_believed_either_when_the_battery_is_back_where_it_was() -> None:
     site = Alive()
-    modes(site, 300.0, 500.0, *[540.0] * 5)
+    modes(site, 300.0, 500.0, 500.0, *[540.0] * 5)
     assert set(modes(site, 300.0, *[500.0] * 60)) == {"SAFE"}
     # Ten seconds of another power prove the meter.
     assert modes(site, 299.0, *[0.0] * 12)[-1] == "RUNNING"

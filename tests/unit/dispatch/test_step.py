@@ -193,15 +193,15 @@ def test_a_cap_that_binds_is_widened_by_what_the_house_takes_more_and_not_lifted
     assert decide(config, replace(empty, orders=orders), capped).pv_caps_w == (1500.0,)
     full = a_snapshot(pcc_import_w=1000.0, soc_pct=100.0, pv_generation_w=500.0)
     decision = decide(config, full, capped)
-    assert (decision.setpoint_w, decision.pv_caps_w) == (1000.0, (750.0,)), "the battery covers it meanwhile"
+    assert (decision.setpoint_w, decision.pv_caps_w) == (1000.0, (1000.0,)), "the battery covers it meanwhile"
 
 
 def test_caps_open_step_by_step_and_wait_for_the_battery() -> None:
     config = a_config(export_limit_w=0.0, pvs=PV)
     capped = replace(RUNNING, pv_caps_w=(1000.0,))
     caught_up = a_snapshot(pcc_import_w=-50.0, battery_discharge_w=-450.0, pv_generation_w=1000.0)
-    # 50 W more than the battery takes, beside 5 % of 5 kW.
-    assert decide(config, caught_up, capped).pv_caps_w == (1200.0,)
+    # 50 W more than the battery takes, beside a tenth of 5 kW.
+    assert decide(config, caught_up, capped).pv_caps_w == (1450.0,)
     behind = a_snapshot(pcc_import_w=-51.0, battery_discharge_w=-449.0, pv_generation_w=1000.0)
     assert decide(config, behind, capped).pv_caps_w == (1000.0,)
 
@@ -211,7 +211,7 @@ def test_a_bound_on_import_does_not_keep_the_sun_out_of_the_battery() -> None:
     capped = replace(RUNNING, pv_caps_w=(500.0,))
     # House and sun are 500 W and the battery is free: with more sun it may charge that without any import.
     decision = decide(config, a_snapshot(pcc_import_w=0.0, pv_generation_w=500.0), capped)
-    assert decision.pv_caps_w == (750.0,)
+    assert decision.pv_caps_w == (1000.0,)
 
 
 def test_a_cap_is_lifted_when_the_sun_itself_gives_less_than_the_house_takes() -> None:

@@ -214,7 +214,7 @@ def test_the_page_shows_peaks_as_the_demand_charge_counts_them(tmp_path: Path) -
 
 def test_what_saves_nothing_is_not_said_to_save(study: Study, outcomes: dict[Case, Outcome]) -> None:
     dear = {
-        case: one if case.policy in (NO_BATTERY, ORACLE) else replace(one, wear_cost=1000.0)
+        case: one if case.policy in (NO_BATTERY, ORACLE) else replace(one, energy_cost=1000.0)
         for case, one in outcomes.items()
     }
     frame = Frame("small", "EUR", "the tariff", {"spring": 14.0}, cost_per_kwh=400.0)

@@ -62,7 +62,7 @@ def quarters(folder: Path, load_w: dict[int, int]) -> Path:
     lines = ["timestamp,load_w,pv_w"]
     for row in range(96):
         at = BEGIN + timedelta(minutes=15 * row)
-        lines.append(f"{at.isoformat()},{load_w.get(at.hour, 500 + row)},0")
+        lines.append(f"{at.isoformat()},{load_w.get(at.hour, 595 - row)},0")
     path = folder / "day.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
