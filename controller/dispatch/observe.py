@@ -13,6 +13,8 @@ from controller.dispatch.site import BatterySite, Missing, Site, Snapshot
 from drivers.device import BatteryReading, MeterReading
 
 NEVER_S = float("-inf")
+ASLEEP_PART, ASLEEP_W = 0.01, 50.0
+"""A PV inverter that gave no more than this part of its rating, or so little, before its silence sleeps."""
 UNSEEN_CYCLES = 0.5
 """A battery that was read so much earlier than the meter measured may have moved since."""
 
@@ -202,12 +204,19 @@ def _soc_pct(config: DispatchConfig, batteries: tuple[BatterySite, ...]) -> floa
 
 
 def _pv_w(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[float, ...], float | None]:
-    """What each PV inverter gives, and all together; nothing and None while one is silent."""
+    """What each PV inverter gives, and all together; nothing and None while one is silent.
+
+    One that had all but ended when it fell silent sleeps, as at night: it gives nothing. Should it wake
+    unheard, the meter shows it as less load.
+    """
     each_w: list[float] = []
     for pv in snapshot.pvs:
-        if pv is None or snapshot.now_s - pv.taken_at_s > config.lost_after_s:
+        if pv is None:
             return (), None
-        each_w.append(pv.pv_generation_w)
+        silent = snapshot.now_s - pv.taken_at_s > config.lost_after_s
+        if silent and pv.pv_generation_w > max(ASLEEP_PART * (pv.rated_w or 0.0), ASLEEP_W):
+            return (), None
+        each_w.append(0.0 if silent else pv.pv_generation_w)
     return tuple(each_w), total(each_w)
 
 
