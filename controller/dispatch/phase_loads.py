@@ -57,15 +57,20 @@ def follow_phases(
             )
     if loads_w and not site.is_news:
         return PhaseLoads(given, loads_w)
-    reaches_w = [_between_w(config, one, site, responses) for one in given]
+    phases = config.phases
+    low_w, high_w = [0.0] * (phases + 1), [0.0] * (phases + 1)  # place 0: alike on every phase
+    for index, one in enumerate(given):
+        least_w, most_w = _between_w(config, one, site, responses)
+        place = config.batteries[index].phase or 0
+        low_w[place] += least_w
+        high_w[place] += most_w
+    even_low_w, even_high_w = low_w[0] / phases, high_w[0] / phases
     found: list[float] = []
     for phase, import_w in _of(imports_w):
-        low_w = high_w = import_w
-        for index, (least_w, most_w) in enumerate(reaches_w):
-            share = _share(config, index, phase)
-            low_w, high_w = low_w + least_w * share, high_w + most_w * share
-        load_w = loads_w[phase - 1] if loads_w else 0.5 * (low_w + high_w)
-        found.append(min(max(load_w, low_w), high_w))
+        from_w = import_w + even_low_w + low_w[phase]
+        to_w = import_w + even_high_w + high_w[phase]
+        load_w = loads_w[phase - 1] if loads_w else 0.5 * (from_w + to_w)
+        found.append(from_w if load_w < from_w else to_w if load_w > to_w else load_w)
     return PhaseLoads(given, tuple(found))
 
 
