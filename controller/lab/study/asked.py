@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from controller.config import Config, load_config
 from controller.lab.billing import planner
-from controller.lab.measured import from_quarter_hour, on_site_clock, wall_of
+from controller.lab.measured import from_quarter_hour, wall_of
 from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material, apart_w
 from controller.lab.study.plant import powers_w
 from controller.lab.study.traces_door import of_year, read_checked
@@ -93,7 +93,7 @@ def asked(
     notes: list[str] = list(found.tariff.unread)
     cases: list[Case] = []
     for source in sources:
-        traces = on_site_clock(read_checked(source, config.simulation.latitude_deg), config.timezone)
+        traces = read_checked(source, config.simulation.latitude_deg, config.timezone)
         notes += [f"{source.name}: {one}" for one in traces.notes]
         name = source.name.removesuffix(".gz").removesuffix(".csv")
         parts = {f"{name} {year}": of_year(source, traces, year) for year in years} or {name: traces}

@@ -10,6 +10,7 @@ from itertools import pairwise
 from math import inf
 from pathlib import Path
 
+from controller.lab.measured import on_site_clock
 from drivers.doors import DoorError
 from simulators.traces import CsvTraces, StepTrace, TraceError, read_csv
 
@@ -30,8 +31,8 @@ MOST_FLAT_S = 7 * DAY_S
 """A load that does not change for a week is a meter that was not read."""
 
 
-def read_checked(path: Path, latitude_deg: float) -> CsvTraces:
-    """The traces of a CSV file; DoorError with file, line, value and what would be right."""
+def read_checked(path: Path, latitude_deg: float, timezone_name: str | None = None) -> CsvTraces:
+    """The traces of a CSV file on the clock of the site; DoorError with file, line, value and a remedy."""
     try:
         traces = read_csv(path)
     except TraceError as error:
@@ -42,6 +43,7 @@ def read_checked(path: Path, latitude_deg: float) -> CsvTraces:
         )
     if traces.duration_s < DAY_S:
         raise DoorError(f"{path}: holds {traces.duration_s / 3600.0:.1f} hours; give at least a whole day")
+    traces = on_site_clock(traces, timezone_name)
     look_over(path, traces, latitude_deg)
     return traces
 

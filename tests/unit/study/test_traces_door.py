@@ -46,6 +46,15 @@ def test_good_data_is_taken_as_it_is(tmp_path: Path) -> None:
     assert (traces.rows, traces.step_s) == (192, 3600.0)
 
 
+def test_the_sun_is_looked_for_on_the_clock_of_the_site(tmp_path: Path) -> None:
+    def californian(at: datetime) -> float:
+        return usual_sun(at - timedelta(hours=9))  # the stamps' +02:00 is nine hours ahead of the Pacific
+
+    path = written(tmp_path, usual_load, californian)
+    assert "2500 W at 2025-06-01T23:00+02:00, by night" in refused(path)
+    assert read_checked(path, 38.0, "America/Los_Angeles").rows == 192
+
+
 def test_kilowatts_in_a_column_for_watts_are_noticed(tmp_path: Path) -> None:
     said = refused(written(tmp_path, lambda at: usual_load(at) / 1000.0, usual_sun))
     assert "line 25: column load_w" in said, "23:00 of the first day has the highest load"
