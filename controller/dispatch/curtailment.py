@@ -17,6 +17,8 @@ IMPRECISE_PART = 0.03
 """So near to the cap, as a part of the rating, it may also be the inverter's own imprecision that decides."""
 HOLD_W = 20.0
 """An existing cap that is lower than needed by no more than this stays, to save writes."""
+UNEVEN = 1.5
+"""From so many times that on the caps are shared anew."""
 SLACK_PART, SLACK_IMPRECISE, SLACK_W = 0.1, 1.2, 20.0
 """An inverter that the sun holds below its cap keeps so much above what it gives: a part of that, more than
 its imprecision, and a little; the rest of its cap is for those in more sun."""
@@ -47,8 +49,8 @@ def closed_loop(
     """Caps for what the site can take: load, `most_charge_w` into the batteries, the export limit.
 
     None of this depends on the cap itself, so capping and releasing cannot chase each other. `trim_w` (<= 0)
-    is added for inverters that give more than their cap. Caps that there are open no further than
-    `opens_to_w`: what batteries will take but do not take yet would be exported meanwhile.
+    is added for inverters that give more than their cap. Caps that there are open no further than that
+    `opens_to_w` may be given: what batteries will take but do not take yet would be exported meanwhile.
     """
     rated_w = site.pv_rated_w
     if export_limit_w is None or not rated_w:
@@ -59,18 +61,22 @@ def closed_loop(
     takes_w = max(load_w + most_charge_w + export_limit_w, 0.0)
     held_w = held(before)
     if held_w is None:
-        needed = 0.0 < generation_w >= ENGAGE_AT * takes_w
-    else:
-        # A cap that binds hides what the sun could give: it may be widened, not lifted.
-        needed = binds(site, before) or generation_w >= RELEASE_AT * takes_w
-        if takes_w > held_w and takes_w > opens_to_w:
-            takes_w = max(held_w, opens_to_w)
-    if not needed or takes_w >= _whole(rated_w):
+        if not 0.0 < generation_w >= ENGAGE_AT * takes_w or takes_w >= _whole(rated_w):
+            return uncapped(len(rated_w))
+        return _by_sun(max(takes_w + trim_w, 0.0), site, before or uncapped(len(rated_w)))
+    # A cap that binds hides what the sun could give: it may be widened, not lifted.
+    if not binds(site, before) and generation_w < RELEASE_AT * takes_w:
+        return uncapped(len(rated_w))
+    if takes_w > held_w and takes_w > opens_to_w + sum(_spare_w(site, before)):
+        if opens_to_w <= generation_w:
+            return before
+        return _opened(opens_to_w + trim_w, generation_w, site, before)
+    if takes_w >= _whole(rated_w):
         return uncapped(len(rated_w))
     order_w = max(takes_w + trim_w, 0.0)
-    if held_w is not None and 0.0 <= order_w - held_w <= HOLD_W and not _uneven(site, before):
+    if 0.0 <= order_w - held_w <= HOLD_W and not _uneven(site, before):
         return before
-    return _by_sun(order_w, site, before or uncapped(len(rated_w)))
+    return _by_sun(order_w, site, before)
 
 
 def binding(site: Site, caps_w: Caps) -> tuple[bool, ...]:
@@ -116,7 +122,7 @@ def held(caps_w: Caps) -> float | None:
     return held_w
 
 
-def _split(total_w: float, rated_w: tuple[float | None, ...]) -> Caps:
+def _split(total_w: float, rated_w: tuple[float | None, ...]) -> tuple[float, ...]:
     """By rating; evenly when a rating is unknown."""
     weights = _weights(rated_w)
     whole = sum(weights)
@@ -134,13 +140,23 @@ def _slack_w(given_w: float, rated_w: float | None) -> float:
     return SLACK_PART * given_w + SLACK_IMPRECISE * IMPRECISE_PART * (rated_w or 0.0) + SLACK_W
 
 
+def _spare_w(site: Site, before: Caps) -> list[float]:
+    """What each inverter that the sun holds is to have above what it gives; 0 for one that its cap holds."""
+    return [
+        0.0 if at_cap else _slack_w(given_w, rated_w)
+        for given_w, rated_w, at_cap in zip(
+            site.pv_each_w, site.pv_rated_w, binding(site, before), strict=True
+        )
+    ]
+
+
 def _uneven(site: Site, before: Caps) -> bool:
     """Whether an inverter in the shade leaves of its cap what another could give."""
     bound = binding(site, before)
     if True not in bound or False not in bound:
         return False
     for given_w, rated_w, cap_w, at_cap in zip(site.pv_each_w, site.pv_rated_w, before, bound, strict=True):
-        if not at_cap and (cap_w is None or cap_w - given_w > 2.0 * _slack_w(given_w, rated_w)):
+        if not at_cap and (cap_w is None or cap_w - given_w > UNEVEN * _slack_w(given_w, rated_w)):
             return True
     return False
 
@@ -150,13 +166,29 @@ def _by_sun(total_w: float, site: Site, before: Caps) -> Caps:
 
     The caps add up to `total_w`, so that no more is given however the clouds move.
     """
-    rated_w = site.pv_rated_w
-    if len(rated_w) == 1:
-        return (total_w,)
     heads_w = [
-        float("inf") if at_cap else given_w + _slack_w(given_w, one_w)
-        for given_w, one_w, at_cap in zip(site.pv_each_w, rated_w, binding(site, before), strict=True)
+        given_w + spare_w if spare_w else float("inf")
+        for given_w, spare_w in zip(site.pv_each_w, _spare_w(site, before), strict=True)
     ]
-    caps_w = by_weight(total_w, heads_w, _weights(rated_w))
+    caps_w = by_weight(total_w, heads_w, _weights(site.pv_rated_w))
     left_w = total_w - sum(caps_w)
-    return tuple(map(add, caps_w, _split(left_w, rated_w))) if left_w > 0.0 else tuple(caps_w)
+    return tuple(map(add, caps_w, _split(left_w, site.pv_rated_w))) if left_w > 0.0 else tuple(caps_w)
+
+
+def _opened(total_w: float, generation_w: float, site: Site, before: Caps) -> Caps:
+    """Caps by which `total_w` may be given now: those at their cap share by rating what is more than before.
+
+    Those in the shade have what they give and something to spare.
+    """
+    spares_w = _spare_w(site, before)
+    weights = [
+        0.0 if spare_w else weight
+        for spare_w, weight in zip(spares_w, _weights(site.pv_rated_w), strict=True)
+    ]
+    per_weight_w = (total_w - generation_w) / sum(weights) if any(weights) else 0.0
+    return tuple(
+        [
+            max(given_w + spare_w + weight * per_weight_w, 0.0)
+            for given_w, spare_w, weight in zip(site.pv_each_w, spares_w, weights, strict=True)
+        ]
+    )

@@ -58,16 +58,22 @@ NO_SHORTFALL = Shortfall()
 
 
 def shortfall(
-    config: DispatchConfig, before: Shortfall, site: Site, export_limit_w: float | None, held: bool
+    config: DispatchConfig,
+    before: Shortfall,
+    site: Site,
+    export_limit_w: float | None,
+    held: bool,
+    meant_w: float = 0.0,
 ) -> Shortfall:
     """What is known after this cycle.
 
-    `held` says that the sun gives all that its caps allow, so that a higher one would be used.
+    `held` says that the sun gives all that its caps allow, so that a higher one would be used; `meant_w` is
+    what the batteries were meant to do. While they were meant to discharge it is not theirs to take anything.
     """
     if export_limit_w is None:
         return NO_SHORTFALL
     too_much_w = max(OVER_W, OVER_PART * export_limit_w)
-    over = -site.pcc_import_w - export_limit_w > too_much_w
+    over = meant_w <= 0.0 and -site.pcc_import_w - export_limit_w > too_much_w
     if not over and before == NO_SHORTFALL:
         return before
     given_w = rated_w = 0.0

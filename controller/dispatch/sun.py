@@ -41,7 +41,7 @@ def hold_sun(
         export_w = export_in_force_w(config, orders, site.now_s)
     before_w = memory.pv_caps_w
     trim = learn_pv(memory.pv_trim, site, before_w)
-    short = shortfall(config, memory.shortfall, site, export_w, binds(site, before_w))
+    short = shortfall(config, memory.shortfall, site, export_w, binds(site, before_w), memory.setpoint_w)
     takes_w = charge_w if short.takes_w is None or charge_w <= short.takes_w else short.takes_w
     caps_w = closed_loop(
         site, export_w, takes_w, before_w, trim.trim_w, _opens_to_w(site, export_w, setpoint_w)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from controller.dispatch.curtailment import Caps, closed_loop, open_loop
 from tests.unit.dispatch.policy_sites import a_site
 
@@ -124,3 +126,11 @@ def test_caps_open_only_as_far_as_they_may() -> None:
     assert closed_loop(site, 0.0, 9000.0, (1000.0,), opens_to_w=1250.0) == (1250.0,), (
         "nor to the rating at once"
     )
+
+
+def test_what_an_inverter_in_the_shade_leaves_of_its_cap_keeps_no_other_one_closed() -> None:
+    # 4000 W of a cap of 5000 W, and 200 W of 200 W: 4500 W may be given now, 300 W more.
+    site = a_site(1800.0, pv_generation_w=4200.0, pv_rated_w=(5000.0, 5000.0), pv_each_w=(4000.0, 200.0))
+    # They are for the second; the first has 400 + 180 + 20 W to spare.
+    assert closed_loop(site, 0.0, 0.0, (5000.0, 200.0), opens_to_w=4500.0) == pytest.approx((4600.0, 500.0))
+    assert closed_loop(site, 0.0, 0.0, (5000.0, 200.0), opens_to_w=4200.0) == (5000.0, 200.0), "not yet"

@@ -136,3 +136,10 @@ def test_a_try_without_sun_tells_nothing() -> None:
 
 def test_without_an_export_limit_there_is_nothing_to_hold_the_sun_to() -> None:
     assert known(FOUND, site(60.0, 4000.0), None) == NO_SHORTFALL
+
+
+def test_export_while_the_batteries_are_meant_to_discharge_is_not_theirs_to_take() -> None:
+    # A cap that opened a moment ago, or an inverter that gives 3 % more than it is ordered.
+    discharging = site(14.0, 300.0, charge_w=-2400.0)
+    assert shortfall(CONFIG, Shortfall(over_since_s=0.0), discharging, 0.0, True, 1.0) == NO_SHORTFALL
+    assert shortfall(CONFIG, Shortfall(over_since_s=0.0), discharging, 0.0, True, 0.0).takes_w == -2400.0
