@@ -233,11 +233,12 @@ def test_behind_a_late_meter_and_a_slow_inverter_it_comes_to_what_a_decision_a_s
         text + "\n[simulation.meter]\nperiod_s = 1\ndelay_s = 1\n", encoding="utf-8"
     )
     late = load_config(tmp_path / "late.toml")
-    load = StepTrace(40.0, (1000.0, 4000.0, 500.0, 3500.0, 800.0, 5000.0) * 5)
-    sun = StepTrace(40.0, ((0.0, 3000.0, 6000.0, 0.0, 5000.0, 2000.0, 6000.0) * 5)[:30])
-    skipping, every_second = (simulate(late, load, sun, 6000.0, 1200.0, step_s) for step_s in (40.0, 1.0))
+    load = StepTrace(120.0, (1000.0, 4000.0, 500.0, 3500.0, 800.0, 5000.0) * 5)
+    sun = StepTrace(120.0, ((0.0, 3000.0, 6000.0, 0.0, 5000.0, 2000.0, 6000.0) * 5)[:30])
+    skipping, every_second = (simulate(late, load, sun, 6000.0, 3600.0, step_s) for step_s in (120.0, 1.0))
     assert skipping.decisions < every_second.decisions
+    # Within 1 % of the 2467 Wh that the house uses: caps open in steps, which the two take at other seconds.
     for name in ("import_wh", "export_wh", "charged_wh", "discharged_wh"):
-        assert getattr(skipping.books, name) == pytest.approx(getattr(every_second.books, name), abs=12.0), (
+        assert getattr(skipping.books, name) == pytest.approx(getattr(every_second.books, name), abs=24.67), (
             name
         )
