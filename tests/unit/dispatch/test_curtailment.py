@@ -134,3 +134,24 @@ def test_what_an_inverter_in_the_shade_leaves_of_its_cap_keeps_no_other_one_clos
     # They are for the second; the first has 400 + 180 + 20 W to spare.
     assert closed_loop(site, 0.0, 0.0, (5000.0, 200.0), opens_to_w=4500.0) == pytest.approx((4600.0, 500.0))
     assert closed_loop(site, 0.0, 0.0, (5000.0, 200.0), opens_to_w=4200.0) == (5000.0, 200.0), "not yet"
+
+
+def test_a_little_that_an_inverter_in_the_shade_leaves_is_not_worth_a_write() -> None:
+    both = (5000.0, 5000.0)
+    # It has 210 W to spare, and 315 W are not much more; 316 W are.
+    assert two_caps((100.0, 1000.0), 1415.0, (415.0, 1000.0), both) == (415.0, 1000.0)
+    assert two_caps((100.0, 1000.0), 1416.0, (416.0, 1000.0), both) == pytest.approx((310.0, 1106.0))
+    assert two_caps((4000.0, 900.0), 7000.0, (5000.0, 2000.0), (8000.0, 8000.0)) == (5000.0, 2000.0), (
+        "none binds"
+    )
+
+
+def test_what_is_to_spare_is_no_reason_to_open_step_by_step() -> None:
+    site = a_site(1100.0, pv_generation_w=4200.0, pv_rated_w=(5000.0, 5000.0), pv_each_w=(4000.0, 200.0))
+    # 4800 W may be given and 600 W are to spare: 5300 W are shared as ever.
+    assert closed_loop(site, 0.0, 0.0, (5000.0, 200.0), opens_to_w=4800.0) == (2650.0, 2650.0)
+
+
+def test_caps_that_open_are_lower_by_what_the_inverters_give_too_much() -> None:
+    site = a_site(-500.0, pv_generation_w=1000.0, pv_rated_w=RATED_W)
+    assert closed_loop(site, 0.0, 3000.0, (1000.0,), -50.0, opens_to_w=1250.0) == (1200.0,)

@@ -207,6 +207,18 @@ def test_caps_open_step_by_step_and_wait_for_the_battery() -> None:
     assert decide(config, behind, capped).pv_caps_w == (1000.0,)
 
 
+def test_caps_open_by_a_tenth_of_all_batteries_together_beside_the_export_limit() -> None:
+    config = a_config(FIVE_KW, TWO_KW, export_limit_w=600.0, pvs=PV)
+    capped = replace(RUNNING, pv_caps_w=(1000.0,), battery_setpoints_w=(-200.0, -100.0), setpoint_w=-300.0)
+    both = (
+        BatteryReading(10.0, -200.0, 50.0),
+        BatteryReading(10.0, -100.0, 50.0, max_charge_w=2000.0, max_discharge_w=2000.0),
+    )
+    # 600 W go out, which is allowed, and 300 W into the batteries: 700 W more may come.
+    decision = decide(config, a_snapshot(-600.0, batteries=both, pv_generation_w=1000.0), capped)
+    assert decision.pv_caps_w == (1700.0,)
+
+
 def test_a_bound_on_import_does_not_keep_the_sun_out_of_the_battery() -> None:
     config = a_config(export_limit_w=0.0, import_limit_w=0.0, pvs=PV)
     capped = replace(RUNNING, pv_caps_w=(500.0,))
