@@ -48,9 +48,10 @@ def closed_loop(
 ) -> Caps:
     """Caps for what the site can take: load, `most_charge_w` into the batteries, the export limit.
 
-    None of this depends on the cap itself, so capping and releasing cannot chase each other. `trim_w` (<= 0)
-    is added for inverters that give more than their cap. Caps that there are open no further than that
+    What it can take does not depend on the cap, so capping and releasing cannot chase each other. `trim_w`
+    (<= 0) is added for inverters that give more than their cap. Caps that there are open no further than that
     `opens_to_w` may be given: what batteries will take but do not take yet would be exported meanwhile.
+    No cap is above its inverter's rating, which a device may refuse.
     """
     rated_w = site.pv_rated_w
     if export_limit_w is None or not rated_w:
@@ -164,7 +165,7 @@ def _uneven(site: Site, before: Caps) -> bool:
 def _by_sun(total_w: float, site: Site, before: Caps) -> Caps:
     """By rating, but what an inverter in the shade cannot give is for those in the sun.
 
-    The caps add up to `total_w`, so that no more is given however the clouds move.
+    The caps add up to no more than `total_w`, so that no more is given however the clouds move.
     """
     heads_w = [
         given_w + spare_w if spare_w else float("inf")
@@ -172,7 +173,9 @@ def _by_sun(total_w: float, site: Site, before: Caps) -> Caps:
     ]
     caps_w = by_weight(total_w, heads_w, _weights(site.pv_rated_w))
     left_w = total_w - sum(caps_w)
-    return tuple(map(add, caps_w, _split(left_w, site.pv_rated_w))) if left_w > 0.0 else tuple(caps_w)
+    if left_w > 0.0:
+        caps_w = list(map(add, caps_w, _split(left_w, site.pv_rated_w)))
+    return tuple(map(_rated_at_most, caps_w, site.pv_rated_w))
 
 
 def _opened(total_w: float, generation_w: float, site: Site, before: Caps) -> Caps:
@@ -186,9 +189,12 @@ def _opened(total_w: float, generation_w: float, site: Site, before: Caps) -> Ca
         for spare_w, weight in zip(spares_w, _weights(site.pv_rated_w), strict=True)
     ]
     per_weight_w = (total_w - generation_w) / sum(weights) if any(weights) else 0.0
-    return tuple(
-        [
-            max(given_w + spare_w + weight * per_weight_w, 0.0)
-            for given_w, spare_w, weight in zip(site.pv_each_w, spares_w, weights, strict=True)
-        ]
-    )
+    caps_w = [
+        max(given_w + spare_w + weight * per_weight_w, 0.0)
+        for given_w, spare_w, weight in zip(site.pv_each_w, spares_w, weights, strict=True)
+    ]
+    return tuple(map(_rated_at_most, caps_w, site.pv_rated_w))
+
+
+def _rated_at_most(cap_w: float, rated_w: float | None) -> float:
+    return rated_w if rated_w is not None and cap_w > rated_w else cap_w

@@ -31,7 +31,7 @@ from controller.dispatch.phases import fuse_rooms
 from controller.dispatch.plausible import asks_w
 from controller.dispatch.policies import wish
 from controller.dispatch.settings import DispatchConfig
-from controller.dispatch.share import share_in_few
+from controller.dispatch.share import in_few, share
 from controller.dispatch.site import Site
 from controller.dispatch.soc import doubts
 from controller.dispatch.sun import hold_sun
@@ -324,16 +324,20 @@ def _shared(
         shares: tuple[float, ...] = (power_w,)
     else:
         settings = [config.batteries[one.index] for one in heard]
-        shares = share_in_few(
-            power_w,
-            preferred,
-            rooms,
-            tuple([one.soc_pct for one in heard]),
-            tuple([one.capacity_wh for one in settings]),
-            tuple([one.efficient_from_w for one in settings]),
-            tuple([before[one.index] for one in heard]),
-            tuple([one.min_power_w for one in settings]),
-        )
+        last_w = tuple([before[one.index] for one in heard])
+
+        def shared(within: Rooms) -> tuple[float, ...]:
+            return share(
+                power_w,
+                within,
+                rooms,
+                tuple([one.soc_pct for one in heard]),
+                tuple([one.capacity_wh for one in settings]),
+                tuple([one.efficient_from_w for one in settings]),
+                last_w,
+            )
+
+        shares = in_few(shared, preferred, last_w, tuple([one.min_power_w for one in settings]))
     setpoints = [0.0] * len(config.batteries)
     total_w = power_w
     for one, room, share_w in zip(heard, rooms, shares, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import add, lt, sub
 
 from controller.dispatch.limits import Range, total
@@ -63,23 +64,14 @@ def share(
     return tuple(map(Range.clamp, allowed, _moved(side, bases_w, given_w)))
 
 
-def share_in_few(
-    total_w: float,
-    preferred: Rooms,
-    allowed: Rooms,
-    socs_pct: tuple[float | None, ...],
-    capacities_wh: tuple[float, ...],
-    efficient_from_w: Watts,
-    last_w: Watts,
-    least_w: Watts,
-) -> Watts:
-    """`share` among as few as it takes for none to be asked for less than it can hold (`least_w`; 0: any).
+def in_few(shared: Callable[[Rooms], Watts], preferred: Rooms, last_w: Watts, least_w: Watts) -> Watts:
+    """What is `shared` among as few as it takes for none to be asked for less than it can hold (`least_w`).
 
     One that rested before (`last_w`) is left out first, and of those the one that is furthest from its least.
     """
     left = list(preferred)
     while True:
-        shares = share(total_w, tuple(left), allowed, socs_pct, capacities_wh, efficient_from_w, last_w)
+        shares = shared(tuple(left))
         working = [index for index, one_w in enumerate(shares) if one_w != 0.0]
         little = [index for index in working if abs(shares[index]) < least_w[index]]
         if len(working) < 2 or not little:

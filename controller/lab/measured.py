@@ -53,7 +53,7 @@ def from_quarter_hour(path: Path, traces: CsvTraces) -> tuple[CsvTraces, str]:
     cycle = QUARTER_MS // gcd(step_ms, QUARTER_MS)  # then the rows come to the same places again
     for row in range(min(cycle, traces.rows)):
         if (begin_ms + row * step_ms) % QUARTER_MS == 0:
-            return (_from(traces, row), _left_out(traces, row)) if row else (traces, "")
+            return (cut(traces, row, traces.rows), _left_out(traces, row)) if row else (traces, "")
     raise DoorError(
         f"{path}: begins at {traces.start.isoformat()} and has a row every {traces.step_s:g} s; none of them "
         "begins with a quarter hour of the clock, as prices and billed peaks do; give rows of which some "
@@ -66,16 +66,20 @@ def _left_out(traces: CsvTraces, row: int) -> str:
     return f"begins with the quarter hour at {traces.timestamp(row).isoformat()}: {many} left out"
 
 
-def _from(traces: CsvTraces, first: int) -> CsvTraces:
-    def part(trace: StepTrace) -> StepTrace:
-        return StepTrace(trace.step_s, trace.values[first:])
+def cut(traces: CsvTraces, begin: int, end: int) -> CsvTraces:
+    """The rows from `begin` up to, but not with, `end`."""
 
-    since = max(row for row, _ in traces.offsets if row <= first)
+    def part(trace: StepTrace) -> StepTrace:
+        return StepTrace(trace.step_s, trace.values[begin:end])
+
+    since = max(row for row, _ in traces.offsets if row <= begin)
+    breaks = [(row - begin, line) for row, line in traces.lines if begin < row < end]
     return replace(
         traces,
         load=part(traces.load),
         pv=part(traces.pv),
         prices={name: part(one) for name, one in traces.prices.items()},
-        start=traces.timestamp(first),
-        offsets=tuple((max(row - first, 0), one) for row, one in traces.offsets if row >= since),
+        start=traces.timestamp(begin),
+        offsets=tuple((max(row - begin, 0), one) for row, one in traces.offsets if since <= row < end),
+        lines=((0, traces.line(begin)), *breaks),
     )

@@ -5,14 +5,13 @@ line.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import replace
 from itertools import pairwise
 from math import inf
 from pathlib import Path
 
-from controller.lab.measured import on_site_clock
+from controller.lab.measured import cut, on_site_clock
 from drivers.doors import DoorError
-from simulators.traces import CsvTraces, StepTrace, TraceError, read_csv
+from simulators.traces import CsvTraces, TraceError, read_csv
 
 DAY_S = 86_400.0
 LEAST_MEAN_W, MOST_PEAK_W = 15.0, 50e6
@@ -65,22 +64,7 @@ def of_year(path: Path, traces: CsvTraces, year: int) -> CsvTraces:
     begin, end = bisect_left(years, year), bisect_right(years, year)
     if (end - begin) * traces.step_s < DAY_S:
         raise DoorError(f"--years: {year}: {path} holds {years[0]} to {years[-1]}; give years it has")
-
-    def part(trace: StepTrace) -> StepTrace:
-        return StepTrace(trace.step_s, trace.values[begin:end])
-
-    first = max(row for row, _ in traces.offsets if row <= begin)
-    offsets = tuple((max(row - begin, 0), one) for row, one in traces.offsets if first <= row < end)
-    breaks = [(row - begin, line) for row, line in traces.lines if begin < row < end]
-    return replace(
-        traces,
-        load=part(traces.load),
-        pv=part(traces.pv),
-        prices={name: part(one) for name, one in traces.prices.items()},
-        start=traces.timestamp(begin),
-        offsets=offsets,
-        lines=((0, traces.line(begin)), *breaks),
-    )
+    return cut(traces, begin, end)
 
 
 def _watts(path: Path, traces: CsvTraces) -> None:

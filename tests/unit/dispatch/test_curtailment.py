@@ -155,3 +155,12 @@ def test_what_is_to_spare_is_no_reason_to_open_step_by_step() -> None:
 def test_caps_that_open_are_lower_by_what_the_inverters_give_too_much() -> None:
     site = a_site(-500.0, pv_generation_w=1000.0, pv_rated_w=RATED_W)
     assert closed_loop(site, 0.0, 3000.0, (1000.0,), -50.0, opens_to_w=1250.0) == (1200.0,)
+
+
+def test_no_cap_is_above_the_rating_of_its_inverter() -> None:
+    # 420 W for the one in the shade; 5580 W are left for one that is rated 2000 W.
+    assert two_caps((200.0, 2000.0), 6000.0, (4285.0, 1715.0), (5000.0, 2000.0)) == pytest.approx(
+        (420.0, 2000.0)
+    )
+    site = a_site(-500.0, pv_generation_w=4800.0, pv_rated_w=RATED_W)
+    assert closed_loop(site, 0.0, 9000.0, (4800.0,), opens_to_w=5300.0) == (5000.0,)

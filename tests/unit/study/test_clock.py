@@ -110,6 +110,7 @@ def test_what_is_left_out_is_said_and_what_begins_with_a_quarter_hour_stays(tmp_
     assert from_quarter_hour(half_past, hourly) == (hourly, "")
     ten_past = written(tmp_path / "b.csv", MIDNIGHT + timedelta(minutes=10), late_washing, minutes=20)
     left, said = from_quarter_hour(ten_past, read_csv(ten_past))
+    assert left.line(0) == read_csv(ten_past).line(read_csv(ten_past).rows - left.rows), "as in the file"
     assert left.start == MIDNIGHT + timedelta(minutes=30)
     assert left.rows == read_csv(ten_past).rows - 1
     assert said.endswith("the row before it is left out")
