@@ -164,3 +164,26 @@ def test_no_cap_is_above_the_rating_of_its_inverter() -> None:
     )
     site = a_site(-500.0, pv_generation_w=4800.0, pv_rated_w=RATED_W)
     assert closed_loop(site, 0.0, 9000.0, (4800.0,), opens_to_w=5300.0) == (5000.0,)
+
+
+def test_without_knowing_the_generation_the_export_limit_is_the_cap() -> None:
+    assert caps(None, 0.0) == (0.0,)
+
+
+@pytest.mark.parametrize(
+    ("rated_w", "split_w"),
+    [
+        ((3000.0, 1000.0), (600.0, 200.0)),
+        ((3000.0, None), (400.0, 400.0)),
+        ((0.0, 0.0), (400.0, 400.0)),
+        ((0.0, 1000.0), (0.0, 800.0)),
+        ((0.25, 0.75), (200.0, 600.0)),
+    ],
+)
+def test_without_readings_all_together_keep_the_export_limit(rated_w: Caps, split_w: Caps) -> None:
+    assert open_loop(800.0, rated_w) == split_w
+
+
+def test_without_inverters_or_a_limit_nothing_is_capped() -> None:
+    assert open_loop(800.0, ()) == ()
+    assert open_loop(None, RATED_W) == (None,)
