@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pymodbus.client import AsyncModbusTcpClient
 
-from controller.config import load_config
+from controller.config import DeviceEntry, load_config
 from tests.bench.measure import Figure
-from tests.bench.sites import on_ports
+from tests.bench.sites import fleet_site, on_ports
 
 SCANS = 1500
 PATIENCE_S = 20.0
@@ -66,33 +66,50 @@ def wait_for_port(port: int) -> None:
 
 
 def start_and_size(folder: Path) -> list[Figure]:
-    """From the start of `penstock run` to its first setpoint on the wire, and its resident memory then."""
+    """From the start of `penstock run` to its first setpoint on the wire, and its resident memory then.
+
+    Planning loads numpy, and only where there is a tariff: the first site is without one.
+    """
+    plain, planned = folder / "plain", folder / "planned"
+    plain.mkdir()
+    planned.mkdir()
     first = free_ports()
-    path = on_ports(folder, first, mqtt=False)
-    text = path.read_text(encoding="utf-8") + '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\n'
-    path.write_text(text, encoding="utf-8")
-    setpoint = load_config(path).batteries[0].profile.points["wset_ena"].address
-    with penstock("emulate", str(path)):
-        wait_for_port(first + 2)
-        began_s = time.perf_counter()
-        with penstock("run", str(path)) as process:
-            asyncio.run(_until_enabled(first + 1, setpoint))
-            first_setpoint_s = time.perf_counter() - began_s
-            time.sleep(RUN_FOR_S)
-            rss_mb = _rss_mb(process.pid)
+    site = fleet_site(plain, range(first, first + 3), batteries=1, pvs=1)
+    _, rss_mb = _started(site, first + 1)
+    first = free_ports()
+    first_setpoint_s, planning_mb = _started(on_ports(planned, first, mqtt=False), first + 1)
+    note = "with MQTT, broker unreachable"
+    beside = f"{note}; beside the planner"
     return [
         Figure("start of run to first setpoint", first_setpoint_s, "s", 1.0),
-        Figure("resident memory of run", rss_mb, "MB", 60.0, note="with MQTT, broker unreachable"),
+        Figure("resident memory of run", rss_mb, "MB", 60.0, note=note),
+        Figure("resident memory of run that plans", planning_mb, "MB", 75.0, note=beside),
     ]
 
 
-async def _until_enabled(port: int, address: int) -> None:
+def _started(path: Path, battery_port: int) -> tuple[float, float]:
+    """Seconds from the start to the first setpoint of the battery there, and the resident memory, MB."""
+    text = path.read_text(encoding="utf-8") + '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\n'
+    path.write_text(text, encoding="utf-8")
+    battery = load_config(path).batteries[0]
+    with penstock("emulate", str(path)):
+        wait_for_port(battery_port + 1)
+        began_s = time.perf_counter()
+        with penstock("run", str(path)) as process:
+            asyncio.run(_until_enabled(battery_port, battery))
+            first_setpoint_s = time.perf_counter() - began_s
+            time.sleep(RUN_FOR_S)
+            return first_setpoint_s, _rss_mb(process.pid)
+
+
+async def _until_enabled(port: int, battery: DeviceEntry) -> None:
     """Poll the emulated inverter, every 5 ms, until somebody has ordered it."""
     client = AsyncModbusTcpClient("127.0.0.1", port=port)
     await client.connect()
+    address = battery.profile.points["wset_ena"].address
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            reply = await client.read_holding_registers(address, count=1)
+            reply = await client.read_holding_registers(address, count=1, device_id=battery.unit)
             if reply.registers == [1]:
                 break
             await asyncio.sleep(0.005)
