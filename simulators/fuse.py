@@ -62,8 +62,3 @@ class Fuse:
                     self.blown = True
             else:
                 self._used[phase] *= exp(-seconds / COOLS_S)
-
-    def replace(self) -> None:
-        """Put in new links."""
-        self.blown = False
-        self._used = [0.0] * len(self._used)

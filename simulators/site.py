@@ -185,7 +185,7 @@ class House:
     ) -> None:
         """Let the grid go, come back, or change its frequency or no-load voltage, now.
 
-        It does not come back behind a main fuse that has blown; `replace_fuse` lets it.
+        It does not come back behind a main fuse that has blown.
         """
         was_present = self.grid.present
         blown = self.fuse is not None and self.fuse.blown
@@ -195,12 +195,6 @@ class House:
         elif self.grid.present and not was_present:
             self._transfer.grid_came(self.now_s)
         self._settle()
-
-    def replace_fuse(self) -> None:
-        """Put new links into the main fuse, now."""
-        if self.fuse is not None:
-            self.fuse.replace()
-            self.set_grid()
 
     @property
     def supply(self) -> Supply:

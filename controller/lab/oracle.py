@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from controller.planning.inputs import DemandTerm, Floats, Leave, Storage
 
-KW_H_PER_W_S = 1.0 / 3.6e6
-
 
 class OracleError(RuntimeError):
     """HiGHS found no optimum; the sentence says what it found."""

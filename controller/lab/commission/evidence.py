@@ -22,7 +22,6 @@ MAD_TO_SIGMA = 1.4826
 """Of a normal distribution; and the median's error is 1.2533 times the mean's."""
 MEDIAN_TO_MEAN = 1.2533
 NOTHING, NEXT_TO_NOTHING = 0.15, 0.05
-PHASE_PART = 0.15
 BEYOND = 3.0
 
 
