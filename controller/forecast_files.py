@@ -10,7 +10,6 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from controller.planning.market import STEPS_S
 from controller.planning.said import QUARTER_S, Said, SaidError
 from controller.price_files import PriceFileError, instant, shown
 from controller.text_files import TextFileError, read_text
@@ -18,6 +17,7 @@ from controller.text_files import TextFileError, read_text
 MOST_BYTES = 8_000_000
 MOST_ROWS = 40_000
 KEYS = ("load_w", "pv_w")
+STEPS_S = (900, 1800, 3600)
 USAGE = '{"forecast": [{"start": "2026-01-31T16:00:00Z", "load_w": 450, "pv_w": 1200}, ...]}'
 
 

@@ -10,21 +10,23 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from controller.planning.market import STEPS_S, Market, Point, PriceError, gaps, market_of
+from controller.planning.market import STEPS, STEPS_S, Market, Point, PriceError, gaps, market_of
 from controller.text_files import TextFileError, read_text
 
 MOST_BYTES = 8_000_000
 MOST_POINTS = 40_000
 PER_MWH = 1000.0
+IN_A_ROW = 4
+"""So many equal distances are a step; a single longer one is a gap."""
 
 
 class PriceFileError(ValueError):
@@ -72,8 +74,8 @@ def _csv_points(where: str, text: str, per_mwh: bool, column: str | None) -> tup
     for (before, *_), (at, _, line) in pairwise(found):
         if at == before:
             raise PriceFileError(f"{where}, line {line}: two prices for the time from {_iso(at)}")
-    step_s = _step_s(where, [one[0] for one in found])
-    return [Point(at, step_s, price) for at, price, _ in found], [line for *_, line in found]
+    steps_s = _steps_s(where, [one[0] for one in found])
+    return [Point(at, steps_s[at], price) for at, price, _ in found], [line for *_, line in found]
 
 
 def _columns(where: str, header: Sequence[str], column: str | None) -> tuple[int, int]:
@@ -113,15 +115,29 @@ def _price(where: str, text: str, per_mwh: bool) -> float:
     return value / PER_MWH if per_mwh else value
 
 
-def _step_s(where: str, begins: Sequence[float]) -> float:
-    """The step of sorted begins: the shortest distance, which a market uses throughout."""
-    if not begins:
+def _steps_s(where: str, begins: Iterable[float]) -> dict[float, float]:
+    """How long the price of each begin holds, where its source does not say: to the next one.
+
+    A source may change its step, as day-ahead markets went from hours to quarter hours. What is no step is
+    a gap: the price before it holds as long as those before that, or as the shortest step of all.
+    """
+    at = sorted(set(begins))
+    if not at:
         raise PriceFileError(f"{where}: holds no price")
-    apart = [later - before for before, later in pairwise(begins) if later > before]
-    step_s = min(apart, default=3600.0)
-    if step_s not in STEPS_S:
-        raise PriceFileError(f"{where}: steps of {step_s:g} s; prices hold for 15, 30 or 60 minutes")
-    return step_s
+    apart = [later - before for before, later in pairwise(at)]
+    shortest_s = min(apart, default=3600.0)
+    if shortest_s not in STEPS_S:
+        raise PriceFileError(f"{where}: steps of {shortest_s:g} s; {STEPS}")
+    found: list[float] = []
+    step_s = shortest_s
+    for distance_s, run in groupby(apart):
+        times = len(list(run))
+        if distance_s == shortest_s or (times >= IN_A_ROW and distance_s in STEPS_S):
+            step_s = distance_s
+        elif distance_s < step_s:
+            step_s = shortest_s
+        found += [step_s] * times
+    return dict(zip(at, [*found, step_s], strict=True))
 
 
 def _iso(utc_s: float) -> str:
@@ -155,12 +171,12 @@ def _json_points(where: str, loaded: Any, per_mwh: bool) -> list[Point]:
         scale = _scale(loaded.get("unit"), per_mwh)
         begins = [_number(where, one) for one in loaded["unix_seconds"]]
         rows = [
-            (begin, None, _number(where, value) / scale)
+            (begin, _number(where, value) / scale)
             for begin, value in zip(begins, values, strict=True)
             if value is not None
         ]
-        step_s = _step_s(where, sorted(begins))
-        return [Point(begin, step_s, price) for begin, _, price in rows]
+        steps_s = _steps_s(where, begins)
+        return [Point(begin, steps_s[begin], price) for begin, price in rows]
     items = loaded
     unit = None
     if isinstance(loaded, dict):
@@ -172,8 +188,10 @@ def _json_points(where: str, loaded: Any, per_mwh: bool) -> list[Point]:
     if len(items) > MOST_POINTS:
         raise PriceFileError(f"{where}: {len(items)} prices; {MOST_POINTS} are the most")
     found = [_item(where, one, unit, per_mwh) for one in items]
-    step_s = _step_s(where, sorted(begin for begin, *_ in found))
-    return [Point(begin, step_s if end is None else end - begin, price) for begin, end, price in found]
+    steps_s = _steps_s(where, (begin for begin, *_ in found))
+    return [
+        Point(begin, steps_s[begin] if end is None else end - begin, price) for begin, end, price in found
+    ]
 
 
 def _item(where: str, one: dict[str, Any], unit: object, per_mwh: bool) -> tuple[float, float | None, float]:

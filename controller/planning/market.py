@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from controller.planning.calendars import parts_of
 
 QUARTER_S = 900
-STEPS_S = (900, 1800, 3600)
+STEPS_S = tuple(QUARTER_S * quarters for quarters in range(1, 97) if 96 % quarters == 0)
+"""How long one price may hold: quarter hours that make up a day."""
+STEPS = "prices hold for 15 minutes or a multiple of it that divides a day"
 MOST_PER_KWH = 5.0
 """The harmonised limits of the European day-ahead market are within this; beyond it is a wrong unit."""
 MOST_QUARTERS = 400 * 96
@@ -114,7 +116,7 @@ def _quarter(point: Point, index: int) -> int:
         usual = f"prices lie between -{MOST_PER_KWH:g} and {MOST_PER_KWH:g}; is it per MWh?"
         raise PriceError(f"{point.per_kwh:g} per kWh cannot be right: {usual}", index)
     if point.step_s not in STEPS_S:
-        raise PriceError(f"a step of {point.step_s:g} s; prices hold for 15, 30 or 60 minutes", index)
+        raise PriceError(f"a step of {point.step_s:g} s; {STEPS}", index)
     if not isfinite(point.begin_utc_s) or abs(point.begin_utc_s) > 1e11 or point.begin_utc_s % QUARTER_S:
         raise PriceError(f"{point.begin_utc_s:g} (UTC seconds) is not on a quarter hour", index)
     return int(point.begin_utc_s) // QUARTER_S
