@@ -98,7 +98,7 @@ class PriceFeed:
 
     def _join(self, newer: Market) -> None:
         local = self._local()
-        keep_from_utc_s = 0.0 if local is None else local.utc_s - KEEP_PAST_S
+        keep_from_utc_s = None if local is None else local.utc_s - KEEP_PAST_S
         self.market = self.market.joined(newer, keep_from_utc_s)
         missing = gaps(self.market)
         self._tell(f"{len(missing)} gaps in the prices; there is no price in them" if missing else "")

@@ -69,12 +69,19 @@ class Market:
         mean: NDArray[np.float64] = found.mean(axis=1)
         return mean
 
-    def joined(self, newer: Market, keep_from_utc_s: float) -> Market:
-        """Both, the newer where both know a price, without what ended before `keep_from_utc_s`."""
+    def joined(self, newer: Market, keep_from_utc_s: float | None) -> Market:
+        """Both, the newer where both know a price, without what ended before `keep_from_utc_s`.
+
+        None while nobody knows what time it is: then the newer is kept whole, and of the older what fits
+        beside it, for `MOST_QUARTERS` in all.
+        """
         kept = [one for one in (self, newer) if len(one.per_kwh)]
         if not kept:
             return self
-        oldest = int(keep_from_utc_s // QUARTER_S)
+        if keep_from_utc_s is None:
+            oldest = kept[-1].first + len(kept[-1].per_kwh) - MOST_QUARTERS
+        else:
+            oldest = int(keep_from_utc_s // QUARTER_S)
         first = max(min(one.first for one in kept), oldest)
         end = min(max(one.first + len(one.per_kwh) for one in kept), first + MOST_QUARTERS)
         values = np.full(max(end - first, 0), np.nan)

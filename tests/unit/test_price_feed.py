@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.dispatch.orders import LocalTime
-from controller.planning.market import Market, PriceError, gaps
+from controller.planning.market import MOST_QUARTERS, Market, PriceError, gaps
 from controller.price_feed import FetchError, PriceFeed, dated, fetch
 from controller.price_files import MOST_BYTES, PriceFileError, kept_prices, prices_in, to_keep
 from controller.tariff_door import PriceSource
@@ -135,6 +136,16 @@ def test_the_newer_price_counts_and_the_past_is_dropped() -> None:
     joined = first.joined(second, NOON + 3600)
     assert hours(joined) == [None, 0.2, None]
     assert hours(first.joined(second, NOON)) == [0.15, 0.2, None]
+
+
+@pytest.mark.parametrize("kept_day", ["2020-01-01", "2026-05-31", "2040-01-01"])
+def test_while_the_clock_is_not_known_old_prices_never_push_out_what_is_told(kept_day: str) -> None:
+    kept = prices_in(message(0.1, 0.2, 0.3).replace(b"2026-06-01", kept_day.encode()), False, "x")
+    market = kept.joined(prices_in(message(0.15, 0.25), False, "x"), None)
+    assert hours(market) == [0.15, 0.25, None]
+    assert len(market.per_kwh) <= MOST_QUARTERS, "the memory for prices is bounded"
+    beside = [kept.at(one) == market.at(one) for one in np.arange(kept.first, kept.first + 12) * 900.0]
+    assert all(beside) is (kept_day == "2026-05-31"), "what is near enough stays beside them"
 
 
 @contextmanager
