@@ -54,7 +54,7 @@ def _market(
     if source.csv is not None:
         return read_prices(source.csv, source.per_mwh, source.column), ""
     if columns is None:
-        payload = day_ahead(config, int(duration_s // 86_400) + 3)
+        payload = day_ahead(config, int(duration_s // 86_400) + 3, wall.begin_utc_s)
         return prices_in(payload, False, "invented prices"), "market prices are invented from the seed"
     names = [name for name in columns if source.column in (None, name)]
     names = [name for name in names if "ahead" in name.lower()] or names

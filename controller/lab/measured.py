@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta, timezone
-from math import gcd
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from math import ceil, gcd
 from pathlib import Path
 
 import numpy as np
@@ -31,16 +31,32 @@ def on_site_clock(traces: CsvTraces, timezone_name: str | None) -> CsvTraces:
     """
     if timezone_name is None:
         return traces
+    offsets = [
+        (row, timedelta(seconds=offset_s))
+        for row, offset_s in _offsets_s(traces.start.timestamp(), traces.step_s, traces.rows, timezone_name)
+    ]
+    return replace(traces, start=traces.start.astimezone(timezone(offsets[0][1])), offsets=tuple(offsets))
+
+
+def invented_wall(first_day: date, duration_s: float, timezone_name: str | None) -> Wall:
+    """The clock of an invented house, from midnight of its first day on; without a time zone that is UTC."""
+    if timezone_name is None:
+        return Wall(datetime.combine(first_day, time(), UTC).timestamp())
+    begin_s = datetime.combine(first_day, time(), zone(timezone_name)).timestamp()
+    changes = _offsets_s(begin_s, QUARTER_S, ceil(duration_s / QUARTER_S), timezone_name)
+    return Wall(begin_s, tuple((row * QUARTER_S, offset_s) for row, offset_s in changes))
+
+
+def _offsets_s(begin_s: float, step_s: float, rows: int, timezone_name: str) -> list[tuple[int, float]]:
+    """The local UTC offset, with the row from which on it holds."""
     where = zone(timezone_name)
-    begin_s = traces.start.timestamp()
 
     def offset_at(utc_s: float) -> float:
         return local_time(utc_s, where).offset_s
 
-    offsets_s = local_steps(begin_s, traces.step_s, traces.rows, offset_at).offset_s
+    offsets_s = local_steps(begin_s, step_s, rows, offset_at).offset_s
     changes = [0, *(np.flatnonzero(np.diff(offsets_s)) + 1).tolist()]
-    offsets = tuple((row, timedelta(seconds=float(offsets_s[row]))) for row in changes)
-    return replace(traces, start=traces.start.astimezone(timezone(offsets[0][1])), offsets=offsets)
+    return [(row, float(offsets_s[row])) for row in changes]
 
 
 def from_quarter_hour(path: Path, traces: CsvTraces) -> tuple[CsvTraces, str]:

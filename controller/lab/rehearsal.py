@@ -58,10 +58,15 @@ def lived(config: Config, keep_s: float) -> Past:
     return history
 
 
-def day_ahead(config: Config, days: int = 120) -> bytes:
-    """Hourly prices as a message, from before the house's first day on: cheap at a sunny noon, dear later."""
+def day_ahead(config: Config, days: int = 120, midnight_utc_s: float | None = None) -> bytes:
+    """Hourly prices as a message, from before the house's first day on: cheap at a sunny noon, dear later.
+
+    `midnight_utc_s` is where its first day begins; at midnight of UTC when left out.
+    """
     chance = Random(f"{config.simulation.seed}:prices")
-    begin_utc_s = midnight(config.simulation.start).timestamp() - PAST_DAYS * DAY_S
+    if midnight_utc_s is None:
+        midnight_utc_s = midnight(config.simulation.start).timestamp()
+    begin_utc_s = midnight_utc_s - PAST_DAYS * DAY_S
     prices = []
     for _ in range(PAST_DAYS + days):
         level = MEAN_PER_KWH * (0.6 + 0.8 * chance.random())

@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from rich.table import Table
 from controller.config import Config, load_config
 from controller.lab.billing import Bills, bill_numbers, bill_rows, bills, planner
 from controller.lab.house import synthetic
-from controller.lab.measured import from_quarter_hour, on_site_clock, wall_of
+from controller.lab.measured import from_quarter_hour, invented_wall, on_site_clock, wall_of
 from controller.lab.simulate import Result, Wall, simulate
 from controller.lab.study.traces_door import look_over
 from drivers.doors import DoorError
@@ -51,10 +50,10 @@ def simulate_site(site: Path, days: int | None, source: Path | None, step_s: flo
 def _synthetic(config: Config, days: int, step_s: float, console: Console) -> tuple[Result, Bills | None]:
     resolution_s = int(step_s) if step_s >= 1 and step_s == int(step_s) and DAY_S % step_s == 0 else 1
     traces = synthetic(config, resolution_s)
-    midnight = datetime.combine(config.simulation.start, datetime.min.time(), UTC)
     duration_s = days * DAY_S
+    wall = invented_wall(config.simulation.start, duration_s, config.timezone)
     house = (traces.load, traces.pv, config.simulation.pv_peak_w)
-    return _run(config, house, duration_s, step_s, Wall(midnight.timestamp()), None, console)
+    return _run(config, house, duration_s, step_s, wall, None, console)
 
 
 def _run(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from controller.lab.measured import from_quarter_hour, on_site_clock
+from controller.config import load_config
+from controller.lab.billing import planner
+from controller.lab.measured import from_quarter_hour, invented_wall, on_site_clock
 from controller.lab.simulate_command import simulate_site
 from controller.lab.study.asked import asked
 from controller.lab.study.case import NO_BATTERY, Outcome, run_case
@@ -73,6 +75,49 @@ def test_without_a_time_zone_it_goes_by_the_offsets_of_the_stamps(tmp_path: Path
     path = written(tmp_path / "utc.csv", MIDNIGHT, late_washing, zone=UTC)
     # 20 to 22 h UTC are dear.
     assert without_battery(a_site(tmp_path), path).energy_cost == pytest.approx(4.0 * 0.40)
+
+
+def dear_noon(folder: Path, zone_line: str) -> Path:
+    """The small site with the dear hours from 09:00 to 15:00, when the invented house has its sun."""
+    path = a_site(folder)
+    text = path.read_text(encoding="utf-8").replace('"06:00"', '"09:00"').replace('"22:00"', '"15:00"')
+    path.write_text(text.replace('site = "small"', f'site = "small"\n{zone_line}'), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", ["Europe/Brussels", "America/Los_Angeles", "Pacific/Auckland"])
+def test_the_hours_of_a_tariff_are_those_of_an_invented_house_wherever_it_stands(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def energy(zone_line: str) -> float:
+        assert simulate_site(dear_noon(tmp_path, zone_line), 1, None, 60.0, True)
+        found: float = json.loads(capsys.readouterr().out)["bill_energy_without_battery"]
+        return found
+
+    assert energy(f'timezone = "{name}"') == energy("") == energy('timezone = "UTC"')
+
+
+def test_an_invented_house_lives_through_clock_changes() -> None:
+    wall = invented_wall(date(2025, 3, 29), 2 * 86_400.0, "Europe/Brussels")
+    assert wall.begin_utc_s == datetime(2025, 3, 28, 23, tzinfo=UTC).timestamp()
+    assert wall.offsets_s == ((0.0, 3600.0), (26 * 3600.0, 7200.0)), "at 02:00 of the 30th"
+
+
+def test_invented_prices_are_cheap_at_noon_and_dear_in_the_evening_of_the_house_wherever_it_stands(
+    tmp_path: Path,
+) -> None:
+    site = in_brussels(a_site(tmp_path))
+    text = site.read_text(encoding="utf-8")
+    begin, end = text.index("[[tariff.import.period]]"), text.index("[tariff.export]")
+    market = '[tariff.import]\nmarket = true\n[tariff.prices]\nurl = "https://example.invalid/p"\n\n'
+    site.write_text(text[:begin] + market + text[end:], encoding="utf-8")
+    config = load_config(site)
+    wall = invented_wall(config.simulation.start, 86_400.0, config.timezone)
+    inside, _ = planner(config, wall, None, 86_400.0)
+    assert inside is not None
+    hourly = inside.market.over(wall.begin_utc_s, 3600.0, 24)
+    assert hourly.argmax() == 19, "o'clock in Brussels, in summer too"
+    assert hourly[11:16].max() < hourly[:6].min()
 
 
 def test_a_clock_change_that_the_stamps_do_not_show_is_on_the_clock_of_the_site(tmp_path: Path) -> None:
