@@ -13,7 +13,7 @@ from controller.lab.rehearsal import day_ahead
 from controller.lab.simulate import METERED_S, Metered, Result, Wall
 from controller.planning.bills import Bill, BillError, bill
 from controller.planning.inputs import Floats
-from controller.planning.market import Market, Point, PriceError, market_of
+from controller.planning.market import QUARTER_S, Market, Point, PriceError, market_of
 from controller.price_files import PriceFileError, prices_in, read_prices
 from drivers.doors import DoorError
 from simulators.traces import StepTrace
@@ -64,10 +64,13 @@ def _market(
         usage = "name the one of the market with tariff.prices.column, or give prices as csv"
         raise PriceFileError(f"the measured data has {', '.join(columns)}; {usage}")
     trace = columns[names[0]]
-    scale = 1000.0 if source.per_mwh else 1.0
+    values, step_s = np.asarray(trace.values) / (1000.0 if source.per_mwh else 1.0), trace.step_s
+    if step_s < QUARTER_S and QUARTER_S % step_s == 0.0:
+        per_quarter = round(QUARTER_S / step_s)
+        values = values[: len(values) // per_quarter * per_quarter].reshape(-1, per_quarter).mean(axis=1)
+        step_s = float(QUARTER_S)
     points = [
-        Point(wall.begin_utc_s + place * trace.step_s, trace.step_s, value / scale)
-        for place, value in enumerate(trace.values)
+        Point(wall.begin_utc_s + place * step_s, step_s, value) for place, value in enumerate(values.tolist())
     ]
     return market_of(points), f"market prices are column {names[0]} of the data"
 

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from controller.clock import zone
 from controller.config import Config, load_config
 from controller.lab.billing import Bills, bill_numbers, bill_rows, bills, planner
 from controller.lab.house import synthetic
 from controller.lab.measured import from_quarter_hour, invented_wall, on_site_clock, wall_of
 from controller.lab.simulate import Result, Wall, simulate
-from controller.lab.study.traces_door import look_over
+from controller.lab.study.traces_door import doubts, look_over
 from drivers.doors import DoorError
 from simulators.traces import CsvTraces, StepTrace, Trace, TraceError, read_csv
 
@@ -88,7 +89,8 @@ def _measured(
     config: Config, days: int | None, source: Path, console: Console
 ) -> tuple[Result, Bills | None]:
     try:
-        traces = on_site_clock(read_csv(source), config.timezone)
+        where = None if config.timezone is None else zone(config.timezone)
+        traces = on_site_clock(read_csv(source, where), config.timezone)
     except TraceError as error:
         raise DoorError(str(error)) from None
     for note in (*traces.notes, *_doubts(config, source, traces)):
@@ -108,7 +110,7 @@ def _doubts(config: Config, source: Path, traces: CsvTraces) -> list[str]:
         look_over(source, traces, config.simulation.latitude_deg)
     except DoorError as error:
         return [str(error)]
-    return []
+    return doubts(source, traces)
 
 
 def _duration_s(source: Path, traces: CsvTraces, days: int | None) -> float:

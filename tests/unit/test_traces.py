@@ -159,12 +159,15 @@ NEXT = "2024-01-01T00:15:00Z,100,0"
         ([GOOD, "2024-01-01T00:15:00Z,1,5,0"], ", line 3: 4 values, but the header names 3 columns"),
         (
             [GOOD, "01.01.2024 00:15,1,0"],
-            ", line 3: column timestamp: '01.01.2024 00:15' is not ISO 8601; write 2024-01-31T16:45:00+01:00",
+            ", line 3: column timestamp: '01.01.2024 00:15' is not ISO 8601; "
+            "write 2024-01-31T16:45:00+01:00; for all rows, where the day comes first: "
+            r"sed -E 's#([0-9]{2})[./-]([0-9]{2})[./-]([0-9]{4})#\3-\2-\1#g' FILE > NEW.csv (else \3-\1-\2)",
         ),
         (
             ["2024-01-01T00:00:00,1,0"],
             ", line 2: column timestamp: '2024-01-01T00:00:00' has no UTC offset; "
-            "write 2024-01-01T00:00:00+01:00, or 2024-01-01T00:00:00Z for UTC",
+            "write 2024-01-01T00:00:00+01:00, or 2024-01-01T00:00:00Z for UTC, "
+            'or say in the site file on which clock it is: timezone = "Europe/Brussels"',
         ),
         (
             [GOOD, GOOD],
@@ -200,9 +203,11 @@ def test_a_bad_row_is_refused_with_its_place_and_what_would_be_right(
         ),
         ("timestamp,load_w,load_w", ", line 1: two columns are named 'load_w'"),
         (
-            "timestamp;load_w;pv_w",
-            ", line 1: no column 'timestamp' among timestamp;load_w;pv_w; "
-            "separate the columns by commas, and write decimals with a point",
+            "Datum;Uhrzeit;Verbrauch",
+            ", line 1: no column 'timestamp' among Datum, Uhrzeit, Verbrauch; line 1 has to name timestamp "
+            "(date and time in one column; timestamp_end if it is the end of a step), load_w and pv_w, or "
+            "import_w and export_w at the grid, with _kw, _wh or _kwh for other units; docs/studies.md has "
+            "commands for the files of grid operators",
         ),
     ],
 )

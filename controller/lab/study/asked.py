@@ -15,7 +15,7 @@ from controller.lab.billing import planner
 from controller.lab.measured import from_quarter_hour, wall_of
 from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material, apart_w
 from controller.lab.study.plant import powers_w
-from controller.lab.study.traces_door import of_year, read_checked
+from controller.lab.study.traces_door import doubts, of_year, read_checked
 from controller.planning.tariff import Tariff
 from controller.site_tariff import TariffTable
 from controller.tariff_door import TariffConfig, tariff_config
@@ -94,7 +94,7 @@ def asked(
     cases: list[Case] = []
     for source in sources:
         traces = read_checked(source, config.simulation.latitude_deg, config.timezone)
-        notes += [f"{source.name}: {one}" for one in traces.notes]
+        notes += [*traces.notes, *doubts(source, traces)]
         name = source.name.removesuffix(".gz").removesuffix(".csv")
         parts = {f"{name} {year}": of_year(source, traces, year) for year in years} or {name: traces}
         for time, whole in parts.items():

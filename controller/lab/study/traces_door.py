@@ -5,17 +5,22 @@ line.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from itertools import pairwise
 from math import inf
 from pathlib import Path
 
+from controller.clock import zone
 from controller.lab.measured import cut, on_site_clock
 from drivers.doors import DoorError
 from simulators.traces import CsvTraces, TraceError, read_csv
+from simulators.traces.columns import unit_of, watts_of
 
 DAY_S = 86_400.0
 LEAST_MEAN_W, MOST_PEAK_W = 15.0, 50e6
 """A mean load below this is kW or kWh in a column for W; a peak above no site behind one meter."""
+SMALL_MEAN_W = 100.0
+"""A mean load below this, 876 kWh a year, may be a small home, or Wh of each quarter hour of a usual one."""
 SMALL_PART, SMALL_PEAK_W, TINY_PART = 0.05, 100.0, 0.01
 """PV whose best is below the small part of the mean load and below these watts, or below the tiny part alone,
 is in kW or kWh: in W it would not be worth a column."""
@@ -33,7 +38,7 @@ MOST_FLAT_S = 7 * DAY_S
 def read_checked(path: Path, latitude_deg: float, timezone_name: str | None = None) -> CsvTraces:
     """The traces of a CSV file on the clock of the site; DoorError with file, line, value and a remedy."""
     try:
-        traces = read_csv(path)
+        traces = read_csv(path, None if timezone_name is None else zone(timezone_name))
     except TraceError as error:
         raise DoorError(str(error)) from None
     if traces.step_s > LONGEST_STEP_S or DAY_S % traces.step_s:
@@ -58,6 +63,17 @@ def look_over(path: Path, traces: CsvTraces, latitude_deg: float) -> None:
     _flat(path, traces)
 
 
+def doubts(path: Path, traces: CsvTraces) -> list[str]:
+    """Notes on what may be a mistake, and may be none."""
+    mean_w, name = sum(traces.load.values) / traces.rows, traces.load_column
+    if not name.endswith("_w") or not LEAST_MEAN_W <= mean_w < SMALL_MEAN_W:
+        return []
+    return [
+        f"{path.name}: column {name}: {mean_w:.0f} W on average are {8.76 * mean_w:.0f} kWh a year; "
+        f"if these are Wh of each step, name the column {name}h"
+    ]
+
+
 def of_year(path: Path, traces: CsvTraces, year: int) -> CsvTraces:
     """The part of one year on the local clock; DoorError when it has less than a day of it."""
     years = [traces.timestamp(row).year for row in range(traces.rows)]
@@ -67,8 +83,12 @@ def of_year(path: Path, traces: CsvTraces, year: int) -> CsvTraces:
     return cut(traces, begin, end)
 
 
+def _columns(traces: CsvTraces) -> tuple[tuple[str, Sequence[float]], ...]:
+    return (traces.load_column, traces.load.values), (traces.pv_column, traces.pv.values)
+
+
 def _watts(path: Path, traces: CsvTraces) -> None:
-    for name, values in (("load_w", traces.load.values), ("pv_w", traces.pv.values)):
+    for name, values in _columns(traces):
         most_w = max(values)
         if most_w > MOST_PEAK_W:
             line = traces.line(list(values).index(most_w))
@@ -80,11 +100,21 @@ def _watts(path: Path, traces: CsvTraces) -> None:
     if mean_w < LEAST_MEAN_W:
         most_w = max(traces.load.values)
         line = traces.line(list(traces.load.values).index(most_w))
-        per_kwh = 3.6e6 / traces.step_s
+        name = traces.load_column
         raise DoorError(
-            f"{path}, line {line}: column load_w: the load is {mean_w:.3g} on average, {most_w:g} at most; "
-            f"are these kW or kWh? Give watts: kW x 1000, or kWh of each step x {per_kwh:g}"
+            f"{path}, line {line}: column {name}: the load is {mean_w:.3g} on average, {most_w:g} at most; "
+            f"{_unit(name, traces.step_s)}"
         )
+
+
+def _unit(name: str, step_s: float) -> str:
+    """What to do about a column whose values are far too small."""
+    if not name.endswith("_w"):
+        return f"this is in watts: are the values {unit_of(name)}, as the name of the column says?"
+    return (
+        f"are these kW or kWh? Give watts: kW x 1000, or kWh of each step x {3.6e6 / step_s:g}, or name the "
+        f"column {name.replace('_w', '_kw')} or {name.replace('_w', '_kwh')}"
+    )
 
 
 def _small_sun(path: Path, traces: CsvTraces) -> None:
@@ -92,17 +122,17 @@ def _small_sun(path: Path, traces: CsvTraces) -> None:
     peak_w, mean_w = max(traces.pv.values), sum(traces.load.values) / traces.rows
     small = peak_w < SMALL_PEAK_W and peak_w < SMALL_PART * mean_w
     if peak_w > 0.0 and (small or peak_w < TINY_PART * mean_w):
-        line = traces.line(list(traces.pv.values).index(peak_w))
+        line, name = traces.line(list(traces.pv.values).index(peak_w)), traces.pv_column
         raise DoorError(
-            f"{path}, line {line}: column pv_w: the sun gives {peak_w:g} at most, beside a load of "
-            f"{mean_w:.4g} W on average; are these kW or kWh? Give watts: kW x 1000, or kWh of each step x "
-            f"{3.6e6 / traces.step_s:g}. If these are watts, leave the column out: so little changes nothing"
+            f"{path}, line {line}: column {name}: the sun gives {peak_w:g} at most, beside a load of "
+            f"{mean_w:.4g} W on average; {_unit(name, traces.step_s)}. If these are watts, leave the column "
+            "out: so little changes nothing"
         )
 
 
 def _counter(path: Path, traces: CsvTraces) -> None:
     """What a meter has counted, in a column for what it measures."""
-    for name, values in (("load_w", traces.load.values), ("pv_w", traces.pv.values)):
+    for name, values in _columns(traces):
         rises = 0
         for before, after in pairwise(values):
             if after < before:
@@ -112,10 +142,16 @@ def _counter(path: Path, traces: CsvTraces) -> None:
             if rises <= RISES_PER_DAY * traces.duration_s / DAY_S:
                 continue
             lines, per_wh = f"{traces.line(0)} to {traces.line(traces.rows - 1)}", 3600.0 / traces.step_s
-            raise DoorError(
-                f"{path}, lines {lines}: column {name}: rises from {values[0]:g} to {values[-1]:g} and never "
-                "falls; is this a counter? Give the mean watts of each step: what it rises within the step "
+            first, last = (values[row] / watts_of(name, traces.step_s) for row in (0, -1))
+            remedy = (
+                "Give the mean watts of each step: what it rises within the step "
                 f"x {per_wh:g} if it counts Wh, x {1000.0 * per_wh:g} if kWh"
+                if name.endswith("w")
+                else "Give what it rises within each step"
+            )
+            raise DoorError(
+                f"{path}, lines {lines}: column {name}: rises from {first:g} to {last:g} and never "
+                f"falls; is this a counter? {remedy}"
             )
 
 
@@ -144,8 +180,8 @@ def _night(path: Path, traces: CsvTraces, latitude_deg: float) -> None:
     if night_wh > NIGHT_PART * all_wh or worst_w > 0.2 * peak_w:
         stamp = traces.timestamp(worst_row).isoformat(timespec="minutes")
         raise DoorError(
-            f"{path}, line {traces.line(worst_row)}: column pv_w: {worst_w:g} W at {stamp}, by night; "
-            "are the stamps in another time zone than their offset says, or the columns swapped?"
+            f"{path}, line {traces.line(worst_row)}: column {traces.pv_column}: {worst_w:g} W at {stamp}, "
+            "by night; are the stamps in another time zone than their offset says, or the columns swapped?"
         )
 
 
@@ -156,9 +192,10 @@ def _flat(path: Path, traces: CsvTraces) -> None:
         if load_w == before_w:
             continue
         if (row - 1 - since) * traces.step_s >= MOST_FLAT_S:
+            begin, end = traces.line(since), traces.line(row - 1)
             raise DoorError(
-                f"{path}, line {traces.line(since)}: column load_w: {before_w:g} W without any change for "
-                f"{MOST_FLAT_S / DAY_S:.0f} days and more, to line {traces.line(row - 1)}; give what was "
-                "measured, put the load of a usual week there, or give only the rows before or after it"
+                f"{path}, line {begin}: column {traces.load_column}: {before_w:g} W without any change for "
+                f"{MOST_FLAT_S / DAY_S:.0f} days and more, to line {end}; give what was measured, put "
+                "the load of a usual week there, or give only the rows before or after it"
             )
         since = row

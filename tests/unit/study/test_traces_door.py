@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.lab.study.traces_door import of_year, read_checked
+from controller.lab.study.traces_door import doubts, of_year, read_checked
 from drivers.doors import DoorError
 
 BEGIN = datetime(2025, 6, 1, tzinfo=timezone(timedelta(hours=2)))
@@ -60,6 +60,47 @@ def test_kilowatts_in_a_column_for_watts_are_noticed(tmp_path: Path) -> None:
     assert "line 25: column load_w" in said, "23:00 of the first day has the highest load"
     assert "0.53 at most" in said
     assert "kW x 1000, or kWh of each step x 1000" in said
+
+
+def renamed(path: Path, header: str) -> Path:
+    """The same values under other names."""
+    path.write_text("\n".join([header, *path.read_text().splitlines()[1:]]) + "\n")
+    return path
+
+
+def test_the_advice_for_kilowatts_and_for_kilowatt_hours_is_taken(tmp_path: Path) -> None:
+    path = written(tmp_path, lambda at: usual_load(at) / 1000.0, lambda at: usual_sun(at) / 1000.0)
+    assert refused(path).endswith("or name the column load_kw or load_kwh")
+    kilowatts = read_checked(renamed(path, "timestamp,load_kw,pv_kw"), 50.0)
+    energies = read_checked(renamed(path, "timestamp,load_kwh,pv_kwh"), 50.0)
+    assert max(kilowatts.load.values) == max(energies.load.values) == 530.0
+
+
+def test_a_unit_that_leaves_next_to_nothing_is_doubted_by_its_name(tmp_path: Path) -> None:
+    path = written(tmp_path, lambda at: usual_load(at) / 1000.0, lambda at: 0.0)
+    said = refused(renamed(path, "timestamp,import_wh,export_wh"))
+    assert "line 25: column import_wh: the load is 0.415 on average" in said
+    assert said.endswith("are the values Wh of each step, as the name of the column says?")
+
+
+@pytest.mark.parametrize(("mean_w", "asked"), [(99.0, True), (20.0, True), (101.0, False)])
+def test_a_small_load_in_watts_may_be_energies(tmp_path: Path, mean_w: float, asked: bool) -> None:
+    """415 W on average; a usual home has some 100 Wh in each quarter hour."""
+    path = written(tmp_path, lambda at: usual_load(at) * mean_w / 415.0, lambda at: 0.0)
+    said = doubts(path, read_checked(path, 50.0))
+    year_kwh = f"{8.76 * mean_w:.0f}"
+    asks = "if these are Wh of each step, name the column load_wh"
+    whole = f"data.csv: column load_w: {mean_w:.0f} W on average are {year_kwh} kWh a year; {asks}"
+    assert said == ([whole] if asked else [])
+    renamed(path, "timestamp,load_wh,pv_wh")
+    assert doubts(path, read_checked(path, 50.0)) == []
+
+
+def test_a_counter_of_kilowatt_hours_is_noticed_by_its_own_numbers(tmp_path: Path) -> None:
+    path = written(tmp_path, lambda at: 5000.0 + (at - BEGIN).total_seconds() / 7200.0, usual_sun)
+    said = refused(renamed(path, "timestamp,load_kwh,pv_w"))
+    assert "lines 2 to 193: column load_kwh: rises from 5000 to 5095.5 and never falls" in said
+    assert said.endswith("is this a counter? Give what it rises within each step")
 
 
 @pytest.mark.parametrize(("column", "per_kwh"), [("load_w", 1.0), ("load_w", 1000.0), ("pv_w", 1.0)])
