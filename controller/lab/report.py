@@ -96,7 +96,10 @@ def _html(part: Part, number: int) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{escape(one)}</th>" for one in table.headings)
+    head = "".join(
+        f"<th{_class('number' if _numbers(table, place) else '')}>{escape(one)}</th>"
+        for place, one in enumerate(table.headings)
+    )
     thead = f"<thead><tr>{head}</tr></thead>" if any(table.headings) else ""
     rows = []
     for number, row in enumerate(table.rows):
@@ -104,6 +107,12 @@ def _table(table: Table) -> str:
         cells = "".join(f"<td{_class('number' if _is_number(one) else '')}>{escape(one)}</td>" for one in row)
         rows.append(f"<tr{_class(tone)}>{cells}</tr>")
     return f"<table>{thead}<tbody>{''.join(rows)}</tbody></table>"
+
+
+def _numbers(table: Table, place: int) -> bool:
+    """Whether a column is one of numbers: its heading then stands above their ends."""
+    cells = [cell for row in table.rows for cell in row[place : place + 1] if cell]
+    return sum(map(_is_number, cells)) * 2 > len(cells)
 
 
 def _is_number(cell: str) -> bool:

@@ -24,6 +24,17 @@ def test_text_from_outside_cannot_become_markup() -> None:
     assert evil not in page(evil, parts)
 
 
+def test_a_heading_stands_above_the_end_of_its_numbers() -> None:
+    table = Table(
+        ["case", "saving, EUR", "said"],
+        [["none", "", "5 kWh"], ["a", "-1.50", "no limit"], ["b", "none", ""]],
+    )
+    text = page("Study", [table])
+    assert "<th>case</th><th>saving, EUR</th><th>said</th>" in text, "half of them are words"
+    text = page("Study", [Table(table.headings, table.rows[:2])])
+    assert '<th>case</th><th class="number">saving, EUR</th><th>said</th>' in text
+
+
 def test_the_same_report_is_the_same_file() -> None:
     figure = bars("Bill", "EUR", ["a", "b"], {"now": [1.0, 2.0]})
     parts = [Plot(figure), Plot(heat_map("SoC", "%", [0, 1], ["day"], [[10.0, None]]))]

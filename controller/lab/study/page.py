@@ -11,9 +11,12 @@ from controller.lab.figures import COLOURS, Line, Panel, bars, heat_map, stacked
 from controller.lab.report import Data, Heading, Part, Plot, Table, Words, page
 from controller.lab.study.case import CURVE_POINTS, NO_BATTERY, ORACLE, SURVIVED_H, Case, Outcome
 from controller.lab.study.shown import amounts, energies, money_places, peaks, saving, share_pct, shares
+from controller.lab.study.survival import LONGEST_H
 from controller.lab.study.yearly import saved_a_year
 
 MOST_TICKS = 12
+NEARLY_A_YEAR = 350.0
+"""Days: less says little about a year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,11 @@ def study_page(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[C
     parts: list[Part] = []
     for time in dict.fromkeys(case.time for case in cases):
         mine = [case for case in cases if case.time == time]
-        parts += [Heading(f"{time}: {frame.days[time]:.0f} days"), *_answer(frame, outcomes, mine)]
+        since = _day(outcomes[_best(outcomes, mine)].first_day)
+        parts += [
+            Heading(f"{time}: {frame.days[time]:.0f} days from {since}"),
+            *_answer(frame, outcomes, mine),
+        ]
         parts += [_table(frame, outcomes, mine), *_bill(frame, outcomes, mine)]
         parts += _payback(frame, outcomes, mine)
         best = _best(outcomes, mine)
@@ -102,15 +109,32 @@ def _answer(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case
         )
     parts: list[Part] = [Words(words, "good" if saved > 0 else "bad")]
     parts += _worth(frame, outcomes, cases)
+    if frame.days[best.time] < NEARLY_A_YEAR:
+        words = (
+            f"These are {frame.days[best.time]:.0f} days: other months have another sun and load, so take "
+            "what is said here of years as a hint, and give a whole year to rely on."
+        )
+        parts.append(Words(words, "bad"))
     if one.autonomy_median_h is not None:
         parts.append(
             Words(
                 f"Had the grid failed at any moment, {best.name} would have carried the whole house for "
-                f"{one.autonomy_median_h:.1f} hours in the middle case and {one.autonomy_least_h:.1f} in the "
-                "worst."
+                f"{_lasted(one.autonomy_median_h, one.autonomy_least_h or 0.0)}."
             )
         )
     return parts
+
+
+def _day(iso: str) -> str:
+    day = date.fromisoformat(iso)
+    return f"{day.day} {day:%B %Y}"
+
+
+def _lasted(median_h: float, least_h: float) -> str:
+    if least_h >= LONGEST_H:
+        return "a week and more"
+    middle = "a week and more" if median_h >= LONGEST_H else f"{median_h:.1f} hours"
+    return f"{middle} in the middle case and {least_h:.1f} hours in the worst"
 
 
 def _worth(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]) -> list[Part]:
@@ -134,13 +158,13 @@ def _worth(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]
         return [Words(words, "bad")]
     words = (
         f"To buy, {buy.name} is best: its price of {money} is back after {price / a_year:.1f} years; over "
-        f"{frame.life_years:g} it leaves {gain:,.0f} {frame.currency} (without interest)."
+        f"{frame.life_years:g} years it leaves {gain:,.0f} {frame.currency} (without interest)."
     )
     return [Words(words, "good")]
 
 
 def _table(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]) -> Table:
-    peak = f"highest {_minutes(frame.step_min.get(cases[0].time, 15.0))}, kW"
+    peak = f"highest import, kW ({_minutes(frame.step_min.get(cases[0].time, 15.0))})"
     money = (f"cost, {frame.currency}", f"saving, {frame.currency}", "of perfect foresight")
     others = ("import, kWh", "export, kWh", "full cycles", peak, "limit violations")
     headings = ("battery and policy", *money, *others)
@@ -148,7 +172,7 @@ def _table(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]
     none = [case.policy == NO_BATTERY for case in cases]
     bound = [case.policy in (NO_BATTERY, ORACLE) for case in cases]
     columns = [
-        [case.name for case in cases],
+        _names(cases),
         amounts([one.cost for one in found], places),
         amounts(
             [None if no else saving(outcomes, case) for no, case in zip(none, cases, strict=True)], places
@@ -163,6 +187,11 @@ def _table(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case]
     best = _best(outcomes, cases)
     tones = ["good" if case == best else "quiet" if no else "" for case, no in zip(cases, bound, strict=True)]
     return Table(headings, list(zip(*columns, strict=True)), tones)
+
+
+def _names(cases: Sequence[Case]) -> list[str]:
+    """For the first column of a table, each on one line."""
+    return [case.name.replace(" ", "\N{NO-BREAK SPACE}") for case in cases]
 
 
 def _minutes(length_min: float) -> str:
@@ -196,7 +225,7 @@ def _bill(frame: Frame, outcomes: Mapping[Case, Outcome], cases: Sequence[Case])
             "price of import, for it has to be filled again."
         )
     places = money_places(outcomes, cases)
-    columns = [names, *(amounts(values, places) for values in parts.values()), amounts(costs, places)]
+    columns = [_names(cases), *(amounts(values, places) for values in parts.values()), amounts(costs, places)]
     headings = ("battery and policy", *parts, f"cost, {frame.currency}")
     tones = ["quiet" if case.policy in (NO_BATTERY, ORACLE) else "" for case in cases]
     return [Plot(figure, caption), Table(headings, list(zip(*columns, strict=True)), tones)]

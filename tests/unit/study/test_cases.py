@@ -190,7 +190,7 @@ def test_the_parts_that_are_shown_add_up_to_the_cost(study: Study, outcomes: dic
         assert sum(float(one or 0.0) for one in parts) == pytest.approx(float(row["cost"] or 0.0))
     frame = Frame("small", "EUR", "the tariff", {"spring": 14.0})
     text = study_page(frame, empty, study.cases)
-    assert "<th>emptier at the end</th>" in text
+    assert '<th class="number">emptier at the end</th>' in text
     assert '<td class="number">1.25</td>' in text
     assert "emptier at the end" not in study_page(
         frame, {case: replace(one, stored_cost=0.0) for case, one in outcomes.items()}, study.cases
