@@ -77,10 +77,10 @@ def test_without_a_time_zone_it_goes_by_the_offsets_of_the_stamps(tmp_path: Path
     assert without_battery(a_site(tmp_path), path).energy_cost == pytest.approx(4.0 * 0.40)
 
 
-def dear_noon(folder: Path, zone_line: str) -> Path:
-    """The small site with the dear hours from 09:00 to 15:00, when the invented house has its sun."""
+def dear_evening(folder: Path, zone_line: str) -> Path:
+    """The small site with the dear hours from 18:00 to 22:00, when the invented house needs most."""
     path = a_site(folder)
-    text = path.read_text(encoding="utf-8").replace('"06:00"', '"09:00"').replace('"22:00"', '"15:00"')
+    text = path.read_text(encoding="utf-8").replace('"06:00"', '"18:00"')
     path.write_text(text.replace('site = "small"', f'site = "small"\n{zone_line}'), encoding="utf-8")
     return path
 
@@ -90,11 +90,33 @@ def test_the_hours_of_a_tariff_are_those_of_an_invented_house_wherever_it_stands
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def energy(zone_line: str) -> float:
-        assert simulate_site(dear_noon(tmp_path, zone_line), 1, None, 60.0, True)
+        assert simulate_site(dear_evening(tmp_path, zone_line), 1, None, 60.0, True)
         found: float = json.loads(capsys.readouterr().out)["bill_energy_without_battery"]
         return found
 
     assert energy(f'timezone = "{name}"') == energy("") == energy('timezone = "UTC"')
+
+
+def test_prices_of_a_market_meet_an_invented_house_at_its_own_hours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same dear hours once as a tariff, once as prices of instants, from 18:00 to 22:00 in Brussels."""
+
+    def energy(site: Path) -> float:
+        assert simulate_site(site, 1, None, 60.0, True)
+        found: float = json.loads(capsys.readouterr().out)["bill_energy_without_battery"]
+        return found
+
+    site = dear_evening(tmp_path, 'timezone = "Europe/Brussels"')
+    by_tariff, text = energy(site), site.read_text(encoding="utf-8")
+    first, last = text.index("[[tariff.import.period]]"), text.index("[tariff.export]")
+    market = '[tariff.import]\nmarket = true\n[tariff.prices]\ncsv = "prices.csv"\n\n'
+    site.write_text(text[:first] + market + text[last:], encoding="utf-8")
+    begin = datetime(2026, 6, 1, tzinfo=BRUSSELS)
+    hours = [(begin + timedelta(hours=hour), 0.40 if 18 <= hour < 22 else 0.20) for hour in range(24)]
+    lines = [f"{at.isoformat()},{price}" for at, price in hours]
+    (tmp_path / "prices.csv").write_text("\n".join(["timestamp,price", *lines]), encoding="utf-8")
+    assert energy(site) == pytest.approx(by_tariff)
 
 
 def test_an_invented_house_lives_through_clock_changes() -> None:
