@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from operator import add
+from dataclasses import replace
+from itertools import compress
+from operator import add, not_
 
 from controller.dispatch.share import by_weight
 from controller.dispatch.site import Site
@@ -52,14 +54,24 @@ def closed_loop(
     (<= 0) is added for inverters that give more than their cap. Caps that there are open no further than that
     `opens_to_w` may be given: what batteries will take but do not take yet would be exported meanwhile.
     No cap is above its inverter's rating, which a device may refuse.
+
+    What an inverter gives that does not answer the meter shows, as less load: the others make room for it.
+    Its own cap is the open-loop one, should it take orders.
     """
     rated_w = site.pv_rated_w
     if export_limit_w is None or not rated_w:
         return uncapped(len(rated_w))
-    generation_w, load_w = site.pv_generation_w, site.load_w
-    if load_w is None or generation_w is None:
-        return open_loop(export_limit_w, rated_w)
-    takes_w = max(load_w + most_charge_w + export_limit_w, 0.0)
+    if site.pv_silent:
+        heard, heard_before = heard_only(site, before)
+        caps_w = iter(closed_loop(heard, export_limit_w, most_charge_w, heard_before, trim_w, opens_to_w))
+        return tuple(
+            [
+                alone_w if silent else next(caps_w)
+                for alone_w, silent in zip(open_loop(export_limit_w, rated_w), site.pv_silent, strict=True)
+            ]
+        )
+    generation_w = site.pv_generation_w
+    takes_w = max(site.load_w + most_charge_w + export_limit_w, 0.0)
     held_w = held(before)
     if held_w is None:
         if not 0.0 < generation_w >= ENGAGE_AT * takes_w or takes_w >= _whole(rated_w):
@@ -80,10 +92,18 @@ def closed_loop(
     return _by_sun(order_w, site, before)
 
 
+def heard_only(site: Site, caps_w: Caps) -> tuple[Site, Caps]:
+    """The site and these caps without the PV inverters that are silent."""
+    if not site.pv_silent:
+        return site, caps_w
+    heard = list(map(not_, site.pv_silent))
+    each_w, rated_w = compress(site.pv_each_w, heard), compress(site.pv_rated_w, heard)
+    left = replace(site, pv_each_w=tuple(each_w), pv_rated_w=tuple(rated_w), pv_silent=())
+    return left, tuple(compress(caps_w, heard))
+
+
 def binding(site: Site, caps_w: Caps) -> tuple[bool, ...]:
     """Which inverters give what their caps allow, as near as they can, so that the sun may have more."""
-    if site.pv_generation_w is None:
-        return tuple([False for _ in caps_w])
     return tuple(map(_one_binds, site.pv_each_w, site.pv_rated_w, caps_w))
 
 

@@ -45,9 +45,8 @@ def observe(
     wrong = nonsense(config, meter)
     if wrong:
         return Missing(wrong, lost=False), response, doubt
-    pv_each_w, pv_generation_w = _pv_w(config, snapshot) if snapshot.pvs else ((), 0.0)
-    before = with_pv(response, pv_generation_w)
-    pv_w = before.pv_w if pv_generation_w is None else pv_generation_w
+    pv_each_w, pv_silent, before = _pv(config, response, snapshot) if snapshot.pvs else ((), (), response)
+    pv_w = total(pv_each_w)
     given = (taken_at_s, discharge_w + pv_w, pv_w)
     response, news = _followed(config, before, snapshot, meter, given, rated_w, meant_w)
     doubt, wrong = judge(config, doubt, before, response, news, rated_w)
@@ -60,7 +59,7 @@ def observe(
         meter.pcc_import_w,
         response.net_load_w - pv_w,
         batteries,
-        pv_generation_w,
+        pv_w,
         tuple([None if pv is None else pv.rated_w for pv in snapshot.pvs]) if snapshot.pvs else (),
         meter.phase_import_w,
         meter.phase_voltage_v,
@@ -72,6 +71,7 @@ def observe(
         snapshot.local,
         meter.import_wh if config.meter.counts_exactly else None,
         pv_each_w,
+        pv_silent,
     )
     return site, response, doubt
 
@@ -203,21 +203,29 @@ def _soc_pct(config: DispatchConfig, batteries: tuple[BatterySite, ...]) -> floa
     return stored / capacity_wh if capacity_wh > 0.0 else None
 
 
-def _pv_w(config: DispatchConfig, snapshot: Snapshot) -> tuple[tuple[float, ...], float | None]:
-    """What each PV inverter gives, and all together; nothing and None while one is silent.
+def _pv(
+    config: DispatchConfig, response: Response, snapshot: Snapshot
+) -> tuple[tuple[float, ...], tuple[bool, ...], Response]:
+    """What each PV inverter gives, 0 W one that does not answer; which are silent; the response with that.
 
     One that had all but ended when it fell silent sleeps, as at night: it gives nothing. Should it wake
     unheard, the meter shows it as less load.
     """
     each_w: list[float] = []
+    heard: list[bool] = []
+    silent: list[bool] = []
     for pv in snapshot.pvs:
-        if pv is None:
-            return (), None
-        silent = snapshot.now_s - pv.taken_at_s > config.lost_after_s
-        if silent and pv.pv_generation_w > max(ASLEEP_PART * (pv.rated_w or 0.0), ASLEEP_W):
-            return (), None
-        each_w.append(0.0 if silent else pv.pv_generation_w)
-    return tuple(each_w), total(each_w)
+        is_heard = pv is not None and snapshot.now_s - pv.taken_at_s <= config.lost_after_s
+        last_w = 0.0 if pv is None else pv.pv_generation_w
+        awake = pv is None or last_w > max(ASLEEP_PART * (pv.rated_w or 0.0), ASLEEP_W)
+        each_w.append(last_w if is_heard else 0.0)
+        heard.append(is_heard)
+        silent.append(awake and not is_heard)
+    return (
+        tuple(each_w),
+        tuple(silent) if True in silent else (),
+        with_pv(response, snapshot.pvs, tuple(heard)),
+    )
 
 
 def _too_old(config: DispatchConfig, what: str, age_s: float) -> Missing:

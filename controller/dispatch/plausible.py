@@ -215,8 +215,6 @@ def _distrust(doubt: Doubt) -> str:
 
 def _unseen(config: DispatchConfig, doubt: Doubt, after: Response, rated_w: float) -> tuple[Doubt, str]:
     """The value has not changed: has the battery?"""
-    if not after.samples:  # PV that is heard again begins the past anew, before the meter is
-        return doubt, ""
     if not moved(after, after.samples, rated_w):
         return doubt, ""
     if doubt.moved_at_s is None:

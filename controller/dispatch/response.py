@@ -15,7 +15,7 @@ from math import inf
 from controller.dispatch.delay import LATER_BY_S, Samples, at, off_by_s
 from controller.dispatch.settings import MeterSettings
 from controller.dispatch.site import Read
-from drivers.device import MeterReading
+from drivers.device import MeterReading, PvReading
 from drivers.fact import fact
 
 USUAL_PERIOD_S = 0.2
@@ -48,7 +48,8 @@ class Response:
     """What is remembered between readings.
 
     `samples` are (time, what batteries and PV gave, W), oldest first. `net_load_w` is the load in use: with
-    PV inverters that say what they give, all of the load. `pv_w` is what they gave last.
+    PV inverters that say what they give, all of the load. `pv_w` is what those that were heard gave last;
+    `pv_heard` says which those are.
     `unconfirmed` is -1 or 1 after a reading that jumped down or up by more than the gate, else 0.
     `value` is the newest meter value, first seen at `seen_at_s`, with the battery at `battery_then_w`;
     `polled_at_s` is when it was asked last, `cadence_s` how long its values were seen to last.
@@ -72,7 +73,7 @@ class Response:
     moved_at_s: float = float("-inf")
     values: Samples = ()
     pv_w: float = 0.0
-    pv_known: bool = True
+    pv_heard: tuple[bool, ...] = ()
     then_unsure: bool = False
     read: Read = ((), ())
 
@@ -124,7 +125,7 @@ def follow(
         moved_at_s,
         values,
         pv_w,
-        before.pv_known,
+        before.pv_heard,
         _unsure(unseen_w, rated_w),
         read,
     )
@@ -155,25 +156,25 @@ def _doubted(
     return (found_s if found_s > waned_s else waned_s), now_s, change_w, now_s
 
 
-def with_pv(before: Response, pv_generation_w: float | None) -> Response:
+def with_pv(before: Response, pvs: tuple[PvReading | None, ...], heard: tuple[bool, ...]) -> Response:
     """The response when PV inverters fall silent or are heard again: the net load stays what it was.
 
-    While they are silent, they are taken to give what they gave last, and what changes looks like load; what
-    they are then heard to give they gave when the meter's value was new.
+    A silent one goes on as it was, as far as anybody knows: what it gives is taken off the load until it is
+    heard again, and what changes looks like load.
     """
-    known = pv_generation_w is not None
-    if known == before.pv_known:
+    if heard == before.pv_heard:
         return before
-    if pv_generation_w is None or before.value is None:
-        return replace(before, pv_known=known)
-    more_w = pv_generation_w - before.pv_w
+    more_w = 0.0
+    for pv, is_heard, was_heard in zip(pvs, heard, before.pv_heard, strict=False):
+        if pv is not None and is_heard is not was_heard:
+            more_w += pv.pv_generation_w if is_heard else -pv.pv_generation_w
     return replace(
         before,
-        pv_known=True,
+        pv_heard=heard,
+        pv_w=before.pv_w + more_w,
         net_load_w=before.net_load_w + more_w,
         battery_then_w=before.battery_then_w + more_w,
-        samples=(),
-        values=(),
+        samples=tuple([(at_s, power_w + more_w) for at_s, power_w in before.samples]),
     )
 
 
@@ -245,7 +246,7 @@ def _unchanged(
         before.moved_at_s,
         before.values,
         pv_w,
-        before.pv_known,
+        before.pv_heard,
         before.then_unsure and unsure,
         read,
     )

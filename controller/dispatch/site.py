@@ -54,8 +54,10 @@ class Site:
 
     `net_load_w` is what the batteries face, load minus PV: `pcc_import_w + battery_discharge_w` of the
     batteries that answered; one that did not answer is inside what the meter shows.
-    `pv_generation_w` is None, and `pv_each_w` empty, when a PV inverter did not answer; `is_news` is False
-    when nothing has been measured since the last decision, and then there is nothing new to decide.
+    `pv_generation_w` is of the PV inverters that answered: the others count as 0 W in `pv_each_w`, and what
+    they give is inside what the meter shows as well. `pv_silent` says which do not answer although they gave
+    power last; it is empty while there are none. `is_news` is False when nothing has been measured since the
+    last decision, and then there is nothing new to decide.
     `soc_pct` is of all batteries that answered and know it, by capacity; None when none does.
     `counted_wh` is the import a meter has counted that counts exactly.
     """
@@ -66,7 +68,7 @@ class Site:
     pcc_import_w: float
     net_load_w: float
     batteries: tuple[BatterySite, ...]
-    pv_generation_w: float | None
+    pv_generation_w: float
     pv_rated_w: tuple[float | None, ...]
     phase_import_w: tuple[float, ...] = ()
     phase_voltage_v: tuple[float, ...] = ()
@@ -78,11 +80,12 @@ class Site:
     local: LocalTime | None = None
     counted_wh: float | None = None
     pv_each_w: tuple[float, ...] = ()
+    pv_silent: tuple[bool, ...] = ()
 
     @property
-    def load_w(self) -> float | None:
-        """What the house uses; None while a PV inverter is silent."""
-        return None if self.pv_generation_w is None else self.net_load_w + self.pv_generation_w
+    def load_w(self) -> float:
+        """What the house uses, less what silent PV inverters give."""
+        return self.net_load_w + self.pv_generation_w
 
     @property
     def battery_discharge_w(self) -> float:

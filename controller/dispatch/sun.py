@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.dispatch.curtailment import Caps, binds, closed_loop, uncapped
+from controller.dispatch.curtailment import Caps, binds, closed_loop, heard_only, uncapped
 from controller.dispatch.decision import Memory
 from controller.dispatch.limits import export_in_force_w
 from controller.dispatch.orders import NO_ORDERS
@@ -39,8 +39,9 @@ def hold_sun(
     elif orders is not NO_ORDERS:
         export_w = export_in_force_w(config, orders, site.now_s)
     before_w = memory.pv_caps_w
-    trim = learn_pv(memory.pv_trim, site, before_w)
-    short = shortfall(config, memory.shortfall, site, export_w, binds(site, before_w), memory.setpoint_w)
+    heard = heard_only(site, before_w)
+    trim = learn_pv(memory.pv_trim, *heard)
+    short = shortfall(config, memory.shortfall, site, export_w, binds(*heard), memory.setpoint_w)
     takes_w = charge_w if short.takes_w is None or charge_w <= short.takes_w else short.takes_w
     caps_w = closed_loop(
         site, export_w, takes_w, before_w, trim.trim_w, _opens_to_w(site, export_w, setpoint_w)
@@ -58,7 +59,7 @@ def _opens_to_w(site: Site, export_limit_w: float | None, setpoint_w: float) -> 
 
     Batteries see the sun only once it shines on the meter, so caps open step by step, each waiting for them.
     """
-    if site.load_w is None or site.pv_generation_w is None or export_limit_w is None:
+    if export_limit_w is None:
         return float("inf")
     given_w = rated_w = 0.0
     for one in site.batteries:

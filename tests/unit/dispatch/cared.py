@@ -40,7 +40,7 @@ def a_site(
         -surplus_w,
         -surplus_w,
         batteries,
-        None,
+        0.0,
         (),
         prices=prices,
         plan=plan,

@@ -27,7 +27,7 @@ def a_site(net_load_w: float = 0.0, **changes: object) -> Site:
         soc_pct=50.0,
     )
     site = replace(usual, **changes)
-    if site.pv_generation_w is None or site.pv_each_w or len(site.pv_rated_w) != 1:
+    if site.pv_each_w or len(site.pv_rated_w) != 1:
         return site
     return replace(site, pv_each_w=(site.pv_generation_w,))
 

@@ -11,10 +11,9 @@ INFINITE_W = float("inf")
 RATED_W = (5000.0,)
 
 
-def caps(generation_w: float | None, takes_w: float, before: Caps = (None,), rated_w: Caps = RATED_W) -> Caps:
+def caps(generation_w: float, takes_w: float, before: Caps = (None,), rated_w: Caps = RATED_W) -> Caps:
     """The caps of a site whose house takes so much, with a battery that is full and no export."""
-    net_load_w = 0.0 if generation_w is None else takes_w - generation_w
-    site = a_site(net_load_w, pv_generation_w=generation_w, pv_rated_w=rated_w)
+    site = a_site(takes_w - generation_w, pv_generation_w=generation_w, pv_rated_w=rated_w)
     return closed_loop(site, 0.0, 0.0, before)
 
 
@@ -164,10 +163,6 @@ def test_no_cap_is_above_the_rating_of_its_inverter() -> None:
     )
     site = a_site(-500.0, pv_generation_w=4800.0, pv_rated_w=RATED_W)
     assert closed_loop(site, 0.0, 9000.0, (4800.0,), opens_to_w=5300.0) == (5000.0,)
-
-
-def test_without_knowing_the_generation_the_export_limit_is_the_cap() -> None:
-    assert caps(None, 0.0) == (0.0,)
 
 
 @pytest.mark.parametrize(

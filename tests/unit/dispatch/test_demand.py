@@ -38,7 +38,7 @@ def at(
         pcc_import_w,
         pcc_import_w if net_load_w is None else net_load_w,
         (),
-        None,
+        0.0,
         (),
         local=LocalTime(begin_utc_s + second, offset_s) if trusted else None,
     )

@@ -28,7 +28,7 @@ PAIR = DispatchConfig((FIVE_KW, TWO_KW))
 
 
 def at(now_s: float, *batteries: BatterySite) -> Site:
-    return Site(now_s, now_s, True, 0.0, 0.0, batteries, None, ())
+    return Site(now_s, now_s, True, 0.0, 0.0, batteries, 0.0, ())
 
 
 def seen(before: Followings, order_w: float, given_w: float, now_s: float) -> Followings:

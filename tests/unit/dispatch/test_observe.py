@@ -70,7 +70,7 @@ def test_the_load_is_what_pcc_battery_and_pv_give_together() -> None:
     site = seen(a_config(pvs=PV), a_snapshot(300.0, 500.0, pv_generation_w=700.0))
     assert (site.load_w, site.battery_discharge_w) == (1500.0, 500.0)
     silent = seen(a_config(pvs=PV), a_snapshot(300.0, 500.0, pvs=(None,)))
-    assert (silent.load_w, silent.pv_generation_w, silent.pv_rated_w) == (None, None, (None,))
+    assert (silent.load_w, silent.pv_each_w, silent.pv_silent) == (800.0, (0.0,), (True,))
 
 
 def test_a_site_without_a_meter_or_a_battery_is_lost() -> None:
@@ -178,15 +178,17 @@ def test_the_state_of_charge_of_a_silent_battery_counts_by_its_own_capacity_only
     assert seen(BOTH, a_snapshot(batteries=readings)).soc_pct == 30.0
 
 
-def test_generation_is_known_until_the_reading_of_a_pv_inverter_counts_as_lost() -> None:
+def test_a_pv_inverter_counts_until_its_reading_is_lost_and_is_silent_then() -> None:
     config = a_config(pvs=PV * 2)
 
-    def generation_w(*pvs: PvReading | None) -> float | None:
-        return seen(config, a_snapshot(pvs=pvs)).pv_generation_w
+    def given(*pvs: PvReading | None) -> tuple[float, tuple[float, ...], tuple[bool, ...]]:
+        site = seen(config, a_snapshot(pvs=pvs))
+        return site.pv_generation_w, site.pv_each_w, site.pv_silent
 
-    assert generation_w(PvReading(10.0, 700.0), PvReading(7.5, 600.0)) == 1300.0
-    assert generation_w(PvReading(10.0, 700.0), PvReading(7.4, 600.0)) is None
-    assert generation_w(None, PvReading(10.0, 600.0)) is None
+    assert given(PvReading(10.0, 700.0), PvReading(7.5, 600.0)) == (1300.0, (700.0, 600.0), ())
+    assert given(PvReading(10.0, 700.0), PvReading(7.4, 600.0)) == (700.0, (700.0, 0.0), (False, True))
+    assert given(None, PvReading(10.0, 600.0)) == (600.0, (0.0, 600.0), (True, False))
+    assert given(PvReading(10.0, 700.0), PvReading(7.4, 50.0)) == (700.0, (700.0, 0.0), ()), "it sleeps"
 
 
 def test_the_tighter_of_owner_and_device_bounds_each_direction() -> None:
@@ -274,4 +276,4 @@ def test_pv_heard_again_in_a_cycle_without_a_new_meter_reading_changes_nothing_y
     assert isinstance(site, Site)
     # 300 W and 500 W, and the 700 W that are known now.
     assert (site.load_w, doubt) == (1500.0, NO_DOUBT)
-    assert after.samples == ()
+    assert after.samples == ((10.0, 1200.0),)

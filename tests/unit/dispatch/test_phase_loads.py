@@ -33,7 +33,7 @@ def watched(
         heard = [(n, one_w) for n, one_w in enumerate(given_w) if one_w is not None]
         batteries = tuple([BatterySite(n, one_w, 50.0, 5000.0, 5000.0) for n, one_w in heard])
         pcc_w = sum(imports_w)
-        site = Site(now_s, now_s, is_news, pcc_w, 0.0, batteries, None, (), phase_import_w=imports_w)
+        site = Site(now_s, now_s, is_news, pcc_w, 0.0, batteries, 0.0, (), phase_import_w=imports_w)
         meter = MeterReading(now_s, pcc_w, imports_w)
         now = Response(samples=((now_s, 0.0),), value=meter, seen_at_s=now_s, polled_at_s=now_s)
         before, earlier = follow_phases(config, before, site, (earlier, now)), now

@@ -43,7 +43,7 @@ def a_site(
         pcc_w,
         net_load_w,
         batteries,
-        None,
+        0.0,
         (),
         phase_import_w=phase_import_w,
         phase_voltage_v=voltages_v,

@@ -19,7 +19,7 @@ from tests.unit.dispatch.policy_sites import a_site
 from tests.unit.dispatch.sites import PV, RUNNING, a_config, a_snapshot
 
 
-def site(now_s: float, given_w: float | None) -> Site:
+def site(now_s: float, given_w: float) -> Site:
     return a_site(now_s=now_s, pv_generation_w=given_w, pv_rated_w=(10_000.0,))
 
 
@@ -93,9 +93,9 @@ def test_what_still_moves_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("caps_w", "given_w"), [((None,), 500.0), ((1000.0, None), 1150.0), ((1000.0,), None)]
+    ("caps_w", "given_w"), [((None,), 500.0), ((1000.0, None), 1150.0), ((1000.0,), 0.0)]
 )
-def test_without_a_cap_for_all_or_a_reading_nothing_is_learnt(caps_w: Caps, given_w: float | None) -> None:
+def test_without_a_cap_for_all_or_one_that_binds_nothing_is_learnt(caps_w: Caps, given_w: float) -> None:
     learning = PvTrim(50.0, 1000.0, 1150.0, 0.0)
     assert learn_pv(learning, site(60.0, given_w), caps_w) == PvTrim(50.0, 1000.0, 1150.0)
     assert learn_pv(PvTrim(50.0), site(60.0, given_w), caps_w) == PvTrim(50.0)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.dispatch.response import NOTHING_HEARD, Response, follow, with_pv
+from controller.dispatch.response import NOTHING_HEARD, Response, follow
 from controller.dispatch.settings import MeterSettings
 from drivers.device import MeterReading
 
@@ -210,25 +210,6 @@ def test_a_battery_reading_that_is_not_newer_is_not_kept_twice() -> None:
     response = heard((1.0, 100.0, 500.0))
     later, _ = follow(PROMPT, response, MeterReading(2.0, 200.0), (1.0, 500.0), RATED_W)
     assert later.samples == ((1.0, 500.0),)
-
-
-def test_pv_that_falls_silent_is_taken_to_give_what_it_gave() -> None:
-    told = replace(heard((0.0, 500.0, 3000.0)), pv_w=3000.0)
-    silent = with_pv(told, None)
-    assert (silent.pv_known, silent.pv_w, silent.net_load_w) == (False, 3000.0, 3500.0)
-    assert with_pv(silent, None) is silent
-    assert with_pv(told, 2900.0) is told
-
-
-def test_pv_that_is_heard_again_changes_the_load_and_not_what_the_batteries_face() -> None:
-    silent = replace(heard((0.0, 500.0, 3000.0)), pv_w=3000.0, pv_known=False)
-    # The load was taken for 3500 W with 3000 W of sun; with 1000 W of sun it is 1500 W: 500 W either way.
-    again = with_pv(silent, 1000.0)
-    assert (again.pv_known, again.net_load_w, again.samples, again.values) == (True, 1500.0, (), ())
-
-
-def test_the_first_word_of_pv_has_no_load_to_change() -> None:
-    assert with_pv(replace(NOTHING_HEARD, pv_known=False), 1000.0).net_load_w == 0.0
 
 
 def test_what_is_caused_by_our_own_pv_cap_is_no_change_of_the_load() -> None:

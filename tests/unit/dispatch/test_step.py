@@ -263,13 +263,14 @@ def test_a_silent_pv_inverter_is_capped_open_loop_at_the_export_limit() -> None:
     assert decision.pv_caps_w == (600.0,)
 
 
-@pytest.mark.parametrize(("last_w", "caps_w"), [(50.0, (200.0, 1800.0)), (51.0, (0.0, 0.0))])
-def test_a_pv_inverter_that_sleeps_does_not_cost_the_sun_of_the_other_one(
+@pytest.mark.parametrize(("last_w", "caps_w"), [(50.0, (200.0, 1800.0)), (51.0, (0.0, 2000.0))])
+def test_a_pv_inverter_that_sleeps_or_is_silent_does_not_cost_the_sun_of_the_other_one(
     last_w: float, caps_w: tuple[float, float]
 ) -> None:
     config = a_config(export_limit_w=0.0, pvs=(PvSettings("east"), PvSettings("west")))
     pvs = (PvReading(2.0, last_w, rated_w=5000.0), PvReading(10.0, 2000.0, rated_w=5000.0))
-    # The house takes 2 kW, all of it from the west, and the battery is full; 200 W are left to the east.
+    # The house takes 2 kW, all of it from the west, and the battery is full. 200 W are left to one that
+    # sleeps; one that may be awake may give no more than the export limit, should it take orders.
     decision = decide(config, a_snapshot(pcc_import_w=0.0, soc_pct=100.0, pvs=pvs))
     assert decision.pv_caps_w == pytest.approx(caps_w)
 

@@ -24,7 +24,7 @@ WHOLE = Range(-5000.0, 5000.0)
 
 def site(now_s: float, done_w: float, pcc_import_w: float = 0.0) -> Site:
     battery = BatterySite(0, done_w, 50.0, 5000.0, 5000.0)
-    return Site(now_s, now_s, True, pcc_import_w, pcc_import_w + done_w, (battery,), None, ())
+    return Site(now_s, now_s, True, pcc_import_w, pcc_import_w + done_w, (battery,), 0.0, ())
 
 
 def after(*looks: tuple[float, float, float], before: Trims = (), config: DispatchConfig = ALONE) -> Trims:

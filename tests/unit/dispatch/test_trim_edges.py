@@ -20,7 +20,7 @@ def seen(now_s: float, done_w: tuple[float, ...], charge_w: float, discharge_w: 
     batteries = tuple(
         BatterySite(index, one, 50.0, charge_w, discharge_w) for index, one in enumerate(done_w)
     )
-    return Site(now_s, now_s, True, 0.0, sum(done_w), batteries, None, ())
+    return Site(now_s, now_s, True, 0.0, sum(done_w), batteries, 0.0, ())
 
 
 def stood(meant_w: float, done_w: float, charge_w: float = 5000.0, discharge_w: float = 5000.0) -> Trims:

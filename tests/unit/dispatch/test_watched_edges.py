@@ -94,7 +94,7 @@ def test_a_silent_pv_inverter_stays_silent_while_the_meter_shows_nothing_new() -
             now_s, replace(meter, taken_at_s=now_s), (replace(battery, taken_at_s=now_s),), (None,)
         )
         _, response, doubt = observe(config, response, doubt, same)
-    assert not response.pv_known
+    assert response.pv_heard == (False,)
 
 
 def test_two_samples_close_together_count_as_one() -> None:
