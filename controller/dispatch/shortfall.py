@@ -15,6 +15,8 @@ from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Site
 from drivers.fact import fact
 
+MEANT_PART = 0.05
+"""Batteries that discharge so much more than they were meant to, as a part of that, are only imprecise."""
 OVER_W, OVER_PART = 50.0, 0.01
 """More than so much, or so much of the limit, beyond the limit is too much ..."""
 PATIENCE_S, KNOWN_S = 4.0, 2.0
@@ -40,7 +42,7 @@ FIRST_S, LONGEST_S = 60.0, 900.0
 class Shortfall:
     """`takes_w` is all that the batteries take, found at `soc_pct`, known since `known_s`; None: no less.
 
-    It is below 0 where they discharge although they should not. `over_since_s` is since when more has been
+    It is below 0 where they discharge whatever they are ordered. `over_since_s` is since when more has been
     exported than may be. `try_w` more is tried `hold_s` after `known_s`; while `trying`, that has been in
     `takes_w` since then.
     """
@@ -68,19 +70,21 @@ def shortfall(
     """What is known after this cycle.
 
     `held` says that the sun gives all that its caps allow, so that a higher one would be used; `meant_w` is
-    what the batteries were meant to do. While they were meant to discharge it is not theirs to take anything.
+    what the batteries were meant to do. While they were meant to discharge it is not theirs to take anything,
+    but to give no more than that.
     """
     if export_limit_w is None:
         return NO_SHORTFALL
     too_much_w = max(OVER_W, OVER_PART * export_limit_w)
-    over = meant_w <= 0.0 and -site.pcc_import_w - export_limit_w > too_much_w
+    over = -site.pcc_import_w - export_limit_w > too_much_w
     if not over and before == NO_SHORTFALL:
         return before
     given_w = rated_w = 0.0
     for one in site.batteries:
         given_w -= one.battery_discharge_w
         rated_w += one.max_charge_w
-    if not over:
+    as_meant = meant_w > 0.0 and -given_w - meant_w <= max(too_much_w, MEANT_PART * meant_w)
+    if not over or as_meant:
         before = replace(before, over_since_s=None)
     elif before.over_since_s is None:
         before = replace(before, over_since_s=site.now_s)

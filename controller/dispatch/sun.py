@@ -13,7 +13,7 @@ from controller.dispatch.site import Site
 
 EXPORT_COSTS = "the price for export is negative"
 TAKE_LESS = "batteries take no more than {:.0f} W of the {:.0f} W they may"
-GIVE = "batteries discharge {:.0f} W although they should not"
+GIVE = "batteries discharge {:.0f} W whatever they are ordered"
 
 OPENS_PART, OPENS_W = 0.1, 50.0
 """Caps open by this part of the batteries' rating beyond what they take, at least 50 W ..."""

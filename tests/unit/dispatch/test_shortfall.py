@@ -68,7 +68,7 @@ def test_for_a_battery_that_discharges_instead_the_sun_gives_so_much_less() -> N
     assert after.shortfall.takes_w == -500.0
     # Of 800 W of load the battery gives 500 W.
     assert decision.pv_caps_w == (300.0,)
-    assert "batteries discharge 500 W although they should not" in decision.reason
+    assert "batteries discharge 500 W whatever they are ordered" in decision.reason
     assert known(after.shortfall, site(60.0, charge_w=-100.0)).takes_w == -100.0
 
 
@@ -141,5 +141,17 @@ def test_without_an_export_limit_there_is_nothing_to_hold_the_sun_to() -> None:
 def test_export_while_the_batteries_are_meant_to_discharge_is_not_theirs_to_take() -> None:
     # A cap that opened a moment ago, or an inverter that gives 3 % more than it is ordered.
     discharging = site(14.0, 300.0, charge_w=-2400.0)
-    assert shortfall(CONFIG, Shortfall(over_since_s=0.0), discharging, 0.0, True, 1.0) == NO_SHORTFALL
+    for meant_w in (2400.0, 2330.0, 2300.0):
+        assert shortfall(CONFIG, Shortfall(over_since_s=0.0), discharging, 0.0, True, meant_w) == NO_SHORTFALL
     assert shortfall(CONFIG, Shortfall(over_since_s=0.0), discharging, 0.0, True, 0.0).takes_w == -2400.0
+
+
+def test_export_by_batteries_that_give_more_than_they_are_meant_to_is_made_up_for_by_the_sun() -> None:
+    # Another controller has the battery discharge 2400 W where 1900 W would do: 500 W are exported.
+    beyond = site(14.0, 500.0, charge_w=-2400.0)
+    for meant_w, takes_w in ((1900.0, -2400.0), (2280.0, -2400.0), (2290.0, None)):
+        found = shortfall(CONFIG, Shortfall(over_since_s=10.0), beyond, 0.0, True, meant_w)
+        assert found.takes_w == takes_w
+    small = site(14.0, 500.0, charge_w=-200.0)
+    for meant_w, takes_w in ((149.0, -200.0), (150.0, None)):
+        assert shortfall(CONFIG, Shortfall(over_since_s=10.0), small, 0.0, True, meant_w).takes_w == takes_w
