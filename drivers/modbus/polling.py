@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from drivers.control import Sum
 from drivers.device import DeviceError
+from drivers.identity import doubt
 from drivers.link import SPARED_FOR_S, Link, ModbusExceptionReply
 from drivers.profile.codec import signed
 from drivers.profile.model import GIVES, IDENTITY, Block, DeviceProfile, Point, Probe
@@ -104,7 +105,7 @@ class Poller:
         self._polls = 0
         self._reply_s = 0.0
         self._may_skip = self._skipping = False
-        self._identity: tuple[Value, ...] | None = None
+        self._identity: dict[str, Value] = {}
         self._adopt(profile)
 
     def _adopt(self, profile: DeviceProfile) -> None:
@@ -128,7 +129,7 @@ class Poller:
             field_name, _, phase = name.partition(".")
             if phase and named:
                 self._of_phases.setdefault(field_name, []).append(named)
-        self._identity_points = [profile.gives[name] for name in IDENTITY if name in profile.gives]
+        self._identity_points = {name: profile.gives[name].name for name in IDENTITY if name in profile.gives}
 
     async def poll(self, deadline_s: float) -> tuple[float, dict[str, Value]]:
         """When the fast values were taken, and all values of now by point name.
@@ -275,18 +276,12 @@ class Poller:
         values: dict[str, Value] = {}
         for one in self._once:
             values |= one.values
-        identity = tuple(values.get(point.name) for point in self._identity_points)
-        if self._identity is None:
-            self._identity = identity
-        elif identity != self._identity:
+        identity = {name: values.get(point) for name, point in self._identity_points.items()}
+        if why := doubt(self._identity, identity):
             for one in self._once:
                 one.connects = -1
-            was, found = (" ".join(str(part) for part in who) for who in (self._identity, identity))
-            raise DeviceError(
-                f"{self.device_id}: another device answers: {found}, before it was {was}; "
-                "check the address, then restart the controller"
-            )
-        for one in unread:
+            raise DeviceError(f"{self.device_id}: {why}")
+        for one in self._once:
             one.tried_at_s = one.taken_at_s
             self._said_once |= _available(one.values)
             self._complete(one)
@@ -295,8 +290,9 @@ class Poller:
         """What never changes is what the same device said of it first on this connection, or before it."""
         self._said_once = _available(one.values) | self._said_once
         one.values = {name: self._said_once.get(name) for name in one.values}
-        who = [point.name for point in self._identity_points]
-        one.lacks = any(value is None for name, value in one.values.items() if name not in who)
+        who, said = self._identity_points, self._said_once
+        self._identity |= {name: said[point] for name, point in who.items() if point in said}
+        one.lacks = any(value is None for name, value in one.values.items() if name not in who.values())
 
     async def _try(self, one: _Polled, deadline_s: float) -> None:
         now_s = one.tried_at_s = asyncio.get_running_loop().time()

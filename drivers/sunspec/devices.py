@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Generic, TypeVar
 
 from drivers.device import BatteryReading, DeviceError, DeviceFacts, MeterReading, PvReading
+from drivers.identity import Identity, doubt
 from drivers.link import Link
 from drivers.modbus import ModbusBattery, ModbusMeter, ModbusPv, modbus_battery, modbus_meter, modbus_pv
 from drivers.sunspec.definitions import HEADER_WORDS
@@ -30,7 +31,6 @@ HEARTBEAT_MODEL: Final = 715
 HEARTBEAT_S: Final = 1.0
 Device = TypeVar("Device", bound=ModbusMeter | ModbusBattery | ModbusPv)
 Orderable = TypeVar("Orderable", bound=ModbusBattery | ModbusPv)
-Identity = tuple[object, ...]
 
 
 def sunspec_meter(device_id: str, link: Link, unit: int) -> SunSpecMeter:
@@ -128,19 +128,15 @@ class _Found(Generic[Device]):
             self._map = found
             self._heartbeat = _heartbeat_address(found)
             return device
-        was, now = _identity(self._map), _identity(found)
-        if was != now:
-            who = ("/".join(str(part) for part in one) for one in (now, was))
-            refusal = SunSpecError(
-                "another device answers: {}, before it was {}; check the address, then restart "
-                "the controller".format(*who)
-            )
+        if why := doubt(_identity(self._map), _identity(found), joint="/"):
+            refusal = SunSpecError(why)
         elif self._map.layout() != found.layout():
             refusal = SunSpecError(
                 f"its SunSpec models have changed: {_shown(found)}, before they were {_shown(self._map)}; "
                 "check the device, then restart the controller"
             )
         else:
+            self._map = found
             return self._device
         self._walker.rest(refusal)
         raise refusal
@@ -253,7 +249,8 @@ def _heartbeat_address(found: Map) -> int | None:
 
 def _identity(found: Map) -> Identity:
     """Who the device says it is, in each of its common models."""
-    return tuple(one.value(name) for one in found.models if one.id == COMMON for name in ("Mn", "Md", "SN"))
+    common = [one for one in found.models if one.id == COMMON]
+    return {f"{name} {n}": one.value(name) for n, one in enumerate(common) for name in ("Mn", "Md", "SN")}
 
 
 def _shown(found: Map) -> str:

@@ -124,6 +124,39 @@ def test_another_device_at_the_same_address_is_neither_read_nor_ordered() -> Non
     in_virtual_time(a_battery(), scenario)
 
 
+def test_a_device_that_did_not_say_who_it_is_at_first_is_known_by_what_it_says_later() -> None:
+    async def scenario(site: Site) -> None:
+        battery = site.battery()
+        site.unit.registers[40052] = 0
+        await battery.read(soon())
+        site.unit.registers[40052] = 0x5331  # serial "S1"
+        await site.hang_up()
+        await battery.read(soon())
+        await battery.order(4500.0, soon())
+        site.unit.registers[40052] = 0x5332  # serial "S2"
+        await site.hang_up()
+        text = await error_of(battery.read(soon()))
+        assert "bat1: another device answers: None None S2, before it was None None S1" in text
+
+    in_virtual_time(a_battery(), scenario)
+
+
+def test_a_known_device_that_does_not_say_who_it_is_is_asked_again_until_it_does() -> None:
+    async def scenario(site: Site) -> None:
+        battery = site.battery()
+        await battery.read(soon())
+        site.unit.registers[40052] = 0
+        await site.hang_up()
+        for attempt in (battery.read(soon()), battery.order(0.0, soon())):
+            text = await error_of(attempt)
+            assert "the device does not say who it is: None None None, before it was None None S1" in text
+        assert site.unit.writes == []
+        site.unit.registers[40052] = 0x5331
+        assert (await battery.read(soon())).soc_pct == 62.9
+
+    in_virtual_time(a_battery(), scenario)
+
+
 def test_a_failed_write_makes_the_next_order_start_from_the_beginning() -> None:
     async def scenario(site: Site) -> None:
         battery = site.battery()

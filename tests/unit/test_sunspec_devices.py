@@ -232,6 +232,22 @@ def test_another_device_at_the_same_address_is_refused() -> None:
     in_virtual_time(image(*SUNNY), scenario)
 
 
+def test_a_device_that_gave_no_serial_number_at_first_is_known_by_the_one_it_gives_later() -> None:
+    async def scenario(bus: Bus) -> None:
+        inverter = sunspec_pv("roof", bus.link, 1)
+        await inverter.read(soon())
+        for serial, told in (("S-1", None), ("S-2", "another device answers"), (None, "does not say who it")):
+            bus.device.registers = image((1, COMMON | {"SN": serial}), *SUNNY[1:])
+            await bus.hang_up()
+            await asyncio.sleep(6.0)
+            if told is None:
+                assert (await inverter.read(soon())).pv_generation_w == 3600.0
+            else:
+                assert told in await error_of(inverter.read(soon()))
+
+    in_virtual_time(image((1, COMMON | {"SN": None}), *SUNNY[1:]), scenario)
+
+
 def test_a_device_that_hangs_up_in_a_reading_is_walked_before_that_reading_counts() -> None:
     async def scenario(bus: Bus) -> None:
         meter = sunspec_meter("grid", bus.link, 1)
