@@ -21,7 +21,8 @@ from drivers.profile import DeviceProfile, load_profile, shipped_profiles
 from drivers.profile.model import GIVES, IDENTITY
 from drivers.registers import Value
 
-ONE_PROFILE_S = 4.0
+ONE_PROFILE_S = 40.0
+"""A profile is given up with the first request that fails: so long only a slow device takes for it."""
 ALL_PROFILES_S = 80.0
 ENOUGH_FACTS = 2
 LAYOUTS = "sunspec-"
@@ -58,15 +59,20 @@ class Fit:
         return sum(value not in (None, 0.0, "") for value in self.values.values())
 
 
-async def fits(link: Link, unit: int) -> tuple[list[Fit], list[Fit]]:
-    """The profiles that fit, and those that could, the best one first; no register is written."""
-    until_s = asyncio.get_running_loop().time() + ALL_PROFILES_S
+async def fits(link: Link, unit: int, within_s: float = ALL_PROFILES_S) -> tuple[list[Fit], list[Fit]]:
+    """The profiles that fit, and those that could, the best one first; no register is written.
+
+    A reply may take as long as the profile that is tried says that its device does.
+    """
+    until_s = asyncio.get_running_loop().time() + within_s
     possible = []
     for name in shipped_profiles():
         now_s = asyncio.get_running_loop().time()
         if name.startswith(LAYOUTS) or now_s >= until_s:
             continue
-        fit = await _fit(load_profile(name), link, unit, min(until_s, now_s + ONE_PROFILE_S))
+        profile = load_profile(name)
+        with link.patient(profile.transport.timeout_ms / 1000.0):
+            fit = await _fit(profile, link, unit, min(until_s, now_s + ONE_PROFILE_S))
         if fit is not None:
             possible.append(fit)
     makers = {_maker(fit) for fit in possible if fit.facts >= ENOUGH_FACTS}

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 from controller.errors import RunError
-from controller.recognising import Fit, fits
+from controller.recognising import ALL_PROFILES_S, Fit, fits
 from drivers.device import BatteryReading, DeviceError, MeterReading, PvReading
 from drivers.link import Link, LinkTiming, ModbusExceptionReply, open_link
+from drivers.modbus import modbus_battery, modbus_meter, modbus_pv
 from drivers.profile import DeviceProfile
 from drivers.sunspec import (
     Map,
@@ -26,14 +27,18 @@ from drivers.sunspec import (
     meter_profile,
     pv_profile,
     storage_inputs,
-    sunspec_battery,
-    sunspec_meter,
-    sunspec_pv,
 )
+from drivers.sunspec.profiles import inputs_ordered
+from drivers.sunspec.walk import BASES
 
-WALK_S, READ_S, SIGN_OF_LIFE_S = 30.0, 5.0, 4.0
+WALK_S, READ_S, SIGN_OF_LIFE_S = 150.0, 30.0, 4.0
+"""Each ends with the first request that fails: so long they take only with a device that answers slowly."""
 TIMING = LinkTiming(timeout_s=1.0, min_gap_s=0.1, connect_delay_s=2.0)
 """Nobody knows yet which device it is, so it is asked as the most sensitive one of the profiles wants it."""
+SLOW_REPLY_S = 5.0
+"""So long the first reply may take where a TCP connection was accepted, and each one of who is slow then."""
+PROMPT_S = 0.3
+SLOW_PROFILES_S = 240.0
 NOBODY = frozenset({10, 11})
 """Exceptions of a gateway that cannot reach the unit."""
 SHOWN_FITS = 5
@@ -91,21 +96,41 @@ async def scan(connection: str, unit: int) -> list[str]:
 
 
 async def _looked_at(link: Link, connection: str, unit: int) -> list[str]:
-    where = f"{connection} unit {unit}"
-    until_s = asyncio.get_running_loop().time() + WALK_S
     try:
-        found = await Walker(link, unit).walk(until_s)
-    except SunSpecError as error:
-        return await _recognised(link, connection, unit, str(error))
+        with link.patient(0.0 if link.serial else SLOW_REPLY_S):
+            slow = await _is_slow(link, unit)
     except DeviceError as error:
         if not await answers(link, unit):
             hint = "; another unit may: try --unit" if link.connects else ""
             why = str(error).partition("; next try in ")[0]  # there is none
-            raise RunError(f"{where} does not answer: {why}{hint}") from None
-        return await _recognised(link, connection, unit, str(error))
+            raise RunError(f"{connection} unit {unit} does not answer: {why}{hint}") from None
+        slow = False
+    with link.patient(SLOW_REPLY_S if slow else 0.0):
+        until_s = asyncio.get_running_loop().time() + WALK_S
+        try:
+            found = await Walker(link, unit).walk(until_s)
+        except DeviceError as error:
+            return await _recognised(link, connection, unit, str(error), slow)
+        return await _described(found, link, connection, unit)
+
+
+async def _is_slow(link: Link, unit: int) -> bool:
+    """Whether it takes long for its second answer, as connecting does not count; DeviceError without one."""
+    loop = asyncio.get_running_loop()
+    for _ in range(2):
+        asked_at_s = loop.time()
+        try:
+            await link.read(unit, "holding", BASES[0], 1, asked_at_s + SIGN_OF_LIFE_S + SLOW_REPLY_S)
+        except ModbusExceptionReply as refused:
+            if refused.code in NOBODY:
+                raise
+    return loop.time() - asked_at_s > PROMPT_S
+
+
+async def _described(found: Map, link: Link, connection: str, unit: int) -> list[str]:
     roles, refused = await _roles(found, link, unit)
     return [
-        f"{where}: {_who(found)}",
+        f"{connection} unit {unit}: {_who(found)}",
         *_models(found),
         *(line for role in roles for line in _can(role)),
         *_further(found),
@@ -152,20 +177,23 @@ async def _roles(found: Map, link: Link, unit: int) -> tuple[list[_Role], list[s
         reading: Reading | None = None
         why_not = ""
         try:
-            reading = await _read(role, link, unit)
+            reading = await _read(profile, found, link, unit)
         except DeviceError as error:
             why_not = str(error).removeprefix(f"{IDS[role]}: ")
         roles.append(_Role(profile, reading, why_not))
     return roles, refused
 
 
-async def _read(role: str, link: Link, unit: int) -> Reading:
+async def _read(profile: DeviceProfile, found: Map, link: Link, unit: int) -> Reading:
+    id_ = IDS[profile.role]
     deadline_s = asyncio.get_running_loop().time() + READ_S
-    if role == "meter":
-        return await sunspec_meter(IDS[role], link, unit).read(deadline_s)
-    if role == "battery":
-        return await sunspec_battery(IDS[role], link, unit).read(deadline_s)
-    return await sunspec_pv(IDS[role], link, unit).read(deadline_s)
+    if profile.role == "meter":
+        return await modbus_meter(id_, profile, link, unit).read(deadline_s)
+    if profile.role == "pv":
+        return await modbus_pv(id_, profile, link, unit).read(deadline_s)
+    inputs = inputs_ordered(found)
+    battery_w = None if inputs is None else inputs.battery_discharge_w
+    return await modbus_battery(id_, profile, link, unit, battery_w=battery_w).read(deadline_s)
 
 
 def _has_storage(found: Map) -> bool:
@@ -238,8 +266,8 @@ def _inputs(model: Model) -> Iterator[str]:
 # --- others -------------------------------------------------------------------------------------------
 
 
-async def _recognised(link: Link, connection: str, unit: int, why: str) -> list[str]:
-    fitting, possible = await fits(link, unit)
+async def _recognised(link: Link, connection: str, unit: int, why: str, slow: bool) -> list[str]:
+    fitting, possible = await fits(link, unit, SLOW_PROFILES_S if slow else ALL_PROFILES_S)
     lines = [f"{connection} unit {unit}: answers, but not in SunSpec ({why})"]
     if fitting:
         lines += [_fit_line(fit) for fit in fitting[:SHOWN_FITS]]

@@ -12,9 +12,9 @@ import asyncio
 import math
 import random
 import struct
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 
 from pymodbus.pdu.register_message import (
     ReadHoldingRegistersRequest,
@@ -152,6 +152,16 @@ class Link:
     def spared(self) -> bool:
         """Whether readers should ask half as often: what is behind this link has more to do than it can."""
         return _now_s() < self._spared_until_s
+
+    @contextmanager
+    def patient(self, timeout_s: float) -> Iterator[None]:
+        """Meanwhile a reply may take so long, if that is longer than it may otherwise."""
+        usual = self._timing
+        self._timing = replace(usual, timeout_s=max(usual.timeout_s, timeout_s))
+        try:
+            yield
+        finally:
+            self._timing = usual
 
     async def read(self, unit: int, space: Space, address: int, count: int, deadline_s: float) -> Words:
         """`count` registers (1 to 125); DeviceError by `deadline_s`, ModbusExceptionReply if refused."""

@@ -28,7 +28,7 @@ END_ID: Final = 0xFFFF
 MAX_MODELS: Final = 100
 MAX_BODY_WORDS: Final = 1000
 """So much is read of one model: no more of any has a use here."""
-ASK_S: Final = 5.0
+ASK_S: Final = 10.0
 """How long one request may wait for its turn and its answer."""
 RETRY_S: Final = 5.0
 """How long a map that makes no sense is left alone before it is walked again."""

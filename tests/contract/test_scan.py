@@ -15,9 +15,10 @@ from controller.config import load_config
 from controller.devices import open_devices
 from controller.errors import RunError
 from controller.lab.emulate import built, emulated
-from controller.scanning import TIMING, scan
+from controller.scanning import SLOW_REPLY_S, TIMING, scan
 from drivers.profile import load_profile, shipped_profiles
-from drivers.wire import Manners, ModbusFault, ModbusTcpServer, Space, Unit
+from drivers.wire import Manners, ModbusFault, ModbusTcpServer, Space, Unit, rtu_frames
+from drivers.wire.conversation import Converse, mbap_frames
 from simulators.emulator import emulated_unit
 from simulators.virtual_time import run
 from tests.contract.plants import PLANTS, RATING
@@ -40,6 +41,9 @@ id = "roof"
 profile = "sunspec"
 connection = "tcp://127.0.0.1:{}"
 """
+
+
+GIVES_UP: list[tuple[Converse, str, float]] = [(mbap_frames, "tcp", 8.5), (rtu_frames, "rtu+tcp", 4.0)]
 
 
 def emulator(name: str) -> Unit:
@@ -149,6 +153,51 @@ def test_a_device_that_hears_nothing_right_after_connecting_is_recognised(name: 
     deaf_s = load_profile(name).transport.connect_delay_ms / 1000.0
     _, lines = scanned(emulator(name), manners=Manners(deaf_s=deaf_s))
     assert any(line.startswith((f"  {name}: ", f"  could be {name}: ")) for line in lines)
+
+
+class Slow:
+    """A unit that takes its time for each answer."""
+
+    def __init__(self, unit: Unit, takes_s: float) -> None:
+        self._unit = unit
+        self._takes_s = takes_s
+
+    async def read(self, peer: str, space: Space, address: int, count: int) -> Sequence[int]:
+        await asyncio.sleep(self._takes_s)
+        return await self._unit.read(peer, space, address, count)
+
+    async def write(self, peer: str, address: int, words: Sequence[int]) -> None:
+        raise ModbusFault(1)
+
+
+@pytest.mark.parametrize("takes_s", [1.5, 3.0])
+@pytest.mark.parametrize("name", ["huawei-luna2000", "huawei-sun2000-meter", "sunspec-hybrid"])
+def test_a_device_that_takes_seconds_for_each_answer_is_recognised(name: str, takes_s: float) -> None:
+    _, lines = scanned(Slow(emulator(name), takes_s), manners=Manners(deaf_s=1.0))
+    assert list(pasted(lines)) == [load_profile(name).role]
+
+
+def test_a_reply_may_take_as_long_as_the_slowest_known_device_wants_it() -> None:
+    transports = [load_profile(name).transport for name in shipped_profiles()]
+    assert max(one.timeout_ms for one in transports) <= 1000.0 * SLOW_REPLY_S
+
+
+@pytest.mark.parametrize(("converse", "scheme", "gives_up_s"), GIVES_UP)
+def test_a_scan_of_a_unit_that_is_not_there_soon_gives_up(
+    converse: Converse, scheme: str, gives_up_s: float
+) -> None:
+    """2 s after connecting it asks; it asks a second time after 5 s on TCP, where Huawei is slow, or 1 s."""
+
+    async def whole() -> float:
+        server = ModbusTcpServer({1: Zeros()}, Manners(missing_unit="silent"), converse)
+        port = await server.start("127.0.0.1", 0)
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(RunError, match="unit 9 does not answer"):
+            await scan(f"{scheme}://127.0.0.1:{port}", 9)
+        await server.stop()
+        return asyncio.get_running_loop().time() - began_s
+
+    assert run(whole(), quiesce_s=0.001) <= gives_up_s
 
 
 def test_a_scan_is_as_patient_after_connecting_as_any_known_device_wants_it() -> None:
