@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from controller.certificates import check_certificates
+from controller.clock import system_clock
 from controller.config import Config, DeviceEntry
 
 SMALL_WH = 200.0
@@ -9,7 +11,8 @@ SMALL_WH = 200.0
 
 
 def describe(config: Config) -> list[str]:
-    """Lines for the operator; warnings begin with `warning:`."""
+    """Lines for the operator; warnings begin with `warning:`. ConfigError where a certificate is no good."""
+    check_certificates(config, system_clock(None)()[0] or 0.0)
     dispatch = config.dispatch
     lines = [f"{config.path}: site {config.site}, one decision every {config.cycle_s:g} s"]
     lines.append(

@@ -132,11 +132,12 @@ def config_of(path: Path, text: str, tables: dict[str, Any]) -> Config:
     tariff, wrong = _tariff(site, path.parent)
     conflicts += wrong
     if conflicts:
-        raise ConfigError("\n".join(_placed(path, text, where, what) for where, what in conflicts))
+        raise ConfigError("\n".join(placed(path, text, where, what) for where, what in conflicts))
     return _frozen(path, site, profiles, tariff)
 
 
-def _placed(path: Path, text: str, where: Where, what: str) -> str:
+def placed(path: Path, text: str, where: Where, what: str) -> str:
+    """A sentence on what stands `where` in the text of a file, with the line that it is in."""
     line = line_of(text, where)
     return f"{path}{f':{line}' if line else ''}: {dotted(where)}: {what}"
 

@@ -131,7 +131,7 @@ def _port(port: int) -> int:
 
 def _file(name: str, options: dict[str, str]) -> Path:
     path = Path(options.get(name, ""))
-    if not path.is_absolute():
+    if not path.is_absolute() or "\0" in str(path):
         raise ValueError(f"{name} is {options.get(name, 'missing')!r}")
     return path
 

@@ -8,6 +8,7 @@ kinds, to brokers and services.
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 
@@ -57,13 +58,15 @@ def _context(context: ssl.SSLContext, address: TlsAddress) -> ssl.SSLContext:
     try:
         context.load_verify_locations(address.ca)
     except ssl.SSLError:
-        raise TlsFilesError(f"ca: {address.ca} holds no certificate in PEM") from None
+        ca = f"ca: {address.ca} holds no certificate in PEM"
+        raise TlsFilesError(f"{ca}; give that of the authority that signs for the device") from None
     try:
         # A key with a passphrase must not ask for it on a terminal where nobody sits.
         context.load_cert_chain(address.cert, address.key, password="-")
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise TlsFilesError(f"key: {address.key} does not belong to {address.cert}") from None
+            key = f"key: {address.key} does not belong to {address.cert}"
+            raise TlsFilesError(f"{key}; give the one that was made with it") from None
         raise TlsFilesError(
             f"cert and key: {address.cert} and {address.key} must be PEM, the key without a passphrase"
         ) from None
@@ -74,7 +77,38 @@ def _must_be_readable(name: str, path: Path) -> None:
     try:
         path.read_bytes()
     except OSError as error:
-        raise TlsFilesError(f"{name}: {path}: {(error.strerror or str(error)).lower()}") from None
+        why = (error.strerror or str(error)).lower()
+        raise TlsFilesError(f"{name}: {path}: {why}; give a PEM file that can be read") from None
+
+
+def certificates_hold(address: TlsAddress, utc_s: float) -> None:
+    """TlsFilesError if no device could accept our certificate now, or we no device's.
+
+    Our end shows the certificate to another one that trusts it, and nothing else: so OpenSSL judges it.
+    """
+    ours = client_context(address)
+    ends_s = [ssl.cert_time_to_seconds(str(one["notAfter"])) for one in ours.get_ca_certs()]
+    if ends_s and max(ends_s) < utc_s:
+        raise TlsFilesError(f"ca: {address.ca} has expired; get the newer one of who signs for the device")
+    ours.check_hostname, ours.verify_mode = False, ssl.CERT_NONE
+    device = server_context(address)
+    device.load_verify_locations(address.cert)
+    device.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    to_device, to_us = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = (
+        ours.wrap_bio(to_us, to_device),
+        device.wrap_bio(to_device, to_us, server_side=True),
+    )
+    try:
+        for end in ends * 3:
+            with suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    except ssl.SSLCertVerificationError as error:
+        why = {
+            _EXPIRED: "has expired; have it renewed",
+            _NOT_YET_VALID: "is not valid yet; is the clock of this host right?",
+        }.get(error.verify_code, f"is of no use to a client: {error.verify_message}; have another one made")
+        raise TlsFilesError(f"cert: {address.cert} {why}") from None
 
 
 def until_utc_s(secured: ssl.SSLObject, context: ssl.SSLContext) -> float:

@@ -41,6 +41,12 @@ class Authority:
         )
         return f"ca={self.ca}&cert={cert}&key={key}"
 
+    def expire(self) -> None:
+        """The same authority, as if it had ended yesterday."""
+        _openssl(
+            *("x509", "-in", str(self.ca), "-signkey", str(self._key), "-days", "-1", "-out", str(self.ca))
+        )
+
     @staticmethod
     def _make_key(path: Path) -> None:
         _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(path))
