@@ -13,13 +13,11 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from controller import __version__
+from controller.errors import EXIT_BAD_FILE, EXIT_FAILED
 from controller.lab.black_box_commands import incident, replay
 from controller.lab.schema_command import schema
 from controller.lab.study_command import study
 from drivers.doors import DoorError
-
-EXIT_FAILED = 1
-EXIT_BAD_FILE = 78
 
 app = typer.Typer(
     name="penstock",
@@ -81,9 +79,9 @@ def emulate(site: Site, quiet: Quiet = False) -> None:
     """
     from controller.config import load_config
     from controller.lab.emulate import emulate_site
+    from controller.process import run_alone
 
-    _log_to_stderr(quiet)
-    _complete(emulate_site(load_config(site)))
+    run_alone(emulate_site(load_config(site)), quiet)
 
 
 @app.command()
@@ -230,12 +228,12 @@ def rig(
     """
     from controller.config import load_config
     from controller.lab.rig_server import serve_rigs
+    from controller.process import run_alone
 
     host, colon, port = listen.rpartition(":")
     if not (colon and host and port.isdecimal() and int(port) <= 65535):
         raise typer.BadParameter(f"{listen!r}: give HOST:PORT, such as 127.0.0.1:5900", param_hint="--listen")
-    _log_to_stderr(quiet)
-    _complete(serve_rigs(load_config(site), host.strip("[]"), int(port)))
+    run_alone(serve_rigs(load_config(site), host.strip("[]"), int(port)), quiet)
 
 
 @app.command()
@@ -346,29 +344,18 @@ def proxy(
     `penstock inject` lists the faults; a proxy knows those of links and brokers.
     """
     from controller.lab.inject_command import proxied, proxy_fault, run_proxy
+    from controller.process import run_alone
 
     try:
         ends = proxied(listen, target)
         faults = [proxy_fault(one, ends[2]) for one in fault or []]
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    _log_to_stderr(False)
-    _complete(run_proxy(*ends, faults, for_s))
-
-
-def _log_to_stderr(quiet: bool) -> None:
-    from controller.process import FORMAT, TIME_FORMAT
-
-    logging.basicConfig(
-        level=logging.WARNING if quiet else logging.INFO,
-        format=FORMAT,
-        datefmt=TIME_FORMAT,
-        stream=sys.stderr,
-    )
+    run_alone(run_proxy(*ends, faults, for_s), quiet=False)
 
 
 def _complete(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end; Ctrl-C outside of `run` ends without a traceback."""
+    """Run to the end; Ctrl-C ends it without a traceback."""
     try:
         asyncio.run(work)
     except KeyboardInterrupt:

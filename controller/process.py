@@ -1,4 +1,4 @@
-"""The process of `penstock run`: nobody who does not read its log, and no disk that hangs, makes it wait."""
+"""The process of what serves until it is ended: neither a log that nobody reads nor a disk makes it wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from queue import Empty, Full, Queue
 from threading import Thread
 from typing import Any, NoReturn
 
-from controller.errors import RunError
+from controller.errors import EXIT_BAD_FILE, EXIT_FAILED, RunError
+from drivers.doors import DoorError
 
 MOST_LINES = 2000
 """So many lines wait for whoever reads the log; what comes then is lost, and counted."""
@@ -76,14 +77,15 @@ def run_alone(work: Coroutine[Any, Any, None], quiet: bool) -> NoReturn:
     log = LogThread(out)
     level = logging.WARNING if quiet else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", handlers=[log])
-    code, last_words = 1, ""
+    code, last_words = EXIT_FAILED, ""
     try:
         # Its `close`, which is left out, waits for threads as well.
         asyncio.Runner().run(work)
         code = 0
     except KeyboardInterrupt:
         code = 130
-    except RunError as error:
+    except (RunError, DoorError) as error:
+        code = EXIT_BAD_FILE if isinstance(error, DoorError) else EXIT_FAILED
         last_words = "".join(f"penstock: {line}\n" for line in str(error).splitlines())
     finally:
         # A bug is still on its way here: what the interpreter would say of it is said before it ends.

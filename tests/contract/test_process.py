@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -15,10 +16,11 @@ from threading import Event
 import pytest
 
 from controller.process import LogThread
+from drivers.link import LinkTiming, open_link
 from tests.contract.running_site import asking
 from tests.contract.test_shortage import PREFIX, quick_site, watchdog_of
 from tests.mosquitto import Mosquitto
-from tests.penstock import PATIENCE_S, free_ports, penstock, wait_until
+from tests.penstock import PATIENCE_S, free_ports, penstock, wait_for_port, wait_until
 
 TARIFF = "\n[tariff]\n[tariff.import]\nper_kwh = 0.3\n"
 
@@ -87,6 +89,31 @@ def test_a_log_that_nobody_reads_stops_neither_control_nor_the_end(
         finally:
             program.kill()
             program.wait()
+
+
+@contextmanager
+def ended_by_sigterm(program: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(PATIENCE_S) == 0
+    finally:
+        program.kill()
+        program.wait()
+
+
+async def test_a_log_that_nobody_reads_stops_neither_the_emulator_nor_the_proxy(tmp_path: Path) -> None:
+    *devices, between = free_ports(4)
+    site = quick_site(tmp_path, devices, "mqtt://127.0.0.1:1")
+    ends = (f"127.0.0.1:{between}", f"127.0.0.1:{devices[0]}")
+    with log_that_nobody_reads("emulate", str(site)) as emulator, ended_by_sigterm(emulator):
+        wait_for_port(devices[2])
+        with log_that_nobody_reads("proxy", *ends) as proxy, ended_by_sigterm(proxy):
+            wait_for_port(between)
+            link = open_link(f"tcp://127.0.0.1:{between}", LinkTiming(timeout_s=PATIENCE_S))
+            deadline_s = asyncio.get_running_loop().time() + PATIENCE_S
+            assert len((await link.read(1, "input", 0x34, 2, deadline_s)).words) == 2
+            await link.close()
 
 
 def test_a_disk_that_hangs_does_not_keep_the_program_from_ending(tmp_path: Path) -> None:
