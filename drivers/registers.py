@@ -37,6 +37,7 @@ _SHAPES: Final[dict[str, tuple[str, int, int | None]]] = {
     "acc32": ("I", 2, 0),
     "sunssf": ("h", 1, -0x8000),
 }
+_LARGEST_F32: Final = (2 - 2**-23) * 2.0**127
 _POWERS: Final = tuple(10.0**n for n in range(11))
 _GRAIN: Final = 1e-6
 """A share of one register step that rounding toward zero forgives, so that float noise costs no step."""
@@ -136,6 +137,28 @@ def encode(
     if raw in encoding.absent and encoding.type != "acc32":
         raise ValueError(f"{value:g} as {encoding.type} would read as not available")
     words = struct.unpack(f">{size}H", data)
+    return words if encoding.word_order == "be" else words[::-1]
+
+
+def saturated(encoding: Encoding, value: float, power: float | None = 0.0) -> tuple[int, ...]:
+    """The words of the number nearest to this one that the registers can hold, as devices show it.
+
+    ValueError as for `encode` where that says nothing: not finite, no valid scale factor, bits.
+    """
+    unit = _unit(power)
+    if unit is None or not math.isfinite(value) or encoding.type == "string" or encoding.bits is not None:
+        raise ValueError(f"{value:g} cannot be encoded as {encoding.type}")
+    code, size, _ = _SHAPES[encoding.type]
+    steps = (value - encoding.offset) / encoding.scale / unit[0] * unit[1]
+    if encoding.type in ("f32", "f64"):
+        raw: float = math.copysign(_LARGEST_F32, steps)
+    else:
+        range_ = 1 << (16 * size)
+        low, high = (-range_ // 2, range_ // 2 - 1) if code.islower() else (0, range_ - 1)
+        raw = min(max(round(steps), low), high)
+        while raw in encoding.absent:
+            raw += -1 if raw > 0 else 1
+    words = struct.unpack(f">{size}H", struct.pack(">" + code, raw))
     return words if encoding.word_order == "be" else words[::-1]
 
 

@@ -27,6 +27,10 @@ from simulators.relays import EmulatedRelays, SharedUnit, SwitchedLoad
 
 log = logging.getLogger("penstock")
 
+PEAK_OF_MEAN = 5.0
+"""A load that is large enough for its meter to need another scale factor peaks at so many times its mean."""
+HOURS_A_YEAR = 8760.0
+
 
 def built(config: Config, speed: float | None = None) -> Stage:
     """The plant that `[simulation]` describes, beginning now."""
@@ -86,7 +90,7 @@ def _units(stage: Stage, real: Container[str]) -> dict[str, tuple[dict[int, Unit
 
         add(entry, FaultyUnit(make, board.active(entry.id)).parts(entry.unit))
 
-    device(config.meter, stage.meter)
+    device(config.meter, stage.meter, Rating(connection_w=_connection_w(stage)))
     for entry, battery, inverter in zip(
         config.batteries, stage.batteries, stage.house.batteries, strict=True
     ):
@@ -103,6 +107,16 @@ def _units(stage: Stage, real: Container[str]) -> dict[str, tuple[dict[int, Unit
         relays = EmulatedRelays(first.profile, {one.channel: load for one, load in switches})
         add(first, {first.unit: relays})
     return {connection: (units, FaultyLink(actives[connection])) for connection, units in found.items()}
+
+
+def _connection_w(stage: Stage) -> float:
+    """What may flow through the meter: a busy house that charges, or all of the sun and what discharges."""
+    house = stage.house
+    load_w = PEAK_OF_MEAN * stage.config.simulation.annual_load_kwh * 1000.0 / HOURS_A_YEAR
+    batteries = [one.params for one in house.batteries]
+    import_w = load_w + sum(one.rated_charge_w for one in batteries)
+    export_w = sum(one.rated_w for one in house.pvs) + sum(one.rated_discharge_w for one in batteries)
+    return max(import_w, export_w)
 
 
 def _manners(config: Config, connection: str) -> Manners:

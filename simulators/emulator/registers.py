@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 
 from drivers.control import Control, Sum
@@ -9,7 +10,7 @@ from drivers.device import BatteryReading, MeterReading, PvReading
 from drivers.profile.codec import memory_of, power_for, signed
 from drivers.profile.model import DeviceProfile, Point
 from drivers.profile.sums import shared_out
-from drivers.registers import Value, decode, encode
+from drivers.registers import Value, decode, encode, saturated
 from drivers.simulated import BatteryPort, MeterPort, PvPort
 from drivers.wire import DEVICE_FAILURE, ModbusFault, Space
 
@@ -20,12 +21,20 @@ HEADROOM = 1.25
 """Scale factors leave room for this multiple of the nameplate."""
 
 
+SMALLEST_V = 100.0
+"""So many V at least come with a rating in W: for how many A there must be room."""
+
+_log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """The nameplate of an emulated battery inverter, W, both >= 0. A port knows only what holds now."""
+    """The nameplate of an emulated device, W, all >= 0. A port knows only what holds now."""
 
     max_charge_w: float | None = None
     max_discharge_w: float | None = None
+    connection_w: float | None = None
+    """What may flow through a meter, either way."""
 
 
 Asked = tuple[list[Point], list[tuple[tuple[str, int | None], Sum]], tuple[Point, Point] | None]
@@ -55,6 +64,7 @@ class Registers:
         self._asked: dict[tuple[Space, int, int], Asked] = {}
         self._encoded: dict[str, tuple[float, float | None, tuple[int, ...]]] = {}
         self._scaled = False
+        self._beyond: set[str] = set()
         for point in sorted(profile.points.values(), key=lambda one: one.power_of is not None):
             value = serial if point.gives == "serial" else point.emulated
             self.store(point, _at_first(point) if value is None else value)
@@ -132,13 +142,14 @@ class Registers:
             factor = self.profile.points.get(point.power_of or "")
             value = self._value(point, reading)
             if factor is not None and isinstance(value, float):
-                most = HEADROOM * max(abs(value), largest_w if point.unit == "W" else 0.0)
+                rated = {"W": largest_w, "A": largest_w / SMALLEST_V}.get(point.unit, 0.0)
+                most = HEADROOM * max(abs(value), rated)
                 while not _fits(point, most, self.power(point)):
                     self.store(factor, (self.power(point) or 0.0) + 1.0)
             self.store(point, value)
 
     def _nameplate(self, reading: Reading) -> list[float]:
-        names = ("max_charge_w", "max_discharge_w", "rated_w")
+        names = ("max_charge_w", "max_discharge_w", "connection_w", "rated_w")
         known = [self._rated.get(name) or getattr(reading, name, None) for name in names]
         return [value for value in known if value is not None]
 
@@ -179,7 +190,7 @@ class Registers:
         return {name: self.decoded(self.profile.points[name]) for name in control.points()}
 
     def store(self, point: Point, value: Value) -> None:
-        """Let a point show this; exception 4 if it cannot."""
+        """Let a point show this, or what is nearest to it in its registers; exception 4 if it cannot."""
         if point.sign is not None and isinstance(value, float):
             bits = self.profile.points[point.sign.point]
             before = self.decoded(bits) if (bits.kind, bits.address) in self.words else None
@@ -202,10 +213,24 @@ class Registers:
             return before[2]
         try:
             words = encode(point.encoding, value, power)
-        except ValueError:
-            raise ModbusFault(DEVICE_FAILURE) from None
+        except ValueError as error:
+            words = self._nearest(point, value, power, str(error))
         if isinstance(value, float) and value != 0.0:  # 0.0 and -0.0 are equal, and have other words
             self._encoded[point.name] = value, power, words
+        return words
+
+    def _nearest(self, point: Point, value: Value, power: float | None, why: str) -> tuple[int, ...]:
+        """Of a number beyond its registers a device shows the last one that they hold; said once."""
+        if not isinstance(value, float):
+            raise ModbusFault(DEVICE_FAILURE)
+        try:
+            words = saturated(point.encoding, value, power)
+        except ValueError:
+            raise ModbusFault(DEVICE_FAILURE) from None
+        if point.name not in self._beyond:
+            self._beyond.add(point.name)
+            shown = decode(point.encoding, words, power)
+            _log.warning("%s: %s: %s; it shows %s", self.profile.id, point.name, why, shown)
         return words
 
 

@@ -277,6 +277,38 @@ async def test_an_emulated_device_of_any_size_fits_into_its_registers() -> None:
     assert (reading.max_charge_w, reading.max_discharge_w) == (250_000.0, 200_000.0)
 
 
+async def test_a_meter_that_can_be_scaled_has_room_for_its_connection_whatever_flows_at_first() -> None:
+    meter, rating = Meter(), Rating(connection_w=90_000.0)
+    async with on_a_socket(load_profile("sunspec-meter"), meter, rating) as link:
+        device = modbus_meter("grid", load_profile("sunspec-meter"), link, 1)
+        assert (await device.read(soon())).pcc_import_w == 460.0, "459 W in steps of 10 W"
+        meter.shown = MeterReading(0.0, -90_000.0, (-30_000.0,) * 3, phase_current_a=(130.0,) * 3)
+        reading = await device.read(soon())
+        assert (reading.pcc_import_w, reading.phase_current_a) == (-90_000.0, (130.0,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "flows_w", "shown_w"),
+    [
+        ("foxess-h3-meter", -40_000.0, -32_767.0),  # its export is positive: 32767
+        ("foxess-h3-meter", 40_000.0, 32_768.0),
+        ("sunspec-meter", 40_000.0, 32_767.0),
+    ],
+)
+async def test_a_meter_shows_of_too_large_a_power_what_its_register_holds_and_says_so_once(
+    name: str, flows_w: float, shown_w: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    meter = Meter(MeterReading(0.0, 300.0, (100.0,) * 3))
+    async with on_a_socket(load_profile(name), meter) as link:
+        device = modbus_meter("grid", load_profile(name), link, 1)
+        await device.read(soon())
+        meter.shown = MeterReading(0.0, flows_w, (flows_w, 0.0, 0.0))
+        for _ in range(3):
+            assert (await device.read(soon())).phase_import_w[0] == shown_w
+    assert f"does not fit into s16 in steps of 1; it shows {shown_w}" in caplog.text
+    assert len({record.getMessage() for record in caplog.records}) == len(caplog.records)
+
+
 async def test_a_fault_of_the_plant_shows_and_an_unknown_soc_is_absent() -> None:
     plant = Battery(BatteryReading(0.0, 0.0, fault=True))
     async with on_a_socket(load_profile("sunspec-hybrid"), plant) as link:

@@ -18,6 +18,7 @@ from drivers.registers import (
     block_decoder,
     decode,
     encode,
+    saturated,
 )
 
 BY_HAND: list[tuple[Type, list[int], float]] = [
@@ -270,3 +271,33 @@ def test_a_compiled_block_says_the_same_as_value_by_value(words: list[int]) -> N
 
 def test_a_block_of_a_single_register_is_a_block() -> None:
     assert block_decoder([Field(2, the("s16"))])([1, 2, 0xFFFF]) == [-1.0]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "value", "power", "shown"),
+    [
+        (Encoding("s16", 1), 40_000.0, 0.0, 32_767.0),
+        (Encoding("s16", 1), -40_000.0, 0.0, -32_767.0),  # one further is "not available"
+        (Encoding("s16", 1, not_available="none"), -40_000.0, 0.0, -32_768.0),
+        (Encoding("s16", 1, scale=-10.0), 400_000.0, 0.0, 327_670.0),  # -32768 is "not available"
+        (Encoding("s16", 1), 40_000.0, -1.0, 3276.7),
+        (Encoding("u16", 1), -5.0, 0.0, 0.0),
+        (Encoding("u16", 1), 70_000.0, 0.0, 65_534.0),
+        (Encoding("u16", 1, not_available=(32_768,)), 32_768.0, 0.0, 32_767.0),
+        (Encoding("u16", 1, offset=-100.0), -200.0, 0.0, -100.0),
+        (Encoding("s32", 2, word_order="le"), 3e9, 0.0, 2_147_483_647.0),
+        (Encoding("f32", 2), -1e39, 0.0, -3.4028234663852886e38),
+    ],
+)
+def test_a_number_beyond_its_registers_is_shown_as_the_last_that_they_hold(
+    encoding: Encoding, value: float, power: float, shown: float
+) -> None:
+    with pytest.raises(ValueError, match=r"does not fit|not available"):
+        encode(encoding, value, power)
+    assert decode(encoding, saturated(encoding, value, power), power) == shown
+
+
+@pytest.mark.parametrize(("value", "power"), [(math.nan, 0.0), (math.inf, 0.0), (1.0, None)])
+def test_what_is_no_number_is_not_shown_as_one(value: float, power: float | None) -> None:
+    with pytest.raises(ValueError, match="cannot be encoded"):
+        saturated(Encoding("s16", 1), value, power)
