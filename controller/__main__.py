@@ -131,7 +131,7 @@ def demo(
     speed: Annotated[
         float,
         typer.Option(
-            help="How much faster than the clock the sun, the load and the battery's contents pass. "
+            help="How much faster than the clock the sun, the load, the battery's contents and energy pass. "
             "288 makes a day last five minutes; the controller and the inverter stay in real time.",
             min=1,
             max=3600,

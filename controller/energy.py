@@ -117,8 +117,11 @@ class Books:
 NOTHING_COUNTED = Books()
 
 
-def count(config: DispatchConfig, before: Books, snapshot: Snapshot) -> Books:
-    """The books after this cycle; readings that are not news change nothing."""
+def count(config: DispatchConfig, before: Books, snapshot: Snapshot, speed: float = 1.0) -> Books:
+    """The books after this cycle; readings that are not news change nothing.
+
+    `speed`: each second between readings counts as so many, in a house whose day is only played.
+    """
     now_s = snapshot.now_s
     charged, discharged, pv = before.charged, before.discharged, before.pv
     batteries_at: list[Sample | None] = []
@@ -126,14 +129,14 @@ def count(config: DispatchConfig, before: Books, snapshot: Snapshot) -> Books:
         snapshot.batteries, _as_many(before.batteries_at, snapshot.batteries), strict=True
     ):
         at = None if battery is None else (battery.taken_at_s, battery.battery_discharge_w)
-        newest, out_wh, in_wh = _flow(was, at)
+        newest, out_wh, in_wh = _flow(was, at, speed)
         charged, discharged = charged.plus(in_wh), discharged.plus(out_wh)
         batteries_at.append(newest)
     pvs_at: list[Sample | None] = []
     known = _as_many(before.pvs_at, snapshot.pvs)
     for one, was in zip(snapshot.pvs, known, strict=True):
         at = None if one is None else (one.taken_at_s, one.pv_generation_w)
-        newest, given_wh, _ = _flow(was, at)
+        newest, given_wh, _ = _flow(was, at, speed)
         pv = pv.plus(given_wh)
         pvs_at.append(newest)
     meter = snapshot.meter
@@ -141,10 +144,11 @@ def count(config: DispatchConfig, before: Books, snapshot: Snapshot) -> Books:
         grid = (before.imported, before.exported, before.meter, before.aside_until_s)
         pcc_at, load_at, load = before.pcc_at, before.load_at, before.load
     else:
-        pcc_at, in_wh, out_wh = _flow(before.pcc_at, (meter.taken_at_s, meter.pcc_import_w))
-        grid = _grid(config, before, snapshot, meter, (in_wh, out_wh))
+        pcc_at, in_wh, out_wh = _flow(before.pcc_at, (meter.taken_at_s, meter.pcc_import_w), speed)
+        grid = _grid(config, before, snapshot, meter, (in_wh, out_wh), speed)
         load_w = _load_w(meter, batteries_at, pvs_at, now_s - config.stale_after_s)
-        load_at, used_wh, _ = _flow(before.load_at, None if load_w is None else (meter.taken_at_s, load_w))
+        used = None if load_w is None else (meter.taken_at_s, load_w)
+        load_at, used_wh, _ = _flow(before.load_at, used, speed)
         load = before.load.plus(used_wh)
     return Books(
         grid[0],
@@ -166,7 +170,7 @@ def _as_many(samples: Samples, readings: tuple[object, ...]) -> Samples:
     return samples if len(samples) == len(readings) else (None,) * len(readings)
 
 
-def _flow(was: Sample | None, at: Sample | None) -> tuple[Sample | None, float, float]:
+def _flow(was: Sample | None, at: Sample | None, speed: float) -> tuple[Sample | None, float, float]:
     """The newest sample, and what flowed since the one before in the positive and the negative sense, Wh."""
     if at is None or not isfinite(at[1]):
         return was, 0.0, 0.0
@@ -177,6 +181,7 @@ def _flow(was: Sample | None, at: Sample | None) -> tuple[Sample | None, float, 
         return was, 0.0, 0.0
     if hours > GAP_S / 3600.0:
         return at, 0.0, 0.0
+    hours *= speed
     first_w, last_w = was[1], at[1]
     if first_w >= 0.0 and last_w >= 0.0:
         return at, 0.5 * (first_w + last_w) * hours, 0.0
@@ -209,6 +214,7 @@ def _grid(
     snapshot: Snapshot,
     meter: MeterReading,
     flowed_wh: tuple[float, float],
+    speed: float,
 ) -> Grid:
     """Import and export after a new meter reading; `flowed_wh` is what its power came to, in and out."""
     aside_s, was, at_s = before.aside_until_s, before.meter, meter.taken_at_s
@@ -229,7 +235,7 @@ def _grid(
         same = MeterCounters(*shown, was.at_s, was.utc_s, into_wh, outof_wh)
         return before.imported, before.exported, same, aside_s
     moved_wh = (shown[0] - was.import_wh, shown[1] - was.export_wh)
-    most_wh = _most_wh(config, was, at_s, utc_s)
+    most_wh = _most_wh(config, was, at_s, utc_s, speed)
     if min(moved_wh) >= 0.0 and max(moved_wh) <= most_wh:
         return before.imported.plus(moved_wh[0]), before.exported.plus(moved_wh[1]), fresh, aside_s
     # Back is a reset or a roll-over: it counts on from here. Too far ahead: not to be believed for a while.
@@ -246,10 +252,12 @@ def _shown(meter: MeterReading) -> tuple[float, float] | None:
     return import_wh, export_wh
 
 
-def _most_wh(config: DispatchConfig, was: MeterCounters, at_s: float, utc_s: float | None) -> float:
+def _most_wh(
+    config: DispatchConfig, was: MeterCounters, at_s: float, utc_s: float | None, speed: float
+) -> float:
     """The most that can have flowed since; nothing is known of a time that no clock measured."""
     if was.at_s is not None:
-        elapsed_s = at_s - was.at_s
+        elapsed_s = (at_s - was.at_s) * speed
     elif was.utc_s is not None and utc_s is not None:
         elapsed_s = utc_s - was.utc_s
     else:

@@ -108,6 +108,8 @@ class ControlLoop:
     listeners: Sequence[Listener] = ()
     clock: WallClock = no_clock
     told: Teller = nothing_told
+    speed: float = 1.0
+    """So many times as fast as the loop's clock energy flows in a house whose day is only played."""
     memory: Memory = field(default_factory=Memory)
     timing: Timing = field(default_factory=Timing)
     books: Books = NOTHING_COUNTED
@@ -230,7 +232,7 @@ class ControlLoop:
             pv.order(cap_w, by_s(pv))
         for switch, closed in zip(self._switches, decision.loads_closed, strict=False):
             switch.order(closed, by_s(switch))
-        self.books = count(self.config, self.books, snapshot)
+        self.books = count(self.config, self.books, snapshot, self.speed)
         self.timing.cycles += 1
         cycle = Cycle(
             self.timing.cycles,

@@ -25,13 +25,14 @@ log = logging.getLogger("penstock")
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A clock of its own, such as one that passes faster, and the past of a site that has none.
+    """A clock of its own, which passes at `speed`, and the past of a site that has none.
 
     `gap_s` is how long a reading may stand for, on that clock; `prices` are told on the MQTT topic that the
     site file names for them, and `told` hears each plan in words.
     """
 
     clock: WallClock
+    speed: float
     past: Past
     gap_s: float
     prices: bytes

@@ -69,7 +69,7 @@ class Simulation(SimulationTable):
         95.0, gt=50, le=100, description="of converter and simple cells together, one way, %"
     )
     speed: float = Field(
-        1.0, ge=1, le=3600, description="sun, load and battery contents pass this much faster"
+        1.0, ge=1, le=3600, description="sun, load, contents and the meter's counters pass this much faster"
     )
     cells: CellKind = Field(
         "simple", description='"simple" is fast; "lfp", "nmc", "agm", "flooded", "opzs" have physics'

@@ -42,11 +42,10 @@ async def run_site(
 ) -> None:
     """Control the site until SIGINT, SIGTERM, SIGHUP or `stop`, then release the devices and say goodbye.
 
-    A `rehearsal` brings its own clock and past in place of the host's; a simulation hands in what `inject`
-    brings faults about with. A program that holds more than `most_bytes` in memory ends in order.
-    Raises BrokerError when an embedded broker is asked for and cannot be had, RunError when memory is short
-    or a device that never forgets could not be released; any error in the core ends the program: the devices
-    are released if they can be reached, what cannot be is left to its lease, and systemd starts it again.
+    A `rehearsal` brings its own clock and past, `inject` the faults of a simulation. A program that holds
+    more than `most_bytes` ends in order. BrokerError when an embedded broker cannot be had, RunError when
+    memory is short or a device that never forgets was not released. An error in the core ends the program:
+    what can be reached is released, the rest is left to its lease, and systemd starts it again.
     """
     stop = stop or asyncio.Event()
     shortage = Shortage(stop.set, most_bytes)
@@ -84,6 +83,7 @@ async def run_site(
             (outside.listen, box.heard, watchdog.fed_by, shortage.heard, *listeners, *planners),
             clock,
             outside.told,
+            1.0 if rehearsal is None else rehearsal.speed,
         )
         await box.prepare(control)
         outside.remember(box.keeper.orders, box.keeper.command_ids, box.keeper.keep_command)

@@ -39,6 +39,7 @@ async def run_demo(seconds: float | None, speed: float, mqtt_port: int) -> None:
             with view:
                 played = Rehearsal(
                     house_clock(config, stage.house),
+                    speed,
                     lived(config, config.planning.history_s),
                     LONGEST_GAP_S * speed,
                     day_ahead(config),

@@ -56,6 +56,16 @@ def test_each_direction_is_counted_by_itself_through_a_change_of_sign() -> None:
     assert (books.imported.milliwh, books.exported.milliwh) == (1000, 4000)
 
 
+def test_in_a_house_whose_day_is_only_played_energy_fits_the_powers_of_that_day() -> None:
+    # 1000 W of import for 300 s at 288 seconds a second, so for 24 h; the meter's counter says the same.
+    books = NOTHING_COUNTED
+    for second in range(301):
+        shown = heard(float(second), 1000.0, 500.0, 0.0, (5000.0 + 80.0 * second, 0.0))
+        books = count(CONFIG, books, shown, speed=288.0)
+    assert books.totals == Totals(24_000, 0, 0, 12_000, 0, 36_000)
+    assert books.meter is not None, "the counter is not taken for one that jumps"
+
+
 def test_a_reading_that_is_not_news_counts_nothing() -> None:
     first = heard(10.0, 900.0)
     books = counted(first, replace(first, now_s=11.0), replace(first, now_s=12.0))
