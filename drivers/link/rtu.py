@@ -34,7 +34,7 @@ QUIET_S = 0.04
 """Silence after which what was broken off or garbled is over; USB adapters and gateways pause up to 20 ms."""
 
 _LONGEST_HEARD = 2 * rtu.MAX_FRAME_BYTES  # an echo and a reply
-_GLITCHES = (0x00, 0xFF)  # what a line that turns round may leave before a frame; no unit that answers
+_GLITCHES = b"\x00\xff"  # what a line that turns round may leave before a frame; no unit that answers
 
 
 class RtuConnection(asyncio.Protocol):
@@ -197,8 +197,10 @@ class RtuConnection(asyncio.Protocol):
         heard = self._heard
         if not self._without_echo(question):
             return False
-        while heard and heard[0] in _GLITCHES and heard[0] != question.unit:
-            del heard[0]
+        glitches = _GLITCHES.replace(bytes((question.unit,)), b"")
+        del heard[
+            : len(heard) - len(heard.lstrip(glitches))
+        ]  # in one step: a gateway may send no end of them
         length = rtu.reply_bytes(heard)
         if length == 0 or len(heard) > _LONGEST_HEARD:
             self._garbled("it is no Modbus frame")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from sys import gettrace, settrace
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +18,9 @@ from simulators.serial_pair import pty_pair
 from tests.unit.raw_modbus import PlainUnit, in_virtual_time, now_s, read, right_reply, right_words
 from tests.unit.raw_modbus import failure as failure_of_read
 from tests.unit.raw_rtu import RawLine, honest, mute, rtu_link
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 
 def test_a_late_reply_is_waited_out_and_never_taken_for_the_next_one() -> None:
@@ -74,6 +80,33 @@ def test_between_a_reply_and_the_next_request_lies_the_silence_of_the_standard()
                 await link.close()
 
     in_virtual_time(scenario())
+
+
+def test_no_end_of_glitches_costs_no_step_for_each_of_them() -> None:
+    """A gateway that floods a link with what may stand before a frame must not hold up all the others."""
+    steps = 0
+
+    def watch(frame: FrameType, event: str, _: object) -> TraceFunction | None:
+        nonlocal steps
+        if frame.f_code.co_filename.endswith("rtu.py"):
+            steps += event == "line"
+            return watch
+        return None
+
+    async def flood(line: RawLine, unit: int, pdu: bytes) -> None:
+        settrace(watch)
+        line.say(b"\xff" * 100_000)
+        settrace(before)
+        await honest(line, unit, pdu)
+
+    async def scenario() -> None:
+        with rtu_link(flood) as (link, _):
+            assert await read(link) == right_words(10, 2)
+            await link.close()
+
+    before = gettrace()
+    in_virtual_time(scenario())
+    assert 0 < steps < 100
 
 
 @pytest.mark.parametrize("noise", [b"\0", b"\xff\xff", b"\0\xff\0"])
