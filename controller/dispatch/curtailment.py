@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import compress
-from operator import add, not_
+from operator import add, mul, not_
 
+from controller.dispatch.limits import INFINITE_W
 from controller.dispatch.share import by_weight
 from controller.dispatch.site import Site
 
@@ -46,7 +47,7 @@ def closed_loop(
     most_charge_w: float,
     before: Caps,
     trim_w: float = 0.0,
-    opens_to_w: float = float("inf"),
+    opens_to_w: float = INFINITE_W,
 ) -> Caps:
     """Caps for what the site can take: load, `most_charge_w` into the batteries, the export limit.
 
@@ -121,7 +122,7 @@ def _one_binds(given_w: float, rated_w: float | None, cap_w: float | None) -> bo
 def imprecise_w(site: Site) -> float:
     """How far off its cap an inverter may be; 0 where a rating is unknown."""
     whole_w = _whole(site.pv_rated_w)
-    return IMPRECISE_PART * whole_w if whole_w < float("inf") else 0.0
+    return IMPRECISE_PART * whole_w if whole_w < INFINITE_W else 0.0
 
 
 def _whole(rated_w: tuple[float | None, ...]) -> float:
@@ -129,7 +130,7 @@ def _whole(rated_w: tuple[float | None, ...]) -> float:
     whole_w = 0.0
     for one in rated_w:
         if one is None:
-            return float("inf")
+            return INFINITE_W
         whole_w += one
     return whole_w
 
@@ -152,7 +153,7 @@ def _split(total_w: float, rated_w: tuple[float | None, ...]) -> tuple[float, ..
 
 def _weights(rated_w: tuple[float | None, ...]) -> list[float]:
     whole_w = _whole(rated_w)
-    if whole_w == float("inf") or whole_w <= 0.0:
+    if whole_w == INFINITE_W or whole_w <= 0.0:
         return [1.0 for _ in rated_w]
     return [one or 0.0 for one in rated_w]
 
@@ -163,23 +164,21 @@ def _slack_w(given_w: float, rated_w: float | None) -> float:
 
 def _spare_w(site: Site, before: Caps) -> list[float]:
     """What each inverter that the sun holds is to have above what it gives; 0 for one that its cap holds."""
-    return [
-        0.0 if at_cap else _slack_w(given_w, rated_w)
-        for given_w, rated_w, at_cap in zip(
-            site.pv_each_w, site.pv_rated_w, binding(site, before), strict=True
-        )
-    ]
+    return list(map(_one_spare_w, site.pv_each_w, site.pv_rated_w, binding(site, before)))
+
+
+def _one_spare_w(given_w: float, rated_w: float | None, at_cap: bool) -> float:
+    return 0.0 if at_cap else _slack_w(given_w, rated_w)
 
 
 def _uneven(site: Site, before: Caps) -> bool:
     """Whether an inverter in the shade leaves of its cap what another could give."""
     bound = binding(site, before)
-    if True not in bound or False not in bound:
-        return False
-    for given_w, rated_w, cap_w, at_cap in zip(site.pv_each_w, site.pv_rated_w, before, bound, strict=True):
-        if not at_cap and (cap_w is None or cap_w - given_w > UNEVEN * _slack_w(given_w, rated_w)):
-            return True
-    return False
+    return True in bound and True in map(_leaves, site.pv_each_w, site.pv_rated_w, before, bound)
+
+
+def _leaves(given_w: float, rated_w: float | None, cap_w: float | None, at_cap: bool) -> bool:
+    return not at_cap and (cap_w is None or cap_w - given_w > UNEVEN * _slack_w(given_w, rated_w))
 
 
 def _by_sun(total_w: float, site: Site, before: Caps) -> Caps:
@@ -187,15 +186,16 @@ def _by_sun(total_w: float, site: Site, before: Caps) -> Caps:
 
     The caps add up to no more than `total_w`, so that no more is given however the clouds move.
     """
-    heads_w = [
-        given_w + spare_w if spare_w else float("inf")
-        for given_w, spare_w in zip(site.pv_each_w, _spare_w(site, before), strict=True)
-    ]
+    heads_w = list(map(_head_w, site.pv_each_w, site.pv_rated_w, binding(site, before)))
     caps_w = by_weight(total_w, heads_w, _weights(site.pv_rated_w))
     left_w = total_w - sum(caps_w)
     if left_w > 0.0:
         caps_w = list(map(add, caps_w, _split(left_w, site.pv_rated_w)))
     return tuple(map(_rated_at_most, caps_w, site.pv_rated_w))
+
+
+def _head_w(given_w: float, rated_w: float | None, at_cap: bool) -> float:
+    return INFINITE_W if at_cap else given_w + _slack_w(given_w, rated_w)
 
 
 def _opened(total_w: float, generation_w: float, site: Site, before: Caps) -> Caps:
@@ -204,10 +204,7 @@ def _opened(total_w: float, generation_w: float, site: Site, before: Caps) -> Ca
     Those in the shade have what they give and something to spare.
     """
     spares_w = _spare_w(site, before)
-    weights = [
-        0.0 if spare_w else weight
-        for spare_w, weight in zip(spares_w, _weights(site.pv_rated_w), strict=True)
-    ]
+    weights = list(map(mul, binding(site, before), _weights(site.pv_rated_w)))
     per_weight_w = (total_w - generation_w) / sum(weights) if any(weights) else 0.0
     caps_w = [
         max(given_w + spare_w + weight * per_weight_w, 0.0)

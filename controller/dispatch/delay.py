@@ -31,7 +31,7 @@ def off_by_s(delay_s: float, samples: Samples, values: Samples, gate_w: float) -
     samples = _without_spikes(samples, gate_w)
     widest_s = 0.0
     for (earlier_s, _), (later_s, _) in pairwise(samples):
-        widest_s = later_s - earlier_s if later_s - earlier_s > widest_s else widest_s
+        widest_s = max(widest_s, later_s - earlier_s)
     best_s, best_w = 0.0, CLEARER * _travel_w(delay_s, samples, values)
     for wrong_s in (*LATER_BY_S, *[-part * delay_s for part in EARLIER_BY]):
         if abs(wrong_s) < widest_s - SAMPLES_JITTER_S:
@@ -60,8 +60,7 @@ def _without_spikes(samples: Samples, gate_w: float) -> Samples:
     """
     kept = list(samples[:1])
     for (_, before_w), one, (_, after_w) in zip(samples, samples[1:], samples[2:], strict=False):
-        low_w, high_w = (before_w, after_w) if before_w < after_w else (after_w, before_w)
-        if low_w - gate_w <= one[1] <= high_w + gate_w:
+        if min(before_w, after_w) - gate_w <= one[1] <= max(before_w, after_w) + gate_w:
             kept.append(one)
     return (*kept, *samples[1:][-1:])
 

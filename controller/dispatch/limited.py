@@ -23,10 +23,8 @@ class Limited:
         """Narrow by one more limit; True when it moved the power."""
         if limit is None:
             return False
-        if name in OF_BATTERIES and -limit[0] < self.charges_w:
-            self.charges_w = -limit[0]
-        if limit[0] <= self.lower_w and self.upper_w <= limit[1]:
-            return False
+        if name in OF_BATTERIES:
+            self.charges_w = min(self.charges_w, -limit[0])
         self.lower_w, self.upper_w = narrowed((self.lower_w, self.upper_w), limit)
         return self._keep_within(name)
 
@@ -49,6 +47,6 @@ class Limited:
     def _keep_within(self, name: str) -> bool:
         if self.lower_w <= self.power_w <= self.upper_w:
             return False
-        self.power_w = self.lower_w if self.power_w < self.lower_w else self.upper_w
+        self.power_w = min(max(self.power_w, self.lower_w), self.upper_w)
         self.limited_by = name
         return True

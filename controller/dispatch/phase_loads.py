@@ -49,7 +49,8 @@ def follow_phases(
         return PhaseLoads(given)
     known = before.given or ((),) * len(given)
     loads_w = before.loads_w
-    for index, (past, now) in enumerate(zip(known, given, strict=True)):
+    for index, now in enumerate(given):
+        past = known[index]
         if loads_w and bool(past) is not bool(now):  # It was heard again: less it is no load; or fell silent.
             more_w = now[-1][1] if now else -past[-1][1]
             loads_w = tuple(

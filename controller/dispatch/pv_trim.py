@@ -9,8 +9,10 @@ what was made up for.
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import mul
 
 from controller.dispatch.curtailment import Caps, binding, imprecise_w
+from controller.dispatch.limits import INFINITE_W
 from controller.dispatch.site import Site
 from drivers.fact import fact
 
@@ -47,19 +49,14 @@ def learn_pv(before: PvTrim, site: Site, caps_w: Caps) -> PvTrim:
     """What is known after this cycle, with these caps in force."""
     most_w, bound = imprecise_w(site), binding(site, caps_w)
     if None in caps_w or True not in bound or not most_w:
-        return before if before.still_since_s is None else replace(before, still_since_s=None)
-    held_w = given_w = 0.0  # of those that their caps hold; the others give what the sun does
-    for cap_w, one_w, at_cap in zip(caps_w, site.pv_each_w, bound, strict=True):
-        if at_cap:
-            held_w, given_w = held_w + (cap_w or 0.0), given_w + one_w
+        return _unsettled(before)
+    # Of those that their caps hold; the others give what the sun does.
+    held_w, given_w = sum(map(mul, caps_w, bound)), sum(map(mul, site.pv_each_w, bound))
     meant_w, now_s = held_w - before.trim_w, site.now_s
     off_w = given_w - meant_w
-    if (
-        -OFF_W <= off_w <= OFF_W
-        or (off_w < 0.0 and not before.trim_w)
-        or not -most_w <= given_w - held_w <= most_w
-    ):
-        return before if before.still_since_s is None else replace(before, still_since_s=None)
+    under_w = OFF_W if before.trim_w else INFINITE_W
+    if -under_w <= off_w <= OFF_W or not -most_w <= given_w - held_w <= most_w:
+        return _unsettled(before)
     moved_w = max(abs(meant_w - before.meant_w), abs(given_w - before.given_w))
     if before.still_since_s is None or moved_w > STILL_PART * sum(one or 0.0 for one in site.pv_rated_w):
         return replace(before, meant_w=meant_w, given_w=given_w, still_since_s=now_s)
@@ -68,3 +65,8 @@ def learn_pv(before: PvTrim, site: Site, caps_w: Caps) -> PvTrim:
         return before
     trim_w = min(before.trim_w - LEARNT_PART * off_w, 0.0)
     return PvTrim(trim_w, more_s=now_s + AGAIN_S if over else before.more_s)
+
+
+def _unsettled(before: PvTrim) -> PvTrim:
+    """The same, with nothing that stands still."""
+    return before if before.still_since_s is None else replace(before, still_since_s=None)

@@ -63,10 +63,11 @@ def learn(config: DispatchConfig, before: Trims, meant_w: tuple[float, ...], sit
     for one in site.batteries:
         index = one.index
         was = before[index] if before else EXACT
-        if was.still_since_s is None and -OFF_W <= meant_w[index] - one.battery_discharge_w <= OFF_W:
-            continue
-        still_s = PRESSED_S if beyond(config, site) else STILL_S
-        is_now = _one(config.batteries[index], was, one, meant_w[index], (site.now_s, still_s))
+        if -OFF_W <= meant_w[index] - one.battery_discharge_w <= OFF_W:
+            is_now = _unsettled(was)
+        else:
+            pressed = beyond(config, site) != 0
+            is_now = _one(config.batteries[index], was, one, meant_w[index], (site.now_s, pressed))
         if is_now is not was:
             after = after or list(before or (EXACT,) * len(meant_w))
             after[index] = is_now
@@ -78,35 +79,29 @@ def _one(
     was: Trim,
     battery: BatterySite,
     meant_w: float,
-    times_s: tuple[float, float],
+    seen: tuple[float, bool],
 ) -> Trim:
-    done_w = battery.battery_discharge_w
-    off_w = meant_w - done_w
-    if -OFF_W <= off_w <= OFF_W or not settings.obeys:
-        return was if was.still_since_s is None else replace(was, still_since_s=None)
-    now_s, still_s = times_s
-    rated_w = battery.max_discharge_w if meant_w > 0.0 else battery.max_charge_w
-    leasts_w = (OFF_W, LEAST_W) if still_s == PRESSED_S else (OFF_PART * rated_w, LEAST_PART * rated_w)
-    if not _tells(was, rated_w, meant_w, off_w, leasts_w):
-        return was if was.still_since_s is None else replace(was, still_since_s=None)
+    """What is known of one that is off by more than OFF_W; `seen` are when, and if a limit is exceeded."""
+    (now_s, pressed), done_w, gives = seen, battery.battery_discharge_w, meant_w > 0.0
+    off_w, factor = meant_w - done_w, _factor(was, meant_w)
+    rated_w = battery.max_discharge_w if gives else battery.max_charge_w
+    least_w, least_off_w = (LEAST_W, OFF_W) if pressed else (LEAST_PART * rated_w, OFF_PART * rated_w)
+    size_w, short_w = abs(meant_w), off_w if gives else -off_w
+    tells = size_w >= least_w and least_off_w < abs(off_w) <= MOST_PART * size_w
+    if not settings.obeys or not tells or (short_w > 0.0 and size_w * factor >= rated_w):
+        return _unsettled(was)
     moved_w = max(abs(meant_w - was.meant_w), abs(done_w - was.done_w))
     if was.still_since_s is None or moved_w > STILL_PART * rated_w:
         return replace(was, still_since_s=now_s, meant_w=meant_w, done_w=done_w)
-    if now_s - was.still_since_s < still_s + settings.lag_s:
+    if now_s - was.still_since_s < (PRESSED_S if pressed else STILL_S) + settings.lag_s:
         return was
-    change = 1.0 + LEARNT_PART * off_w / meant_w
-    known = Trim(was.charge_factor, was.discharge_factor)
-    if meant_w > 0.0:
-        return replace(known, discharge_factor=_near_one(was.discharge_factor * change))
-    return replace(known, charge_factor=_near_one(was.charge_factor * change))
+    factor = _near_one(factor * (1.0 + LEARNT_PART * off_w / meant_w))
+    return Trim(was.charge_factor, factor) if gives else Trim(factor, was.discharge_factor)
 
 
-def _tells(trim: Trim, rated_w: float, meant_w: float, off_w: float, leasts_w: tuple[float, float]) -> bool:
-    """Being off by so much tells of the inverter, if that and what is meant are more than these."""
-    size_w, short_w = abs(meant_w), off_w if meant_w > 0.0 else -off_w
-    if abs(short_w) <= leasts_w[0] or size_w < leasts_w[1] or abs(short_w) > MOST_PART * size_w:
-        return False
-    return short_w < 0.0 or size_w * _factor(trim, meant_w) < rated_w
+def _unsettled(was: Trim) -> Trim:
+    """The same, with nothing that stands still."""
+    return was if was.still_since_s is None else replace(was, still_since_s=None)
 
 
 def _factor(trim: Trim, meant_w: float) -> float:

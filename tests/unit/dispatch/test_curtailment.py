@@ -35,6 +35,9 @@ def test_a_cap_stays_while_it_binds_or_the_sun_gives_seven_tenths() -> None:
     assert caps(3759.0, 6000.0, (4000.0,), (8000.0,)) == (None,)
     assert caps(700.0, 1000.0, (1000.0,)) == (1000.0,)
     assert caps(699.0, 1000.0, (1000.0,)) == (None,)
+    # Where nobody knows the rating it binds from 95 % on.
+    assert caps(950.0, 6000.0, (1000.0,), (None,)) == (6000.0,)
+    assert caps(949.0, 6000.0, (1000.0,), (None,)) == (None,)
 
 
 def test_a_cap_stays_where_the_inverter_may_be_too_coarse_to_give_it() -> None:
@@ -62,12 +65,18 @@ def test_a_cap_is_widened_from_twenty_watts_on_and_narrowed_at_once() -> None:
 def test_a_cap_at_the_rating_is_no_cap() -> None:
     assert caps(5000.0, 5000.0) == (None,)
     assert caps(5000.0, 4999.0) == (4999.0,)
+    assert caps(4000.0, 5000.0, (4000.0,)) == (None,)
+    assert caps(4000.0, 4999.0, (4000.0,)) == (4999.0,)
     assert caps(5000.0, 6000.0, (None,), (None,)) == (None,)
     assert caps(5500.0, 6000.0, (None,), (None,)) == (6000.0,), "nobody knows the rating"
 
 
 def test_nothing_negative_is_ever_a_cap() -> None:
     assert caps(1000.0, -500.0) == (0.0,)
+    assert caps(1000.0, -500.0, (1000.0,)) == (0.0,)
+    # 150 W may be given where 100 W are, but the inverter gives 300 W too much.
+    site = a_site(-50.0, pv_generation_w=100.0, pv_rated_w=RATED_W)
+    assert closed_loop(site, 0.0, 3000.0, (100.0,), -300.0, opens_to_w=150.0) == (0.0,)
     assert open_loop(-500.0, RATED_W) == (0.0,)
 
 
@@ -97,6 +106,11 @@ def test_what_an_inverter_in_the_shade_leaves_another_in_the_sun_may_give() -> N
     assert two_caps((310.0, 1690.0), 2000.0, (310.0, 1690.0), both) == (310.0, 1690.0), (
         "both are at their cap"
     )
+    # Nobody knows the ratings: a tenth, and 20 W.
+    assert two_caps((100.0, 1000.0), 2000.0, (1000.0, 1000.0), (None, None)) == (130.0, 1870.0)
+    # Likewise when caps are written first: 1500 W have 150 + 180 + 20 W to spare, 100 W have 210 W.
+    assert two_caps((1500.0, 100.0), 1700.0, (None, None), both) == pytest.approx((1390.0, 310.0))
+    assert two_caps((1500.0, 100.0), 1700.0, (), both) == pytest.approx((1390.0, 310.0)), "in the first cycle"
     # When the load moves all is shared anew: the first may come back to its half, as it is at its cap.
     assert two_caps((310.0, 1690.0), 2400.0, (310.0, 1690.0), both) == (1200.0, 1200.0)
 
@@ -110,9 +124,15 @@ def test_one_inverter_at_its_cap_is_enough_for_caps_to_stay() -> None:
 
 def test_what_nobody_can_use_of_the_caps_is_shared_by_rating() -> None:
     both = (5000.0, 5000.0)
-    # 0.9 of 2000 W: 900 and 900 W, each with 290 W to spare, as neither was capped: 20 W less than both have.
+    # Neither was capped: each has 90 + 180 + 20 W to spare, and no use for them.
     assert two_caps((900.0, 900.0), 2000.0, (None, None), both) == (1000.0, 1000.0)
     assert two_caps((700.0, 700.0), 2000.0, (1000.0, 1000.0), both) == (1000.0, 1000.0)
+    # 6000 and 2000 W rated, 1500 and 350 W given: with what is to spare 1886 and 477 W of 2500 W. A quarter
+    # of the 137 W left is for the second.
+    uneven = (6000.0, 2000.0)
+    assert two_caps((1500.0, 350.0), 2500.0, (1700.0, 600.0), uneven) == pytest.approx((1988.75, 511.25))
+    # 0.4 W are left of 2363.4 W.
+    assert two_caps((1500.0, 350.0), 2363.4, (1700.0, 600.0), uneven) == pytest.approx((1886.3, 477.1))
 
 
 def test_caps_open_only_as_far_as_they_may() -> None:
@@ -125,6 +145,8 @@ def test_caps_open_only_as_far_as_they_may() -> None:
     assert closed_loop(site, 0.0, 9000.0, (1000.0,), opens_to_w=1250.0) == (1250.0,), (
         "nor to the rating at once"
     )
+    as_wide = a_site(40.0, pv_generation_w=960.0, pv_rated_w=RATED_W)
+    assert closed_loop(as_wide, 0.0, 0.0, (1000.0,), opens_to_w=970.0) == (1000.0,), "1000 W is all they take"
 
 
 def test_what_an_inverter_in_the_shade_leaves_of_its_cap_keeps_no_other_one_closed() -> None:
@@ -147,8 +169,15 @@ def test_a_little_that_an_inverter_in_the_shade_leaves_is_not_worth_a_write() ->
 
 def test_what_is_to_spare_is_no_reason_to_open_step_by_step() -> None:
     site = a_site(1100.0, pv_generation_w=4200.0, pv_rated_w=(5000.0, 5000.0), pv_each_w=(4000.0, 200.0))
-    # 4800 W may be given and 600 W are to spare: 5300 W are shared as ever.
+    # 4800 W may be given and 600 W are to spare: up to 5400 W are shared as ever.
     assert closed_loop(site, 0.0, 0.0, (5000.0, 200.0), opens_to_w=4800.0) == (2650.0, 2650.0)
+    assert closed_loop(site, 0.0, 100.0, (5000.0, 200.0), opens_to_w=4800.0) == (2700.0, 2700.0)
+
+
+def test_caps_that_no_inverter_needs_open_to_what_is_given_and_to_spare() -> None:
+    # The sun gives 4000 W of 5000 W: 400 + 180 + 20 W are to spare, whatever else may be given.
+    site = a_site(1600.0, pv_generation_w=4000.0, pv_rated_w=RATED_W)
+    assert closed_loop(site, 0.0, 0.0, (4300.0,), opens_to_w=4100.0) == pytest.approx((4600.0,))
 
 
 def test_caps_that_open_are_lower_by_what_the_inverters_give_too_much() -> None:

@@ -48,7 +48,7 @@ def test_what_may_be_charged_from_the_sun_is_a_matter_of_the_batteries(
 def test_a_question_goes_to_the_side_that_has_room_up_to_its_edge() -> None:
     def asked_w(power_w: float, lower_w: float, upper_w: float) -> float:
         limited = Limited(power_w, lower_w, upper_w)
-        limited.ask(75.0)
+        assert limited.ask(75.0) is (limited.power_w != power_w), "it says whether there was room"
         return limited.power_w
 
     assert asked_w(100.0, -5000.0, 5000.0) == 25.0

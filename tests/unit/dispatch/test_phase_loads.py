@@ -66,7 +66,34 @@ def test_the_first_look_takes_what_the_battery_gives() -> None:
 
 def test_a_battery_on_all_phases_gives_a_third_to_each() -> None:
     looks: Look = (0.0, (100.0, 200.0, 300.0), (900.0, 60.0))
-    assert watched(on(None, 3), looks).loads_w == (400.0, 500.0, 660.0)
+    known = watched(on(None, 3), looks)
+    assert known.loads_w == (400.0, 500.0, 660.0)
+    silent = watched(on(None, 3), (1.0, (100.0, 200.0, 300.0), (None, 60.0)), before=known, is_news=False)
+    assert silent.loads_w == pytest.approx((100.0, 200.0, 360.0)), "it is in the loads of all while silent"
+
+
+def test_a_load_that_ends_is_seen_as_one_that_begins() -> None:
+    looks: list[Look] = [(0.0, (500.0, 0.0, 0.0), (300.0,)), (1.0, (100.0, 0.0, 0.0), (300.0,))]
+    assert watched(on(1), *looks).loads_w == (400.0, 0.0, 0.0)
+
+
+MOVED: list[Look] = [(0.0, (), (0.0,)), (1.0, (), (0.0,)), (2.0, (), (600.0,))]
+"""From 1 s to 2 s the battery goes to 600 W; what the meter shows at 3 s is of -0.2 to 1.2 s: 0 to 120 W."""
+
+
+@pytest.mark.parametrize(("phase", "loads_w"), [(1, (560.0, 0.0, 0.0)), (None, (520.0, 20.0, 20.0))])
+def test_where_a_battery_moved_before_phases_were_shown_the_middle_is_taken(
+    phase: int | None, loads_w: tuple[float, ...]
+) -> None:
+    known = watched(on(phase), *MOVED, (3.0, (500.0, 0.0, 0.0), (600.0,)))
+    assert known.loads_w == pytest.approx(loads_w)
+
+
+def test_one_battery_that_falls_silent_while_another_moves_takes_only_its_own_off() -> None:
+    shows = (1000.0, 0.0, 0.0)
+    looks: list[Look] = [(float(second), shows, (0.0, 500.0)) for second in range(2)]
+    looks += [(2.0, shows, (600.0, 500.0)), (3.0, shows, (600.0, None))]
+    assert watched(on(1, 1), *looks).loads_w == (1000.0, 0.0, 0.0)
 
 
 def test_without_news_the_loads_are_what_they_were() -> None:

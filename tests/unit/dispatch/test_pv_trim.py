@@ -58,6 +58,10 @@ def test_three_seconds_are_counted_from_when_it_began_to_stand_still() -> None:
     assert after((100.0, 1150.0), (102.0, 1150.0)) == PvTrim(0.0, 1000.0, 1150.0, 100.0)
 
 
+def test_time_in_which_too_little_was_given_is_no_part_of_the_three_seconds() -> None:
+    assert after((0.0, 970.0), (3.0, 1030.0)) == PvTrim(0.0, 1000.0, 1030.0, 3.0)
+
+
 def test_three_percent_of_the_rating_below_its_cap_still_tell_something() -> None:
     known = after((0.0, 600.0), (30.0, 600.0), cap_w=900.0, before=PvTrim(-100.0))
     assert known == PvTrim(0.0)
@@ -101,6 +105,8 @@ def test_without_a_cap_for_all_or_one_that_binds_nothing_is_learnt(caps_w: Caps,
     assert learn_pv(PvTrim(50.0), site(60.0, given_w), caps_w) == PvTrim(50.0)
     unrated = a_site(now_s=60.0, pv_generation_w=1150.0, pv_rated_w=(None,))
     assert learn_pv(EXACT_PV, unrated, (1000.0,)) == EXACT_PV
+    as_capped = a_site(now_s=60.0, pv_generation_w=1000.0, pv_rated_w=(None,))
+    assert learn_pv(PvTrim(-50.0), as_capped, (1000.0,)) == PvTrim(-50.0)
 
 
 @given(

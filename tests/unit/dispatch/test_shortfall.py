@@ -83,6 +83,11 @@ def test_export_that_ends_by_itself_is_nobodys_fault() -> None:
     assert known(replace(FOUND, over_since_s=1.0), site(12.0)) == FOUND
 
 
+def test_while_no_soc_is_known_the_one_at_which_it_was_found_stays() -> None:
+    found = known(replace(FOUND, over_since_s=1.0), site(3.0, 500.0, charge_w=150.0, soc_pct=None))
+    assert found == Shortfall(150.0, 99.0, 3.0, 3.0)
+
+
 def test_when_the_battery_has_given_one_percent_there_is_room_again() -> None:
     assert known(FOUND, site(50.0, soc_pct=98.1)) == FOUND
     assert known(FOUND, site(50.0, soc_pct=98.0)) == NO_SHORTFALL
@@ -93,6 +98,13 @@ def test_when_the_battery_has_given_one_percent_there_is_room_again() -> None:
 def test_what_it_is_seen_to_take_is_what_it_takes_and_all_of_it_ends_the_matter() -> None:
     assert known(FOUND, site(50.0, charge_w=900.0)) == replace(FOUND, takes_w=900.0)
     assert known(FOUND, site(50.0, charge_w=5000.0)) == NO_SHORTFALL
+    assert known(TRIED, site(5.0, charge_w=900.0)) == replace(TRIED, takes_w=900.0), "also during a try"
+
+
+def test_all_of_it_is_what_all_batteries_are_rated() -> None:
+    batteries = (BatterySite(0, -3000.0, 99.0, 5000.0, 5000.0), BatterySite(1, -1500.0, 99.0, 2000.0, 2000.0))
+    both = a_site(now_s=50.0, batteries=batteries, soc_pct=99.0)
+    assert known(FOUND, both) == replace(FOUND, takes_w=4500.0)
 
 
 def test_after_a_minute_forty_watts_more_are_tried_where_there_is_sun_for_them() -> None:
@@ -103,6 +115,8 @@ def test_after_a_minute_forty_watts_more_are_tried_where_there_is_sun_for_them()
 
 def test_what_was_tried_and_taken_is_doubled_at_once_up_to_a_tenth_of_the_rating() -> None:
     assert known(TRIED, site(11.9, charge_w=240.0)) == TRIED
+    later = replace(TRIED, known_s=100.0)
+    assert known(later, site(111.9, charge_w=240.0)) == later
     more = known(TRIED, site(12.0, charge_w=220.0))
     assert more == Shortfall(320.0, 99.0, 12.0, try_w=80.0, trying=True)
     large = replace(TRIED, takes_w=2000.0, try_w=400.0, hold_s=480.0)
@@ -122,6 +136,7 @@ def test_what_was_refused_is_tried_again_each_time_later() -> None:
     )
     # A large site may export 10 kW: 1 % more is borne, 1.6 % are tried.
     assert known(often, site(12.0, charge_w=160.0), 10_000.0).try_w == 160.0
+    assert known(TRIED, site(12.0, charge_w=160.0), 10_000.0).try_w == 80.0, "or twice what was refused"
 
 
 def test_a_try_that_exports_too_much_ends_after_two_seconds() -> None:

@@ -39,7 +39,7 @@ def test_one_that_does_what_is_meant_keeps_nothing_from_the_next() -> None:
     assert [one.discharge_factor for one in known] == [1.0, pytest.approx(1.035)]
 
 
-@pytest.mark.parametrize("done_w", [480.0, 520.0])
+@pytest.mark.parametrize("done_w", [480.0, 490.0, 520.0])
 def test_twenty_watts_are_nothing_also_to_a_small_battery(done_w: float) -> None:
     assert stood(500.0, done_w, 1000.0, 1000.0) == ()
 
@@ -92,8 +92,16 @@ def test_a_battery_ordered_up_to_its_rating_already_tells_nothing() -> None:
         (Trim(), 2000.0, 301.0, True),
         (Trim(discharge_factor=1.0 + 0.9 * 0.08), 2000.0, 100.0, False),
         (Trim(discharge_factor=1.073), 2000.0, 100.0, True),
+        (Trim(discharge_factor=1.073), 2000.0, 0.5, True),
         (Trim(charge_factor=1.073), 2000.0, 100.0, False),
         (Trim(), 5000.0, 100.0, True),
+        (Trim(discharge_factor=1.05), 4800.0, 100.0, True),  # 5040 W are ordered
+        (Trim(discharge_factor=1.05), 4700.0, 100.0, False),
+        # It does 100 W too much, though it is ordered 7.1 or 7.3 % less.
+        (Trim(discharge_factor=0.929), 2000.0, -100.0, False),
+        (Trim(discharge_factor=1.0 - 0.9 * 0.08), 2000.0, -100.0, False),
+        (Trim(discharge_factor=0.927), 2000.0, -100.0, True),
+        (Trim(charge_factor=0.927), -2000.0, -100.0, True),
     ],
 )
 def test_what_no_trim_makes_up_for_is_short_for_another_reason(
@@ -108,4 +116,5 @@ def test_an_inverter_with_a_law_of_its_own_is_short_for_another_reason() -> None
 
 def test_an_order_as_low_as_an_inverter_can_hold_is_held() -> None:
     assert trimmed_w(Trim(discharge_factor=0.8), 250.0, WHOLE, 200.0) == 200.0
+    assert trimmed_w(Trim(discharge_factor=1.2), 1.0, WHOLE, 0.0) == 1.2, "where it can hold one watt"
     assert trimmed_w(Trim(discharge_factor=1.2), 1000.0, Range(-1000.0, 1100.0), 0.0) == 1100.0
