@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.dispatch.curtailment import Caps, binds, closed_loop, heard_only, uncapped
 from controller.dispatch.decision import Memory
-from controller.dispatch.limits import export_in_force_w
+from controller.dispatch.limits import INFINITE_W, export_in_force_w
 from controller.dispatch.orders import NO_ORDERS
 from controller.dispatch.pv_trim import EXACT_PV, PvTrim, learn_pv
 from controller.dispatch.settings import DispatchConfig
@@ -42,7 +42,7 @@ def hold_sun(
     heard = heard_only(site, before_w)
     trim = learn_pv(memory.pv_trim, *heard)
     short = shortfall(config, memory.shortfall, site, export_w, binds(*heard), memory.setpoint_w)
-    takes_w = charge_w if short.takes_w is None or charge_w <= short.takes_w else short.takes_w
+    takes_w = charge_w if short.takes_w is None else min(charge_w, short.takes_w)
     caps_w = closed_loop(
         site, export_w, takes_w, before_w, trim.trim_w, _opens_to_w(site, export_w, setpoint_w)
     )
@@ -60,13 +60,12 @@ def _opens_to_w(site: Site, export_limit_w: float | None, setpoint_w: float) -> 
     Batteries see the sun only once it shines on the meter, so caps open step by step, each waiting for them.
     """
     if export_limit_w is None:
-        return float("inf")
+        return INFINITE_W
     given_w = rated_w = 0.0
     for one in site.batteries:
         given_w += one.battery_discharge_w
         rated_w += one.max_charge_w
-    discharge_w = given_w if given_w > setpoint_w else setpoint_w
-    room_w = site.net_load_w - discharge_w + export_limit_w
+    room_w = site.net_load_w - max(given_w, setpoint_w) + export_limit_w
     if room_w < -CAUGHT_UP_W:
         return 0.0
     return site.pv_generation_w + room_w + max(OPENS_PART * rated_w, OPENS_W)
