@@ -7,13 +7,16 @@ from dataclasses import replace
 
 import pytest
 
+from controller.dispatch.limits import Range
 from controller.dispatch.modes import Mode
 from controller.dispatch.phase_loads import NO_PHASES, PhaseLoads, follow_phases
+from controller.dispatch.phases import fuse_rooms
 from controller.dispatch.response import NOTHING_HEARD, Response
 from controller.dispatch.settings import BatterySettings, DispatchConfig, MeterSettings
 from controller.dispatch.site import BatterySite, Site
 from controller.dispatch.step import step
 from drivers.device import BatteryReading, MeterReading, PvReading
+from tests.unit.dispatch.policy_sites import a_site
 from tests.unit.dispatch.sites import PV, RUNNING, a_config, a_snapshot
 
 Look = tuple[float, tuple[float, ...], tuple[float | None, ...]]
@@ -62,6 +65,14 @@ def test_a_load_is_seen_on_its_phase_while_a_battery_moves() -> None:
 def test_the_first_look_takes_what_the_battery_gives() -> None:
     assert watched(on(1), (0.0, (500.0, 0.0, 0.0), (300.0,))).loads_w == (800.0, 0.0, 0.0)
     assert watched(on(1), (0.0, (500.0, 0.0, 0.0), (300.0,)), is_news=False).loads_w == (800.0, 0.0, 0.0)
+    assert watched(on(1, 1), (0.0, (500.0, 0.0, 0.0), (300.0, None))).loads_w == (800.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("phase", [None, 1, 2])
+def test_on_a_site_of_one_phase_a_battery_is_on_that_one_whatever_it_says(phase: int | None) -> None:
+    # 2000 W of load and a fuse of 10 A, 2300 W: the battery may charge 300 W, or give 4300 W.
+    config, site = replace(on(phase), phases=1), a_site(2000.0)
+    assert fuse_rooms(config, site, (Range(-5000.0, 5000.0),), ()) == (Range(-300.0, 4300.0),)
 
 
 def test_a_battery_on_all_phases_gives_a_third_to_each() -> None:
