@@ -68,9 +68,9 @@ def test_what_may_be_exported_caps_open_to_at_once() -> None:
     assert caps(site((-300.0, 5000.0)), export_limit_w=200.0) == (1700.0,)
 
 
-def test_without_a_limit_or_a_reading_of_the_sun_there_is_nothing_to_open() -> None:
+def test_without_a_limit_there_is_nothing_to_open_and_one_that_is_silent_keeps_the_limit_alone() -> None:
     assert caps(site((-300.0, 5000.0)), export_limit_w=None) == (None,)
-    silent = site((-300.0, 5000.0), pv_generation_w=None, pv_each_w=())
+    silent = site((-300.0, 5000.0), pv_generation_w=0.0, pv_each_w=(0.0,), pv_silent=(True,))
     assert caps(silent, export_limit_w=200.0) == (200.0,)
 
 
