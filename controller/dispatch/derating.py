@@ -14,20 +14,16 @@ def derated(settings: BatterySettings, battery: BatterySite) -> tuple[float, flo
     """
     charge_w, discharge_w = battery.max_charge_w, battery.max_discharge_w
     if settings.charge_by_temperature or settings.charge_by_soc:
-        charge_w *= _lower(
+        charge_w *= min(
             _share(settings.charge_by_temperature, battery.temperature_c),
             _share(settings.charge_by_soc, battery.soc_pct),
         )
     if settings.discharge_by_temperature or settings.discharge_by_soc:
-        discharge_w *= _lower(
+        discharge_w *= min(
             _share(settings.discharge_by_temperature, battery.temperature_c),
             _share(settings.discharge_by_soc, battery.soc_pct),
         )
     return charge_w, discharge_w
-
-
-def _lower(one_share: float, other_share: float) -> float:
-    return one_share if one_share < other_share else other_share
 
 
 def _share(curve: Curve, reading: float | None) -> float:

@@ -7,6 +7,7 @@ it. Nothing here needs the meter: at the connection point it is without power li
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 
 from controller.dispatch.curtailment import Caps, closed_loop, uncapped
 from controller.dispatch.limits import HYSTERESIS_PCT, total
@@ -95,7 +96,7 @@ def follow_grid(
     if before is None or before.islanded_since_s is None:
         if not lost:
             return before
-        return replace(before or ON_GRID, islanded_since_s=now_s, grid_back_since_s=None)
+        return replace(before or ON_GRID, islanded_since_s=now_s)
     if lost is not False:
         return before if before.grid_back_since_s is None else replace(before, grid_back_since_s=None)
     if before.grid_back_since_s is None:
@@ -114,7 +115,7 @@ def loads(
     """Which loads are on now: each shed and restored by its own SoC marks, all on while there is a grid."""
     closed, switched_at_s = before.loads_closed, before.switched_at_s
     if len(closed) != len(config.loads):
-        closed, switched_at_s = (True,) * len(config.loads), (float("-inf"),) * len(config.loads)
+        closed, switched_at_s = (True,) * len(config.loads), (-inf,) * len(config.loads)
     unknown_since_s = None
     if islanded and soc_pct is None:
         unknown_since_s = now_s if before.soc_unknown_since_s is None else before.soc_unknown_since_s
@@ -252,7 +253,7 @@ def _room_w(settings: BatterySettings, reading: BatteryReading, capped: bool) ->
     soc_pct = reading.soc_pct
     if soc_pct is not None and (soc_pct >= settings.max_soc_pct or soc_pct > full_pct):
         return 0.0
-    most_w = float("inf")
+    most_w = inf
     for limit_w in (settings.max_charge_w, reading.max_charge_w):
         if limit_w is not None and limit_w < most_w:
             most_w = limit_w
@@ -271,7 +272,7 @@ def carry_on(
         state = replace(
             state,
             loads_closed=_as_switched(config, snapshot),
-            switched_at_s=(float("-inf"),) * len(config.loads),
+            switched_at_s=(-inf,) * len(config.loads),
         )
     if config.loads:
         state = loads(config, state, True, island_soc_pct(config, snapshot), snapshot.now_s)

@@ -103,8 +103,7 @@ def latch(
         return UNKNOWN_SOC
     if before is NO_LATCHES and floor_pct < soc_pct < ceiling_pct and soc_pct > reserve_pct:
         return before
-    if reserve_pct < floor_pct:
-        reserve_pct = floor_pct
+    reserve_pct = max(reserve_pct, floor_pct)
     empty = soc_pct <= floor_pct or (before.empty and soc_pct < floor_pct + HYSTERESIS_PCT)
     full = soc_pct >= ceiling_pct or (before.full and soc_pct > ceiling_pct - HYSTERESIS_PCT)
     at_reserve = soc_pct <= reserve_pct or (before.at_reserve and soc_pct < reserve_pct + HYSTERESIS_PCT)
@@ -180,12 +179,7 @@ def export_in_force_w(config: DispatchConfig, orders: Orders, now_s: float) -> f
 def ramp(ramp_w_per_s: float, before_w: float, elapsed_s: float) -> Bounds:
     """Move no faster than `ramp_w_per_s`; the way towards 0 W is always open."""
     step_w = ramp_w_per_s * elapsed_s
-    lower_w, upper_w = before_w - step_w, before_w + step_w
-    if before_w > 0.0 and lower_w > 0.0:
-        lower_w = 0.0
-    if before_w < 0.0 and upper_w < 0.0:
-        upper_w = 0.0
-    return lower_w, upper_w
+    return min(before_w - step_w, 0.0), max(before_w + step_w, 0.0)
 
 
 def _import_at_most(limit_w: float | None, site: Site) -> Bounds | None:

@@ -45,7 +45,7 @@ def observe(
     wrong = nonsense(config, meter)
     if wrong:
         return Missing(wrong, lost=False), response, doubt
-    pv_each_w, pv_silent, before = _pv(config, response, snapshot) if snapshot.pvs else ((), (), response)
+    pv_each_w, pv_silent, before = _pv(config, response, snapshot)
     pv_w = total(pv_each_w)
     given = (taken_at_s, discharge_w + pv_w, pv_w)
     response, news = _followed(config, before, snapshot, meter, given, rated_w, meant_w)
@@ -60,7 +60,7 @@ def observe(
         response.net_load_w - pv_w,
         batteries,
         pv_w,
-        tuple([None if pv is None else pv.rated_w for pv in snapshot.pvs]) if snapshot.pvs else (),
+        tuple([None if pv is None else pv.rated_w for pv in snapshot.pvs]),
         meter.phase_import_w,
         meter.phase_voltage_v,
         meter.frequency_hz,

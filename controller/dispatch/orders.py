@@ -93,7 +93,7 @@ class Plan:
         """The slot of this instant, None when the plan has none for it or says nothing in it."""
         if utc_s >= self.expires_at_utc_s or utc_s < self.begin_utc_s:
             return None
-        slot = int((utc_s - self.begin_utc_s) // self.slot_s)
+        slot = int((utc_s - self.begin_utc_s) / self.slot_s)
         return slot if slot < len(self.water_values) and self.water_values[slot] else None
 
     def water_value(self, slot: int, soc_pct: float) -> float:

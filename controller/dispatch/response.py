@@ -152,8 +152,7 @@ def _doubted(
     if now_s - before.turned_at_s < LOOK_AGAIN_S:
         return before.slack_s, before.turned_at_s, change_w, now_s
     found_s = off_by_s(settings.delay_s, *past, GATE_PART * rated_w)
-    waned_s = 0.5 * before.slack_s
-    return (found_s if found_s > waned_s else waned_s), now_s, change_w, now_s
+    return max(found_s, 0.5 * before.slack_s), now_s, change_w, now_s
 
 
 def with_pv(before: Response, pvs: tuple[PvReading | None, ...], heard: tuple[bool, ...]) -> Response:
@@ -192,7 +191,7 @@ def _same(one: MeterReading, other: MeterReading) -> bool:
 
 def patience_s(settings: MeterSettings, cadence_s: float) -> float:
     """How long a meter may show the same although the battery moved."""
-    period_s = cadence_s if cadence_s > settings.period_s else settings.period_s
+    period_s = max(cadence_s, settings.period_s)
     return SEEN_WITHIN_S + settings.delay_s + 2.0 * period_s
 
 
@@ -254,7 +253,7 @@ def _unchanged(
 
 def span_s(settings: MeterSettings, before: Response) -> float:
     """How far back the battery's past may be asked for."""
-    period_s = before.cadence_s if before.cadence_s > settings.period_s else settings.period_s
+    period_s = max(before.cadence_s, settings.period_s)
     return settings.delay_s * (1.0 + DELAY_TOLERANCE_SHARE) + period_s + TURN_WITHIN_S + LATER_BY_S[-1]
 
 
@@ -328,13 +327,11 @@ def envelope(samples: Samples, first_s: float, last_s: float) -> tuple[float, fl
         if not straight and at_s < last_s < later_s:
             low_w, high_w = min(low_w, later_w), max(high_w, later_w)
         if first_s < at_s < last_s:
-            low_w = power_w if power_w < low_w else low_w
-            high_w = power_w if power_w > high_w else high_w
+            low_w, high_w = min(low_w, power_w), max(high_w, power_w)
         elif at_s <= first_s:
             if straight and first_s < later_s:
                 power_w += (later_w - power_w) * (first_s - at_s) / (later_s - at_s)
-            low_w = power_w if power_w < low_w else low_w
-            high_w = power_w if power_w > high_w else high_w
+            low_w, high_w = min(low_w, power_w), max(high_w, power_w)
             break
         later_s, later_w = at_s, power_w
     return low_w, high_w

@@ -47,8 +47,8 @@ Rooms = tuple[Range, ...]
 
 def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tuple[Memory, Decision]:
     """The next memory and the decision of a site with good readings."""
-    island = on_grid(config, heard.island, site.now_s) if config.loads else heard.island
-    demand = None if config.demand is None else update(config, memory.demand, site)
+    island = on_grid(config, heard.island, site.now_s)
+    demand = update(config, memory.demand, site)
     care_states, care_wishes = care(config, memory.care, site)
     reserve_pct = _reserve_pct(config, site)
     latches = _latches(config, memory, site, care_wishes, heard, reserve_pct)
@@ -102,8 +102,8 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         "",
         reserve_pct,
         _noted(config, (note, of_sun), heard, followings),
-        loads_closed(config, island) if config.loads else (),
-        None if demand is None else peak_forecast_w(config, demand, site),
+        loads_closed(config, island),
+        peak_forecast_w(config, demand, site),
     )
 
 

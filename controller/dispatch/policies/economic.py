@@ -15,7 +15,7 @@ AHEAD_PCT = 1.0
 water value meet, the battery would otherwise swing between full charge and full discharge."""
 
 
-def economic(config: DispatchConfig, site: Site, _before_w: float = 0.0) -> float | None:
+def economic(config: DispatchConfig, site: Site, _before_w: float) -> float | None:
     """The battery discharge that earns most at this minute's prices and the plan's water values.
 
     None without prices, SoC, trusted UTC, or a plan for this instant.

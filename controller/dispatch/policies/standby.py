@@ -7,7 +7,7 @@ from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Site
 
 
-def standby(config: DispatchConfig, site: Site, before_w: float = 0.0) -> float | None:
+def standby(config: DispatchConfig, site: Site, before_w: float) -> float | None:
     """Charge up to `standby_soc_pct`, from sun or grid, then rest at 0 W; None while the SoC is unknown.
 
     At rest it charges again a percent below: what the inverter itself uses is not made up for in pulses.

@@ -79,21 +79,21 @@ def test_standby_at_rest_charges_again_a_percent_lower(soc_pct: float, wanted_w:
 
 def test_standby_charges_the_same_from_sun_and_from_the_grid_and_does_not_serve_the_load() -> None:
     config = a_policy(standby_charge_w=900.0)
-    assert standby(config, a_site(-3000.0)) == -900.0
-    assert standby(config, a_site(3000.0)) == -900.0
-    assert standby(config, a_site(-3000.0, soc_pct=100.0)) == 0.0
-    assert standby(config, a_site(3000.0, soc_pct=100.0)) == 0.0
+    assert standby(config, a_site(-3000.0), 0.0) == -900.0
+    assert standby(config, a_site(3000.0), 0.0) == -900.0
+    assert standby(config, a_site(-3000.0, soc_pct=100.0), 0.0) == 0.0
+    assert standby(config, a_site(3000.0, soc_pct=100.0), 0.0) == 0.0
 
 
 def test_standby_charges_with_all_that_the_batteries_take_when_no_power_is_given() -> None:
-    assert standby(a_policy(), a_site(batteries=TWO_BATTERIES)) == -7000.0
+    assert standby(a_policy(), a_site(batteries=TWO_BATTERIES), 0.0) == -7000.0
 
 
 def test_standby_cannot_decide_while_the_soc_is_unknown() -> None:
-    assert standby(a_policy(standby_charge_w=900.0), a_site(soc_pct=None)) is None
+    assert standby(a_policy(standby_charge_w=900.0), a_site(soc_pct=None), 0.0) is None
 
 
 def test_standby_with_no_power_allowed_wants_a_plain_zero() -> None:
-    wanted_w = standby(a_policy(standby_charge_w=0.0), a_site())
+    wanted_w = standby(a_policy(standby_charge_w=0.0), a_site(), 0.0)
     assert wanted_w == 0.0
     assert math.copysign(1.0, wanted_w) == 1.0

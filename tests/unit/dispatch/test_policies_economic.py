@@ -28,7 +28,7 @@ def priced(net_load_w: float, worth: float, prices: Prices = USUAL, **changes: o
 
 def wants(site: Site, leave: str = "") -> float | None:
     config = a_policy(grid_charging="charge" in leave, battery_export="export" in leave)
-    return economic(config, site)
+    return economic(config, site, 0.0)
 
 
 LEAVES = ("", "charge", "export", "charge and export")

@@ -81,7 +81,7 @@ def test_a_slot_of_the_plan_lasts_to_its_end() -> None:
     site = a_site(net_load_w=1000.0, prices=Prices(0.3, 0.1), plan=dear_then_cheap)
     for second, wanted_w in ((0.0, 0.0), (899.9, 0.0), (900.0, 1000.0), (1799.9, 1000.0)):
         now = replace(site, local=LocalTime(NOON_UTC_S + second, 0.0))
-        assert economic(config, now) == wanted_w, second
+        assert economic(config, now, 0.0) == wanted_w, second
 
 
 def test_a_silent_pv_inverter_stays_silent_while_the_meter_shows_nothing_new() -> None:
