@@ -37,6 +37,12 @@ def test_without_a_trusted_clock_both_months_are_remembered() -> None:
     assert (after.month_peak_w, after.left_month, after.left_peak_w) == (50.0, MARCH_2024 - 1, 6000.0)
 
 
+def test_the_month_that_was_left_is_remembered_while_a_window_runs() -> None:
+    state = begun(left_month=MARCH_2024 - 1, left_peak_w=6000.0)
+    after = updated(state, at(10.0))
+    assert (after.left_month, after.left_peak_w) == (MARCH_2024 - 1, 6000.0)
+
+
 def test_the_same_month_of_another_year_is_another_month() -> None:
     restored = DemandState(BEGIN_UTC_S, 5.0, MARCH_2024 - 12, 6000.0)
     assert updated(restored, at(10.0)).month_peak_w == 0.0

@@ -91,6 +91,11 @@ def test_a_jump_comes_after_its_temperature_and_not_at_it(temperature_c: float, 
     assert found_w == pytest.approx(charge_w)
 
 
+def test_of_a_jump_between_other_points_the_side_before_it_holds_at_its_temperature() -> None:
+    settings = replace(PLAIN, charge_by_temperature=((-10.0, 0.25), (0.0, 0.25), *COLD_JUMP[1:]))
+    assert derated(settings, replace(AT_REST, temperature_c=0.0)) == (1000.0, 5000.0)
+
+
 def test_one_point_is_the_same_share_everywhere() -> None:
     settings = replace(PLAIN, discharge_by_soc=((50.0, 0.5),))
     for soc_pct in (0.0, 50.0, 100.0):

@@ -18,6 +18,7 @@ from controller.dispatch.islanding import (
     service_ready,
 )
 from controller.dispatch.modes import Mode
+from controller.dispatch.orders import Order, Orders
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
@@ -236,6 +237,9 @@ def test_pv_that_is_back_on_the_grid_keeps_the_export_limit_while_the_site_waits
     _, decision = step(config, before, snapshot)
     assert (decision.mode, decision.battery_setpoints_w) == (Mode.ISLANDED, (None,))
     assert decision.pv_caps_w == (100.0,), "the house takes 100 W"
+    orders = Orders(export_limit_w=Order(1500.0, 101.0))
+    _, told = step(replace(config, export_limit_w=2000.0), before, replace(snapshot, orders=orders))
+    assert told.pv_caps_w == (1600.0,), "and 1500 W may be exported while the order is in force"
     _, unseen = step(config, before, replace(snapshot, meter=None))
     assert unseen.pv_caps_w == (0.0,), "nobody knows what the house takes"
     two = replace(config, batteries=TWO.batteries, export_limit_w=1000.0)

@@ -99,6 +99,12 @@ def test_a_single_gap_is_held_over_and_proven_again() -> None:
     ]
 
 
+def test_readings_that_come_and_go_are_held_over_for_five_seconds() -> None:
+    held = replace(RUNNING, mode=Mode.HOLDING, fresh_since_s=None, fresh_at_s=13.5, held_since_s=10.0)
+    for now_s, mode in ((15.0, "HOLDING"), (15.25, "SAFE")):
+        assert modes_over(held, [a_snapshot(now_s=now_s, meter=MeterReading(13.25, 500.0))]) == [mode]
+
+
 def test_an_island_that_is_over_without_a_meter_waits_at_rest_with_its_loads_back() -> None:
     config = a_config(
         export_limit_w=0.0, pvs=(PvSettings("roof"),), loads=(LoadSettings("boiler", 1000.0, 95.0, 98.0),)

@@ -139,14 +139,23 @@ def test_a_battery_that_was_not_read_since_may_be_where_it_was_ordered_to() -> N
     # What even the order does not tell is load: 1200 W are between 1200 + 250 and 1200 + 750.
     assert load_w(1200.0, old, resting, meant_w=(750.0, 0.0)) == 1450.0
     assert load_w(0.0, old, resting, meant_w=(250.0, 0.0)) == 250.0
+    # Of two that were not read, both may be: 250 W and up to 500 and 300 more, or 300 and 200 less.
+    both = (old, BatteryReading(9.0, 0.0))
+    assert load_w(-200.0, *both, meant_w=(750.0, 300.0)) == 750.0
+    assert load_w(1000.0, *both, meant_w=(-50.0, -200.0)) == 750.0
 
 
 def test_a_battery_that_was_read_when_the_meter_measured_is_where_it_was_read() -> None:
     resting = BatteryReading(10.0, 0.0)
     read = BatteryReading(9.5, 250.0)
     assert load_w(0.0, read, resting, meant_w=(750.0, 0.0)) == 250.0
+    # Half a cycle of half a second before the meter is long enough ago.
+    quick = replace(BOTH, cycle_s=0.5)
+    assert load_w(0.0, BatteryReading(9.7, 250.0), resting, meant_w=(750.0, 0.0), config=quick) == 750.0
+    assert load_w(0.0, BatteryReading(9.75, 250.0), resting, meant_w=(750.0, 0.0), config=quick) == 250.0
     late = replace(BOTH, meter=MeterSettings(delay_s=1.0))
     assert load_w(0.0, BatteryReading(9.0, 250.0), resting, meant_w=(750.0, 0.0), config=late) == 250.0
+    assert load_w(0.0, BatteryReading(8.5, 250.0), resting, meant_w=(750.0, 0.0)) == 750.0
     # One too old to be used counts as load, wherever it was ordered to.
     too_old = BatteryReading(8.4, 250.0)
     assert load_w(400.0, too_old, resting, meant_w=(750.0, 0.0)) == load_w(

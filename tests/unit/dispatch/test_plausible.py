@@ -288,6 +288,10 @@ def test_a_meter_that_seems_frozen_is_asked_every_other_half_minute() -> None:
         ((AT_RESERVE, HALF_FULL), (0.0, -105.0)),
         ((AT_RESERVE, AT_RESERVE), (0.0, 0.0)),
         ((replace(HALF_FULL, soc_pct=None), HALF_FULL), (0.0, -105.0)),
+        ((replace(HALF_FULL, max_charge_w=105.0), HALF_FULL), (-105.0, 0.0)),
+        ((replace(HALF_FULL, max_charge_w=104.0), HALF_FULL), (105.0, 0.0)),
+        ((replace(FULL, max_discharge_w=105.0), HALF_FULL), (105.0, 0.0)),
+        ((replace(FULL, max_discharge_w=104.0), HALF_FULL), (0.0, -105.0)),
     ],
 )
 def test_it_is_asked_by_the_first_battery_that_has_room(

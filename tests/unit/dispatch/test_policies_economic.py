@@ -232,6 +232,13 @@ def test_levels_may_span_a_part_of_the_soc_only() -> None:
             assert wants(priced(1000.0, 0.0, Prices(price, 0.0), plan=plan, soc_pct=soc_pct)) == wanted_w
 
 
+def test_levels_may_span_a_single_percent() -> None:
+    # 0.40 at 49 %, 0.20 at 50 %: at 50.5 % a percent less is at 49.5 %, where it is 0.30.
+    plan = replace(a_plan(0.40, 0.20), soc_from_pct=49.0, soc_to_pct=50.0)
+    for price, wanted_w in ((0.299, 0.0), (0.301, 1000.0)):
+        assert wants(priced(1000.0, 0.0, Prices(price, 0.0), plan=plan, soc_pct=50.5)) == wanted_w
+
+
 def test_levels_that_span_nothing_count_as_one() -> None:
     plan = replace(a_plan(0.40, 0.20), soc_from_pct=50.0, soc_to_pct=50.0)
     assert wants(priced(1000.0, 0.0, plan=plan)) == 0.0

@@ -14,6 +14,7 @@ from controller.dispatch.limits import Latches
 from controller.dispatch.modes import Mode
 from controller.dispatch.orders import Order, Orders
 from controller.dispatch.plausible import Doubt
+from controller.dispatch.pv_trim import PvTrim
 from controller.dispatch.response import Response
 from controller.dispatch.settings import LoadSettings
 from controller.dispatch.shortfall import Shortfall
@@ -46,6 +47,7 @@ BUSY = Memory(
     shortfall=Shortfall(200.0, 99.0, 5.0),
     trims=(Trim(0.97, 1.03),),
     orders_w=(618.0,),
+    pv_trim=PvTrim(-30.0),
 )
 OLD = "the last reading of the meter at the PCC is {} s old, allowed are 1.5 s"
 
@@ -116,6 +118,7 @@ def test_safe_orders_nothing_and_forgets_only_what_it_must() -> None:
         island=BUSY.island,
         charges=at(13.0),
         trims=BUSY.trims,
+        pv_trim=BUSY.pv_trim,
     )
     assert decision == Decision(
         Mode.SAFE,

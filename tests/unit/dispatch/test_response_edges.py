@@ -8,7 +8,7 @@ import pytest
 
 from controller.dispatch.response import NOTHING_HEARD, Response, follow
 from controller.dispatch.settings import MeterSettings
-from drivers.device import MeterReading
+from drivers.device import BatteryReading, MeterReading
 
 RATED_W = 5000.0
 PROMPT = MeterSettings()
@@ -50,9 +50,10 @@ def test_a_reading_with_nothing_new_changes_only_when_it_was_asked() -> None:
         moved_at_s=5.0,
         values=((9.0, 1.0), (10.0, 500.0)),
     )
-    unchanged, news = follow(PROMPT, before, MeterReading(11.0, 500.0), (10.0, 0.0), RATED_W)
+    read = ((BatteryReading(10.5, 0.0),), ())
+    unchanged, news = follow(PROMPT, before, MeterReading(11.0, 500.0), (10.0, 0.0), RATED_W, read=read)
     assert not news
-    assert unchanged == replace(before, polled_at_s=11.0)
+    assert unchanged == replace(before, polled_at_s=11.0, read=read)
 
 
 def test_a_load_that_was_misread_is_put_right_while_the_meter_and_the_battery_stand_still() -> None:
@@ -224,6 +225,17 @@ def test_between_readings_more_than_two_seconds_apart_it_may_have_given_all_that
     assert bounds_w(past((0.0, 0.0), (4.0, 700.0), (9.0, 300.0)), 200.0, EACH_SECOND) == (200.0, 250.0)
 
 
+def test_what_was_given_after_the_last_instant_that_a_value_may_be_of_says_nothing() -> None:
+    # From 4.5 s to just 6.5 s, when the battery was read; then it was not until now.
+    late = MeterSettings(delay_s=5.0, period_s=1.0)
+    assert bounds_w(past((4.5, 100.0), (6.5, 300.0)), 900.0, late) == (100.0, 300.0)
+
+
+def test_a_battery_read_last_when_the_value_can_have_been_measured_first_is_where_it_was_read() -> None:
+    before, meter = past((0.0, 0.0), (10.0, 500.0)), MeterReading(11.0, 300.0)
+    assert follow(EACH_SECOND, before, meter, (10.0, 500.0), RATED_W)[0].net_load_w == 800.0
+
+
 def test_a_battery_that_is_read_each_five_seconds_is_not_taken_for_load() -> None:
     # A load of 300 W. Two seconds after each reading the battery jumps; the meter shows what was 2 s ago.
     late, response = MeterSettings(delay_s=2.0), None
@@ -315,6 +327,15 @@ def test_with_a_look_a_second_a_meter_late_by_one_is_found_and_with_one_in_four_
     assert late_by(1.0, 1, 13).slack_s == 2.0
     assert late_by(8.0, 4, 20).slack_s == 9.0, "8 s, found after 1, 2 and 3 s were left out"
     assert late_by(1.0, 1, 13, range(5, 9)).slack_s == 6.0, "nobody looked from 4 to 9 s"
+
+
+def test_a_second_of_work_that_the_meter_has_not_shown_puts_its_delay_in_doubt() -> None:
+    # 600 W for a second at 12 s are no wrong reading: that would be more than a fifth of the rating.
+    response = NOTHING_HEARD
+    for second in range(14):
+        given_w = 600.0 if second == 12 else 0.0
+        response = after(response, 1000.0 + second % 2, given_w, float(second))
+    assert response.slack_s == 3.0, "late by two seconds it would not have shown it yet"
 
 
 def test_a_jump_that_stands_and_that_the_battery_may_explain_after_all_changes_nothing() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from controller.dispatch.modes import Mode
 from controller.dispatch.observe import with_batteries
 from controller.dispatch.response import Response
 from controller.dispatch.site import Snapshot
 from controller.dispatch.step import step
-from drivers.device import BatteryReading
+from drivers.device import BatteryReading, MeterReading
 from tests.unit.dispatch.sites import FIVE_KW, RUNNING, TWO_KW, a_config, a_snapshot
 
 PAIR = a_config(FIVE_KW, TWO_KW)
@@ -20,10 +23,10 @@ OLD_S = 10.0 - PAIR.stale_after_s - 0.1
 
 
 def readings(*taken_at_s: float | None) -> Snapshot:
-    given_w = (2500.0, 1500.0)
+    given_w = (2500.0, 1500.0, 700.0)
     found = [
         None if at_s is None else BatteryReading(at_s, one_w, 50.0)
-        for at_s, one_w in zip(taken_at_s, given_w, strict=True)
+        for at_s, one_w in zip(taken_at_s, given_w, strict=False)
     ]
     return a_snapshot(now_s=10.0, batteries=tuple(found))
 
@@ -37,6 +40,44 @@ def test_what_one_gave_when_it_fell_silent_is_load_of_the_others_no_longer() -> 
 def test_what_one_gives_when_it_is_heard_again_is_taken_back() -> None:
     alone = Response(((8.0, 2000.0), (9.0, 2500.0)), 4500.0, battery_then_w=2500.0)
     assert with_batteries(PAIR, alone, SILENT, readings(10.0, 10.0)) == BOTH
+
+
+THREE = a_config(FIVE_KW, TWO_KW, TWO_KW)
+
+
+@pytest.mark.parametrize(
+    ("heard_at_s", "read_at_s", "net_load_w"),
+    [
+        # Both fall silent, or are heard again, in the same cycle: 1500 and 700 W.
+        ((9.0, 9.0, 9.0), (10.0, OLD_S, OLD_S), 3800.0),
+        ((9.0, 5.0, 5.0), (10.0, 10.0, 10.0), 8200.0),
+        # One that was never read tells nothing of the others.
+        ((4.0, 9.0, 9.0), (None, 10.0, OLD_S), 5300.0),
+        # A reading of 1.5 s ago is still one of now.
+        ((9.0, 9.0, 9.0), (10.0, 8.5, 10.0), 6000.0),
+    ],
+)
+def test_each_battery_is_taken_off_or_back_by_its_own_silence(
+    heard_at_s: tuple[float, ...], read_at_s: tuple[float | None, ...], net_load_w: float
+) -> None:
+    heard = tuple((0.0, at_s) for at_s in heard_at_s)
+    assert with_batteries(THREE, BOTH, heard, readings(*read_at_s)).net_load_w == net_load_w
+
+
+def test_what_fell_silent_is_not_taken_off_again_while_the_site_waits_for_its_meter() -> None:
+    memory = replace(RUNNING, mode=Mode.HOLDING, response=BOTH, heard=HEARD)
+    for _ in range(2):
+        memory, decision = step(PAIR, memory, replace(readings(10.0, OLD_S), meter=MeterReading(8.0, 2000.0)))
+        assert (decision.mode, memory.response.net_load_w) == (Mode.HOLDING, 6000.0)
+
+
+def test_a_battery_that_was_not_read_in_this_cycle_is_where_it_was_ordered_to() -> None:
+    # It gave 250 W and was ordered 750 W; 500 W were imported, and now nothing is.
+    before = Response(((9.0, 250.0),), 750.0, 0, MeterReading(9.0, 500.0), 9.0, 9.0, 250.0)
+    batteries = (BatteryReading(9.0, 250.0, 50.0), BatteryReading(10.0, 0.0, 50.0))
+    memory = replace(RUNNING, response=before, battery_setpoints_w=(750.0, 0.0))
+    after, _ = step(PAIR, memory, a_snapshot(0.0, batteries=batteries))
+    assert after.response.net_load_w == 750.0
 
 
 def test_while_the_same_are_heard_or_none_is_the_load_is_what_it_was() -> None:

@@ -84,6 +84,7 @@ def test_the_count_ends_at_empty_and_full() -> None:
     assert empty is not None
     assert full is not None
     assert (empty.counted_pct, full.counted_pct) == (0.0, 100.0)
+    assert told((0.0, 0.0, 5.0), (50.0, 36_000.0, 5.0)) == Charge(50.0, 5.0, 0.0), "just empty is empty"
     # 36 kW on 10 kWh are 0.1 % a second, 3.6 kW 0.01 %.
     near = [told((0.0, 0.0, 5.0), (45.0, 36_000.0, 5.0)), told((0.0, 0.0, 95.0), (50.5, -36_000.0, 95.0))]
     assert [one and one.counted_pct for one in near] == pytest.approx([0.5, 100.0])
