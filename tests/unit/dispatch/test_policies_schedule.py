@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.dispatch.orders import LocalTime
+from controller.dispatch.policies import wish
 from controller.dispatch.policies.schedule import schedule
 from controller.dispatch.settings import Window
 from tests.unit.dispatch.policy_sites import a_policy, a_site
@@ -157,7 +158,11 @@ def test_a_window_at_rest_goes_for_its_soc_again_a_percent_from_it(
 ) -> None:
     window = Window(0, DAY_S, action, 700.0, soc_pct=80.0)
     site = a_site(local=local(MONDAY, 12.0), soc_pct=soc_pct)
-    assert schedule(a_policy(schedule=(window,)), site, 0.0) == expected_w
+    config = a_policy(name="schedule", schedule=(window,))
+    assert schedule(config, site, 0.0) == expected_w
+    # Who says nothing of before is at rest.
+    assert schedule(config, site) == expected_w
+    assert wish(config, site) == (expected_w, "schedule")
 
 
 @pytest.mark.parametrize(("action", "expected_w"), [("charge", -700.0), ("discharge", 700.0)])
