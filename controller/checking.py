@@ -5,9 +5,10 @@ from __future__ import annotations
 from controller.certificates import check_certificates
 from controller.clock import system_clock
 from controller.config import Config, DeviceEntry
+from controller.dispatch.settings import DispatchConfig
 
-SMALL_WH = 200.0
-"""A battery of a house has more; a number of kWh is less."""
+SMALL_WH, SMALL_W = 200.0, 100.0
+"""A house has more; a number of kWh or kW is less."""
 
 
 def describe(config: Config) -> list[str]:
@@ -69,6 +70,29 @@ def _broker(config: Config) -> str:
     return f"{'TLS ' if mqtt.tls else ''}{mqtt.host}:{mqtt.port}, topics penstock/{config.site}/#"
 
 
+def _doubts(dispatch: DispatchConfig) -> list[str]:
+    """Numbers that are right by themselves, but more likely meant in another unit."""
+    watts = {name: getattr(dispatch, name) for name in ("import_limit_w", "export_limit_w")}
+    shares = {"reserve_pct": dispatch.policy.reserve_pct}
+    found = []
+    for one in dispatch.batteries:
+        if one.capacity_wh < SMALL_WH:
+            found.append(f"{one.id}: capacity_wh is {one.capacity_wh:g}; is that meant in kWh?")
+        watts |= {f"{one.id}: {name}": getattr(one, name) for name in ("max_charge_w", "max_discharge_w")}
+        shares[f"{one.id}: min_soc_pct"] = one.min_soc_pct
+    found += [
+        f"{name} is {power_w:g}; is that meant in kW?"
+        for name, power_w in watts.items()
+        if power_w and power_w < SMALL_W
+    ]
+    found += [
+        f"{name} is {pct:g}; {pct * 100:g} % is written {pct * 100:g}"
+        for name, pct in shares.items()
+        if 0 < pct < 1
+    ]
+    return found
+
+
 def _warnings(config: Config) -> list[str]:
     found = []
     for entry in (*config.batteries, *config.pvs, *(one.device for one in config.switches)):
@@ -78,9 +102,7 @@ def _warnings(config: Config) -> list[str]:
         if lease is None or lease.seconds is None:
             stays = f": {lease.fallback}" if lease is not None and lease.fallback else ""
             found.append(f"{entry.id} never forgets an order by itself{stays}")
-    for settings in config.dispatch.batteries:
-        if settings.capacity_wh < SMALL_WH:
-            found.append(f"{settings.id}: capacity_wh is {settings.capacity_wh:g}; is that meant in kWh?")
+    found += _doubts(config.dispatch)
     for entry in (*config.batteries, *config.pvs):
         if entry.profile.limited and not entry.self_describing:
             found.append(f"{entry.id}: {entry.profile.limited}")

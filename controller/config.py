@@ -207,7 +207,7 @@ def _shared_ends(site: sitefile.SiteFile, profiles: dict[str, DeviceProfile]) ->
             found.append(((*where, "channel"), f"is {channel}; {profile.name} has {profile.relay.channels}"))
         owner, owner_maker = ends.setdefault(end, (dotted(where), maker))
         if maker != owner_maker or (*end, role, channel) in parts:
-            taken = f"{table.connection} unit {table.unit} is already {owner}"
+            taken = f"{table.connection} unit {table.unit} is already {owner}; give another unit or address"
             found.append(((*where, "connection"), taken))
         parts.add((*end, role, channel))
     return found

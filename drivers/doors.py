@@ -17,9 +17,12 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from drivers.toml_hints import hint
 from drivers.toml_lines import lines
 
 MAX_FILE_BYTES = 1_000_000
+SECRET = re.compile("pass|secret|token|@", re.IGNORECASE)
+"""A line that may hold one is not shown."""
 Model = TypeVar("Model", bound=BaseModel)
 Where = Sequence[str | int]
 
@@ -45,19 +48,30 @@ def parse_toml(path: Path, raw: bytes) -> tuple[str, dict[str, Any]]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise DoorError(f"{path}:{line}: is not UTF-8 text (byte 0x{raw[error.start]:02x})") from None
+        byte = f"byte 0x{raw[error.start]:02x}"
+        raise DoorError(f"{path}:{line}: is not UTF-8 text ({byte}); save the file as UTF-8") from None
     try:
         tables = tomllib.loads(text.replace("\r\n", "\n"))
     except (ValueError, RecursionError) as error:
-        where = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-        spot = f":{where[1]}:{where[2]}" if where else ""
-        what = re.sub(r" \(at .*\)", "", str(error))
-        if not isinstance(error, tomllib.TOMLDecodeError | RecursionError):  # digits beyond what Python reads
-            spot, what = _at_longest_number(text), "a number has thousands of digits"
-        raise DoorError(f"{path}{spot}: not valid TOML: {what[0].lower()}{what[1:]}") from None
+        raise DoorError(f"{path}{_unparsed(text, error)}") from None
     if wrong := [place(path, text, where) for where in _beyond_64_bits(tables, ())]:
         raise DoorError("\n".join(f"{at} is a whole number of more than 64 bits" for at in wrong))
     return text, tables
+
+
+def _unparsed(text: str, error: ValueError | RecursionError) -> str:
+    """Where the text is no TOML, what stands there, and what would be right."""
+    if not isinstance(error, tomllib.TOMLDecodeError | RecursionError):  # digits beyond what Python reads
+        return f"{_at_longest_number(text)}: not valid TOML: a number has thousands of digits"
+    what = re.sub(r" \(at .*\)", "", str(error))
+    said = f"not valid TOML: {what[0].lower()}{what[1:]}"
+    where = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+    if where is None:
+        return f": {said}"
+    line = text.split("\n")[int(where[1]) - 1].strip()
+    found = "" if SECRET.search(line) else f" in `{one_line(_cut(line))}`"
+    right = hint(line, what)
+    return f":{where[1]}:{where[2]}: {said}{found}{f'; {right}' if right else ''}"
 
 
 def _at_longest_number(text: str) -> str:
@@ -126,6 +140,8 @@ def _sentence(path: Path, text: str, model: type[BaseModel], error: ErrorDetails
     at = place(path, text, where)
     key = str(where[-1]) if where else ""
     if error["type"] == "extra_forbidden":
+        if len(where) > 1 and key in model.model_fields and not isinstance(error["input"], dict | list):
+            return f"{at} is not a known key; {key} stands at the top of the file, above the first [table]"
         known = sorted(field.alias or name for name, field in owner.model_fields.items()) if owner else []
         return f"{at} is not a known key; {nearest(key, known)}"
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
@@ -133,20 +149,28 @@ def _sentence(path: Path, text: str, model: type[BaseModel], error: ErrorDetails
         known = re.findall(r"'([^']*)'", error["ctx"].get("expected_tags", ""))
         at, word = place(path, text, (*where, named)), error["ctx"].get("tag")
         return f'{at} is "{word}"; {nearest(word, known)}' if word else f"{at} is missing"
-    hint = ""
-    if owner is not None:
-        field = next((f for n, f in owner.model_fields.items() if key in (f.alias, n)), None)
-        hint = f" ({field.description})" if field is not None and field.description else ""
+    fields = owner.model_fields.items() if owner is not None else ()
+    field = next((one for name, one in fields if key in (one.alias, name)), None)
+    meant = f" ({field.description})" if field and field.description else ""
     if error["type"] == "missing":
-        return f"{at} is missing{hint}"
-    return f"{at} is {_shown(error['input'])}: {_what(error, hint)}{hint}"
+        return f"{at} is missing{meant}"
+    if error["type"] == "too_long":
+        most = error["ctx"]["max_length"]
+        return f"{place(path, text, (*where, most))} is one too many: {most} at most{meant}"
+    if field and _models_in(field.annotation) and isinstance(error["input"], dict | list):
+        brackets = f"[[{key}]]" if error["type"] == "list_type" else f"[{key}]"
+        return f"{at} should be {brackets}{meant}"
+    right = _what(error, meant)
+    return (
+        f"{at} is {_shown(error['input'])}: {right}{'' if right in meant or meant[2:-1] in right else meant}"
+    )
 
 
-def _what(error: ErrorDetails, hint: str) -> str:
+def _what(error: ErrorDetails, meant: str) -> str:
     """What is wrong with a value, without the words of the program's own types."""
     if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
         return "should be a table"
-    if error["type"] == "string_pattern_mismatch" and hint:
+    if error["type"] == "string_pattern_mismatch" and meant:
         return "should have another form"
     return error["msg"].removeprefix("Value error, ").removeprefix("Input ")
 
@@ -161,6 +185,10 @@ def _shown(value: Any) -> str:
         text = value.isoformat()
     else:
         text = repr(value)
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

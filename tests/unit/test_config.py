@@ -91,7 +91,7 @@ def test_a_slow_beat_makes_readings_stale_later(tmp_path: Path) -> None:
 
 def test_a_syntax_error_is_told_with_line_and_column(tmp_path: Path) -> None:
     (line,) = refusal(tmp_path, GOOD.replace("phases = 3", "phases = = 3"))
-    assert line == "house.toml:8:10: not valid TOML: invalid value"
+    assert line == "house.toml:8:10: not valid TOML: invalid value in `phases = = 3`"
 
 
 def test_an_unknown_key_is_told_with_the_nearest_known_one(tmp_path: Path) -> None:
