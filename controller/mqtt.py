@@ -44,6 +44,8 @@ never more than one session a second). With the time to connect, the site is bac
 SETTLED_AFTER_S = 10.0
 """A session that lasted so long was a good one: the next wait is the shortest again."""
 
+LOGIN_REFUSED = ("Not authorized", "Bad user name")
+
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 
 
@@ -107,7 +109,9 @@ class MqttLink:
             except (aiomqtt.MqttError, OSError) as error:
                 if self._try_other_version(error):
                     continue
-                self._tell(f"no connection to {self._address}: {error}")
+                refused = any(word in str(error) for word in LOGIN_REFUSED)
+                hint = "; see username and password_file in [mqtt]" if refused else ""
+                self._tell(f"no connection to {self._address}: {error}{hint}")
             finally:
                 self.connected = False
             if loop.time() - began_s > SETTLED_AFTER_S and self._protocol_proven:

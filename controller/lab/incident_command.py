@@ -21,6 +21,7 @@ from controller.journal import SUFFIX, JournalError, Segment, number_of, segment
 from controller.lab.extras import installed
 from controller.lab.replay import replayed
 from controller.lab.replay_words import at, heading, verdict
+from controller.recorder import AFTER_S
 from controller.settings_text import flat
 from controller.store import StoreError, broken_at
 from controller.store_read import audit_trail
@@ -61,10 +62,7 @@ def incident(what: str, source: Path, out: Path | None) -> list[str]:
         return _listed(place)
     if what == "latest":
         if not place.incidents:
-            raise RunError(
-                f"no incident has been kept in {place.folder / 'incidents'}. "
-                "To send what happens now, type: penstock incident now SITE"
-            )
+            raise RunError(_none_kept(place))
         chosen = place.incidents[-1:]
     elif what == "now":
         chosen = place.running[-2:]
@@ -84,7 +82,7 @@ def _place(source: Path) -> _Place:
 
 def _listed(place: _Place) -> list[str]:
     if not place.incidents:
-        return [f"no incidents in {place.folder / 'incidents'}: nothing has gone wrong yet"]
+        return [_none_kept(place)]
     lines = []
     for path in place.incidents:
         try:
@@ -97,6 +95,14 @@ def _listed(place: _Place) -> list[str]:
         lines.append(f"{number_of(path):6}  {when}  {segment.start.why}")
     newest = number_of(place.incidents[-1])
     return [*lines, f"to pack one: penstock incident {newest} SITE"]
+
+
+def _none_kept(place: _Place) -> str:
+    where, minutes = place.folder / "incidents", AFTER_S / 60
+    return (
+        f"no incident has been kept in {where}; one is kept {minutes:g} minutes after it happened. "
+        "To send what happens now, type: penstock incident now SITE"
+    )
 
 
 def _moment(segment: Segment) -> Snapshot | None:

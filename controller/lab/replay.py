@@ -49,7 +49,7 @@ class Replay:
     ended_s: float = 0.0
     modes: dict[str, int] = field(default_factory=dict)
     turns: list[Recorded] = field(default_factory=list)
-    """The first cycle, and those in which the recorded mode was another than before; not all of very many."""
+    """The first cycle, and those that began another mode (of a what-if: its own); not all of very many."""
 
 
 def replayed(
@@ -90,9 +90,11 @@ def _replayed(
             result.failed = _failure(settings, memory, snapshot)
             break
         memory, decision = step(settings, memory, snapshot)
-        if recorded.decision.mode is not last_mode:
-            last_mode = recorded.decision.mode
-            result.turns += [recorded] if len(result.turns) < MOST_TURNS else []
+        course = recorded.decision if what_if is None else decision
+        if course.mode is not last_mode:
+            last_mode = course.mode
+            if len(result.turns) < MOST_TURNS:
+                result.turns.append(replace(recorded, decision=course))
         if decision != recorded.decision:
             result.differing += 1
             if result.first is None:

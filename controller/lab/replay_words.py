@@ -40,6 +40,8 @@ def verdict(segment: Segment, result: Replay, what_if: bool, with_course: bool =
     lines = []
     if segment.start.why:
         lines.append(f"  incident   {segment.start.why}")
+    if what_if:
+        lines.append("  with the changed settings:")
     modes = ", ".join(f"{mode} {count}" for mode, count in result.modes.items())
     lines.append(f"  modes      {modes} cycles")
     if segment.start.why and with_course:

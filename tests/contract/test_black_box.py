@@ -120,9 +120,13 @@ def test_what_goes_on_now_can_be_packed_without_an_incident(
 ) -> None:
     for path in segments(tmp_path / "house-state" / "incidents"):
         path.unlink()
+    told = (
+        "one is kept 2 minutes after it happened. To send what happens now, type: penstock incident now SITE"
+    )
     none = penstock("incident", "latest", str(house))
     assert none.returncode == 1
-    assert "penstock incident now SITE" in none.stderr
+    assert told in none.stderr
+    assert told in penstock("incident", "list", str(house)).stdout
     now = penstock("incident", "now", str(house), "--out", str(tmp_path / "now.zip"))
     assert now.returncode == 0, now.stderr
     assert (tmp_path / "now.zip").is_file()

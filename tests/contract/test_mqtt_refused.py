@@ -51,6 +51,22 @@ async def test_what_is_too_large_for_the_broker_is_said_once_and_the_rest_is_pub
     assert not said(caplog, "no connection")
 
 
+async def test_who_is_not_let_in_is_told_where_the_login_stands(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Mosquitto(tmp_path, "allow_anonymous false\n")
+    broker.start()
+    try:
+        async with a_running_site(MqttConfig("127.0.0.1", broker.port)):
+            for _ in range(400):
+                if said(caplog, "Not authorized; see username and password_file in [mqtt]; trying again"):
+                    return
+                await asyncio.sleep(0.05)
+            raise AssertionError(caplog.text)
+    finally:
+        broker.stop()
+
+
 async def test_what_the_access_list_of_the_broker_forbids_is_said_once_for_each_topic(
     a_mosquitto: Callable[[str], Mosquitto], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -51,6 +51,18 @@ def test_what_the_shell_recorded_replays_without_a_difference_through_lost_readi
     assert replayed(Segment(incident)).differing == 0
 
 
+def test_a_what_if_tells_the_course_that_it_would_have_taken(tmp_path: Path) -> None:
+    recorded_site(recorder_of(tmp_path), 400.5, ScriptedMeter(broken=lambda now: 100 < now < 120))
+    (incident,) = segments(tmp_path / "incidents")
+    patient = replace(Segment(incident).start.config, lost_after_s=60.0)  # the meter was away for 20 s
+    result = replayed(Segment(incident), WhatIf(patient))
+    modes = [one.decision.mode.value for one in result.turns if one.decision is not None]
+    assert modes == ["STARTING", "RUNNING", "HOLDING", "RUNNING"]
+    text = said(incident, result, what_if=True)
+    assert "with the changed settings:\n  modes      STARTING 2, RUNNING" in text
+    assert "SAFE" not in text.partition("with the changed settings:")[2].partition("  replayed")[0]
+
+
 def test_a_planted_change_of_one_limit_in_the_program_is_found_and_shown(
     day: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
