@@ -33,7 +33,6 @@ app = typer.Typer(
 )
 
 Site = Annotated[Path, typer.Argument(help="The site file (TOML).", metavar="SITE")]
-For = typer.Option("--for", help="Only for so many seconds.", min=0.001, max=1e9)
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
 
 
@@ -164,7 +163,7 @@ def simulate(
     step_s: Annotated[float, typer.Option(help="Step without a CSV, in seconds.", min=0.1, max=3600)] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Days or years in seconds: energy, cycles, limits.
+    """A day in a moment: energy, cycles, limits.
 
     The same `step` as on the site, with the house of [simulation] or measured load and PV from a CSV.
     Exit code 1 when the controller broke a limit it could have kept.
@@ -184,7 +183,7 @@ def commission(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Consent to it; nobody is asked.")] = False,
     pv: Annotated[
-        bool, typer.Option("--pv", help="Also curtail each PV inverter for half a minute.")
+        bool, typer.Option("--pv", help="Also cap each PV inverter at half of what it gives for 12 s.")
     ] = False,
     lease_wait: Annotated[
         float,
@@ -309,7 +308,9 @@ def inject(
     ] = None,
     fault: Annotated[str | None, typer.Argument(help="A fault by name or ID, or clear.")] = None,
     parameters: Annotated[list[str] | None, typer.Argument(help="Such as factor=10.")] = None,
-    for_s: Annotated[float | None, For] = None,
+    for_s: Annotated[
+        float | None, typer.Option("--for", help="Only for so many seconds.", min=0.001, max=1e9)
+    ] = None,
     site: Annotated[str | None, typer.Option(help="Which site, when several are emulated here.")] = None,
 ) -> None:
     """Break a device of a running emulator.
@@ -334,7 +335,10 @@ def proxy(
         list[str] | None,
         typer.Option(help="Such as silent, or late:by_s=0.4,share=0.1,seed=7. May be given again."),
     ] = None,
-    for_s: Annotated[float | None, For] = None,
+    for_s: Annotated[
+        float | None,
+        typer.Option("--for", help="So many seconds of it; then it passes all on.", min=0.001, max=1e9),
+    ] = None,
 ) -> None:
     """A proxy that breaks the link, for Modbus TCP or MQTT.
 

@@ -26,7 +26,7 @@ class StateMessage(Message):
     mode: Mode = Field(description="STARTING, RUNNING, HOLDING, SAFE, ISLANDED, STOPPED or FAULT")
     policy: str = Field(description="the one that decided, which may be the fallback")
     pcc_import_w: float | None = Field(description="negative while exporting")
-    load_w: float | None = Field(description="what the house uses")
+    load_w: float | None = Field(description="what the house uses, less sun that no [[pv]] reads")
     pv_generation_w: float | None = Field(description="all PV inverters")
     battery_discharge_w: float | None = Field(description="all batteries; negative while charging")
     soc_pct: float | None = Field(description="all batteries, by capacity")

@@ -101,8 +101,10 @@ async def _looked_at(link: Link, connection: str, unit: int) -> list[str]:
             slow = await _is_slow(link, unit)
     except DeviceError as error:
         if not await answers(link, unit):
-            hint = "; another unit may: try --unit" if link.connects else ""
             why = str(error).partition("; next try in ")[0]  # there is none
+            hint = "; another unit may: try --unit" if link.connects else ""
+            if "the connection was lost" in why:
+                hint += "; or another program has the only connection: end that first"
             raise RunError(f"{connection} unit {unit} does not answer: {why}{hint}") from None
         slow = False
     with link.patient(SLOW_REPLY_S if slow else 0.0):

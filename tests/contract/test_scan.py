@@ -240,6 +240,21 @@ def test_where_nothing_answers_is_said_in_a_line() -> None:
         scanned(Zeros(), unit_id=9)
 
 
+def test_a_device_whose_only_connection_is_taken_is_told_as_that() -> None:
+    async def whole() -> None:
+        server = ModbusTcpServer({1: Zeros()}, manners=Manners(max_clients=1))
+        port = await server.start("127.0.0.1", 0)
+        _, other = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            await scan(f"tcp://127.0.0.1:{port}", 1)
+        finally:
+            other.close()
+            await server.stop()
+
+    with pytest.raises(RunError, match="or another program has the only connection: end that first"):
+        run(whole(), quiesce_s=0.001)
+
+
 def test_a_scan_of_a_closed_port_exits_with_1_and_one_line() -> None:
     result = result_of("scan", f"127.0.0.1:{free_ports(1)[0]}")
     assert (result.returncode, result.stdout) == (1, "")
