@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -88,7 +90,10 @@ def _contests(days: int) -> tuple[Contest, ...]:
 
 
 def plugged_in(place: str) -> Controller:
-    """The controller of `module:Class`; DoorError when there is none."""
+    """The controller of `module:Class`, also in the working folder; DoorError when there is none."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
     module, _, name = place.partition(":")
     try:
         found = getattr(import_module(module), name)()

@@ -160,7 +160,8 @@ def test_the_controller_of_the_page_can_be_plugged_in(
     found = re.search(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     assert found is not None
     (tmp_path / "from_the_page.py").write_text(found[1], encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     controller = plugged_in("from_the_page:NightAndDay")
     scores = compete(short(home, 0, 1), controller)
     assert scores[1].controller == "night and day"
