@@ -129,7 +129,7 @@ class Link:
         self._keeper: asyncio.Task[None] | None = None
         self._in_flight: Answer | None = None
         self._settled = asyncio.Event()  # there is no use in waiting: it is connected, or has failed
-        self._why_down = "not tried yet"
+        self._why_down = ""
         self._next_try_s = -math.inf
         self._spared_until_s = -math.inf
         self._tried_at_s = -math.inf
@@ -326,6 +326,8 @@ class Link:
     def _not_connected(self) -> DeviceError:
         if self._closed:
             return DeviceError(f"{self.connection}: the link was closed")
+        if not self._why_down:
+            return DeviceError(f"{self.connection}: not connected yet")
         wait_s = self._next_try_s - _now_s()
         when = f"next try in {wait_s:.1f} s" if wait_s > 0 else "trying now"
         return DeviceError(f"{self.connection}: not connected: {self._why_down}; {when}")
