@@ -273,4 +273,5 @@ def test_devices_that_are_not_there_are_named_and_the_exit_code_says_so(tmp_path
     assert done.returncode == 1
     words = " ".join(done.stdout.split())
     assert "Do not go live because grid: cannot be reached" in words
+    assert "next try" not in words
     assert "Do not go live because grid: cannot be reached" in page.read_text(encoding="utf-8")

@@ -110,7 +110,8 @@ async def _why_silent(entry: DeviceEntry, link: Link, error: str) -> Finding:
     """A device that cannot be read: is it the unit, the profile, or the wire?"""
     error = error.removeprefix(f"{entry.id}: ")
     if not link.connects:
-        return Finding("stop", entry.id, "answers", f"cannot be reached: {error}")
+        why = str(error).partition("; next try in ")[0]  # there is none
+        return Finding("stop", entry.id, "answers", f"cannot be reached: {why}")
     if await answers(link, entry.unit):
         fitting, possible = await fits(link, entry.unit)
         names = ", ".join(
