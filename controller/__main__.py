@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 
 Site = Annotated[Path, typer.Argument(help="The site file (TOML).", metavar="SITE")]
+For = typer.Option("--for", help="The fault ends after so many seconds.", min=0.001, max=1e9)
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
 
 
@@ -308,9 +309,7 @@ def inject(
     ] = None,
     fault: Annotated[str | None, typer.Argument(help="A fault by name or ID, or clear.")] = None,
     parameters: Annotated[list[str] | None, typer.Argument(help="Such as factor=10.")] = None,
-    for_s: Annotated[
-        float | None, typer.Option("--for", help="Only for so many seconds.", min=0.001, max=1e9)
-    ] = None,
+    for_s: Annotated[float | None, For] = None,
     site: Annotated[str | None, typer.Option(help="Which site, when several are emulated here.")] = None,
 ) -> None:
     """Break a device of a running emulator.
@@ -335,10 +334,7 @@ def proxy(
         list[str] | None,
         typer.Option(help="Such as silent, or late:by_s=0.4,share=0.1,seed=7. May be given again."),
     ] = None,
-    for_s: Annotated[
-        float | None,
-        typer.Option("--for", help="So many seconds of it; then it passes all on.", min=0.001, max=1e9),
-    ] = None,
+    for_s: Annotated[float | None, For] = None,
 ) -> None:
     """A proxy that breaks the link, for Modbus TCP or MQTT.
 
