@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from operator import add, sub
 
-from controller.dispatch.limits import INFINITE_W, Range
+from controller.dispatch.limits import Range
 from controller.dispatch.phase_loads import place_of
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Site
@@ -15,6 +15,8 @@ HIGHEST_VOLTAGE_SHARE = 1.3
 
 Rooms = tuple[Range, ...]
 Watts = list[float]
+Way = tuple[float, float, float]
+"""How far batteries can go together: from full charge over rest to full discharge, W."""
 
 
 def fuse_rooms(config: DispatchConfig, site: Site, rooms: Rooms, loads_w: tuple[float, ...]) -> Rooms:
@@ -53,15 +55,13 @@ def _fuses_w(fuse_a: float, nominal_v: float, phases: int, voltages_v: tuple[flo
 def _one(place: int, rooms: Rooms, lows_w: Watts, highs_w: Watts) -> Rooms:
     """The room of the only battery, from `lows_w` to `highs_w` on its phase, or as much on each of them."""
     if place:
-        lower_w, upper_w = lows_w[place - 1], highs_w[place - 1]
+        within = Range(lows_w[place - 1], highs_w[place - 1])
     else:
-        lower_w, upper_w = max(lows_w) * len(lows_w), min(highs_w) * len(highs_w)
-        if lower_w > upper_w:
-            lower_w = upper_w = (lower_w + upper_w) / 2.0
+        within = _met(max(lows_w) * len(lows_w), min(highs_w) * len(highs_w))
     room = rooms[0]
-    if lower_w <= room.lower_w and room.upper_w <= upper_w:
+    if within.lower_w <= room.lower_w and room.upper_w <= within.upper_w:
         return rooms
-    return (room.narrow(Range(lower_w, upper_w)),)
+    return (room.narrow(within),)
 
 
 def _several(places: list[int], rooms: Rooms, lows_w: Watts, highs_w: Watts) -> Rooms:
@@ -69,37 +69,34 @@ def _several(places: list[int], rooms: Rooms, lows_w: Watts, highs_w: Watts) -> 
 
     First the batteries on all phases, in proportion to their part where that is worst, but never
     so that a phase is left with more than its own batteries can mend; then those on one phase.
-    Place 0 in the lists stands for the part of the former in one phase.
     """
-    phases = len(lows_w)
-    lowers_w, rests_w, uppers_w = [0.0] * (phases + 1), [0.0] * (phases + 1), [0.0] * (phases + 1)
-    for place, room in zip(places, rooms, strict=True):
-        part = 1.0 if place else 1.0 / phases
-        lowers_w[place] += room.lower_w * part
-        rests_w[place] += room.clamp(0.0) * part
-        uppers_w[place] += room.upper_w * part
-    lower_w, rest_w, upper_w = lowers_w[0], rests_w[0], uppers_w[0]
-    least_w, most_w = -INFINITE_W, INFINITE_W
-    from_level, to_level = -1.0, 1.0
-    for place, (low_w, high_w) in enumerate(zip(lows_w, highs_w, strict=True), 1):
-        least_w = max(least_w, low_w - uppers_w[place])
-        most_w = min(most_w, high_w - lowers_w[place])
-        way = (lower_w + lowers_w[place], rest_w + rests_w[place], upper_w + uppers_w[place])
-        from_level = max(from_level, _level(low_w, *way))
-        to_level = min(to_level, _level(high_w, *way))
+    even, *owns = _ways(places, rooms, len(lows_w))
+    wholes = [_both(even, own) for own in owns]
+    from_level, to_level = max(map(_level, lows_w, wholes)), min(map(_level, highs_w, wholes))
     if from_level == -1.0 and to_level == 1.0:
         return rooms
-    must = Range(lower_w, upper_w).narrow(_met(least_w, most_w))
-    even = _met(
-        must.clamp(_at(from_level, lower_w, rest_w, upper_w)),
-        must.clamp(_at(to_level, lower_w, rest_w, upper_w)),
+    least_w = max(map(sub, lows_w, [upper_w for _, _, upper_w in owns]))
+    most_w = min(map(sub, highs_w, [lower_w for lower_w, _, _ in owns]))
+    must = Range(even[0], even[2]).narrow(_met(least_w, most_w))
+    each = _met(must.clamp(_at(from_level, even)), must.clamp(_at(to_level, even)))
+    lefts = map(
+        Range, [low_w - each.lower_w for low_w in lows_w], [high_w - each.upper_w for high_w in highs_w]
     )
-    levels = [_levels(even, lower_w, rest_w, upper_w)]
-    for place, (low_w, high_w) in enumerate(zip(lows_w, highs_w, strict=True), 1):
-        own = Range(lowers_w[place], uppers_w[place])
-        own = own.narrow(Range(low_w - even.lower_w, high_w - even.upper_w))
-        levels.append(_levels(own, lowers_w[place], rests_w[place], uppers_w[place]))
-    return tuple([_between(room, *levels[place]) for place, room in zip(places, rooms, strict=True)])
+    levels = [_levels(each, even), *map(_levels, lefts, owns)]
+    return tuple(map(_between, rooms, [levels[place] for place in places]))
+
+
+def _ways(places: list[int], rooms: Rooms, phases: int) -> list[Way]:
+    """The part in one phase of the batteries on all of them, then what those on each phase can do there."""
+    ways = [(0.0, 0.0, 0.0)] * (1 + phases)
+    for place, room in zip(places, rooms, strict=True):
+        part = 1.0 if place else 1.0 / phases
+        ways[place] = _both(ways[place], (room.lower_w * part, room.clamp(0.0) * part, room.upper_w * part))
+    return ways
+
+
+def _both(one: Way, other: Way) -> Way:
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
 
 
 def _met(lower_w: float, upper_w: float) -> Range:
@@ -109,32 +106,30 @@ def _met(lower_w: float, upper_w: float) -> Range:
     return Range(lower_w, upper_w)
 
 
-def _level(power_w: float, lower_w: float, rest_w: float, upper_w: float) -> float:
+def _level(power_w: float, way: Way) -> float:
     """Where a power stands on the way from full charge (-1) over rest (0) to full discharge (1)."""
+    lower_w, rest_w, upper_w = way
     if power_w >= upper_w:
         return 1.0
     if power_w <= lower_w:
         return -1.0
-    if power_w >= rest_w:
-        return (power_w - rest_w) / (upper_w - rest_w)
-    return (power_w - rest_w) / (rest_w - lower_w)
+    return (power_w - rest_w) / (upper_w - rest_w if power_w > rest_w else rest_w - lower_w)
 
 
-def _levels(inner: Range, lower_w: float, rest_w: float, upper_w: float) -> tuple[float, float]:
-    from_level = -1.0 if inner.lower_w <= lower_w else _level(inner.lower_w, lower_w, rest_w, upper_w)
-    return from_level, _level(inner.upper_w, lower_w, rest_w, upper_w)
+def _levels(within: Range, way: Way) -> tuple[float, float]:
+    """As far towards `within` as the way goes."""
+    inner = Range(way[0], way[2]).narrow(within)
+    return _level(inner.lower_w, way), _level(inner.upper_w, way)
 
 
-def _at(level: float, lower_w: float, rest_w: float, upper_w: float) -> float:
-    if level >= 1.0:
-        return upper_w
-    if level <= -1.0:
-        return lower_w
+def _at(level: float, way: Way) -> float:
+    """The power at this level; at the ends as good as the end itself."""
+    lower_w, rest_w, upper_w = way
     return rest_w + level * (upper_w - rest_w if level > 0.0 else rest_w - lower_w)
 
 
-def _between(room: Range, from_level: float, to_level: float) -> Range:
-    if from_level == -1.0 and to_level == 1.0:
+def _between(room: Range, levels: tuple[float, float]) -> Range:
+    if levels == (-1.0, 1.0):
         return room
     way = (room.lower_w, room.clamp(0.0), room.upper_w)
-    return Range(_at(from_level, *way), _at(to_level, *way))
+    return Range(room.clamp(_at(levels[0], way)), room.clamp(_at(levels[1], way)))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.dispatch.band import out_of_band
+from controller.dispatch.band import or_rest, out_of_band
 from controller.dispatch.limits import Range
 
 WIDE = Range(-5000.0, 5000.0)
@@ -83,6 +83,25 @@ def test_a_band_of_less_than_a_watt_is_one_as_well(power_w: float, expected_w: f
 )
 def test_the_room_has_the_last_word(power_w: float, room: Range, expected_w: float) -> None:
     assert out_of_band(power_w, 100.0, 0.0, room) == expected_w
+
+
+@pytest.mark.parametrize(
+    ("room", "expected"),
+    [
+        # A limit at the PCC may be exceeded by 50 W, so a battery may rest that must do no more than that.
+        (Range(0.5, 5000.0), Range(0.0, 5000.0)),
+        (Range(50.0, 5000.0), Range(0.0, 5000.0)),
+        (Range(50.5, 5000.0), Range(50.5, 5000.0)),
+        (Range(-5000.0, -0.5), Range(-5000.0, 0.0)),
+        (Range(-5000.0, -50.0), Range(-5000.0, 0.0)),
+        (Range(-5000.0, -50.5), Range(-5000.0, -50.5)),
+        # Rest is possible anyway.
+        (Range(-5000.0, 0.5), Range(-5000.0, 0.5)),
+        (Range(-0.5, 5000.0), Range(-0.5, 5000.0)),
+    ],
+)
+def test_a_room_that_misses_rest_by_little_has_it(room: Range, expected: Range) -> None:
+    assert or_rest(room) == expected
 
 
 @given(

@@ -45,3 +45,39 @@ def test_a_battery_that_may_not_rest_is_counted_with_what_it_must_do(
         config, site = a_config(1, 1), a_site((load_w, 0.0, 0.0), 0.0, 0.0)
     for found, expected in zip(rooms_of(config, site, one, FIVE_KW), (first, second), strict=True):
         assert (found.lower_w, found.upper_w) == pytest.approx((expected.lower_w, expected.upper_w))
+
+
+def edges_w(*rooms: Range) -> list[float]:
+    return [edge_w for room in rooms for edge_w in (room.lower_w, room.upper_w)]
+
+
+def test_a_battery_on_all_phases_that_may_not_rest_is_counted_with_what_it_must_do() -> None:
+    # 2000 W on each phase, 6000 W in all: 5000 W more than at rest, of the 9000 W that both have.
+    found = rooms_of(a_config(None, None), a_site((0.0, 0.0, 0.0), 0.0, 0.0), BUSY, FIVE_KW)
+    assert edges_w(*found) == pytest.approx([1000.0, 1000 + 20_000 / 9, -5000.0, 25_000 / 9])
+
+
+def test_what_a_battery_must_give_on_its_phase_is_counted_beside_one_on_all_phases() -> None:
+    # L1 takes from 400 to 4400 W: with 1000 W there at rest, 36 % of the 5000/3 W to full charge, and 60 % of
+    # the 17000/3 W to full discharge. The battery on L1 has what the even one leaves there.
+    found = rooms_of(a_config(None, 1), a_site((2400.0, 0.0, 0.0), 0.0, 0.0), FIVE_KW, BUSY)
+    assert edges_w(*found) == pytest.approx([-1800.0, 3000.0, 1000.0, 3400.0])
+
+
+def test_batteries_that_may_not_discharge_rest_on_a_phase_that_exports_what_its_fuse_carries() -> None:
+    kept = Range(-5000.0, 0.0)
+    found = rooms_of(a_config(1, 1), a_site((-2000.0, 0.0, 0.0), 0.0, 0.0), kept, kept)
+    assert found == (Range(-2000.0, 0.0), Range(-2000.0, 0.0))
+
+
+def test_batteries_that_must_give_just_what_a_phase_needs_may_go_on_to_what_it_takes() -> None:
+    # From 2000 to 6000 W: half of the 8000 W between what they must and what they can.
+    found = rooms_of(a_config(1, 1), a_site((4000.0, 0.0, 0.0), 0.0, 0.0), BUSY, BUSY)
+    assert found == (Range(1000.0, 3000.0), Range(1000.0, 3000.0))
+
+
+def test_more_or_fewer_rooms_than_batteries_are_refused() -> None:
+    config, site = a_config(1, 1, None), a_site((0.0, 0.0, 0.0), 0.0, 0.0, 0.0)
+    for count, said in ((2, "shorter"), (4, "longer")):
+        with pytest.raises(ValueError, match=f"is {said} than"):
+            rooms_of(config, site, *[FIVE_KW] * count)
