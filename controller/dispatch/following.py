@@ -65,7 +65,7 @@ def follow_orders(
         index = one.index
         was = before[index] if before else FOLLOWS
         order_w, given_w = orders_w[index], one.battery_discharge_w
-        if was is FOLLOWS and -PRESSED_W <= order_w - given_w <= PRESSED_W:
+        if was is FOLLOWS and abs(order_w - given_w) <= PRESSED_W:
             continue
         pressed = beyond(config, site)
         trim = trims[index] if trims else EXACT
@@ -87,8 +87,8 @@ def _one(
 ) -> Following:
     now_s, pressed, trim = seen
     off_w = order_w - battery.battery_discharge_w
-    side = 1 if off_w > 0.0 else -1
-    given_w, short_w = battery.battery_discharge_w * side, off_w * side
+    side, short_w = (1 if off_w > 0.0 else -1), abs(off_w)
+    given_w = _along(side, battery.battery_discharge_w)
     rated_w = battery.max_charge_w
     if order_w + battery.battery_discharge_w > 0.0:
         rated_w = battery.max_discharge_w
@@ -99,28 +99,33 @@ def _one(
     if was.ceiling_w is not None and now_s - was.held_at_s >= was.hold_s:
         return Following(hold_s=min(2.0 * was.hold_s, LONGEST_S))
     if not short:
-        if was.ceiling_w is not None and not _does_more(was, was.ceiling_w, order_w, off_w):
+        if was.ceiling_w is not None and not _does_more(was, was.ceiling_w, order_w, battery):
             return was if was.short_since_s is None else replace(was, short_since_s=None, best_w=0.0)
         trusted = was.hold_s == FIRST_S or abs(order_w) > least_w
         return FOLLOWS if trusted else Following(hold_s=was.hold_s)
     if was.short_since_s is None or side != was.side or given_w > was.best_w + CLOSER_PART * rated_w:
-        kept_w = was.ceiling_w if side == was.side else None
-        if was.stands and was.ceiling_w is not None:
-            kept_w = was.ceiling_w * side * was.side
+        kept_w = was.ceiling_w
+        if side != was.side and kept_w is not None:
+            kept_w = -kept_w if was.stands else None
         return Following(now_s, given_w, side, kept_w, was.held_at_s, was.hold_s, was.stands)
     patience_s = settings.lag_s + (SHORT_FOR_S if was.hold_s == FIRST_S else SHORT_AGAIN_S)
     if now_s - was.short_since_s < (patience_s if was.ceiling_w is None else SHORT_AGAIN_S):
         return was
     held_at_s = now_s if was.ceiling_w is None else was.held_at_s
     stands = was.stands or given_w < -PRESSED_W
-    ceiling_w = given_w if stands or given_w > 0.0 else 0.0
+    ceiling_w = given_w if stands else max(0.0, given_w)
     return Following(None, 0.0, side, ceiling_w, held_at_s, was.hold_s, stands)
 
 
-def _does_more(was: Following, ceiling_w: float, order_w: float, off_w: float) -> bool:
+def _along(side: int, power_w: float) -> float:
+    """A discharge seen in this direction, 1 more discharge and -1 more charge; or the other way back."""
+    return power_w if side == 1 else -power_w
+
+
+def _does_more(was: Following, ceiling_w: float, order_w: float, battery: BatterySite) -> bool:
     """Whether it was ordered more than its ceiling and did that."""
-    ordered_w = order_w * was.side
-    return min(ordered_w, ordered_w - off_w * was.side) > ceiling_w + SHORT_W
+    ordered_w, given_w = _along(was.side, order_w), _along(was.side, battery.battery_discharge_w)
+    return min(ordered_w, given_w) > ceiling_w + SHORT_W
 
 
 def within_ceiling(allowed: Range, following: Following) -> Range:
@@ -129,9 +134,9 @@ def within_ceiling(allowed: Range, following: Following) -> Range:
     if ceiling_w is None:
         return allowed
     if following.stands:
-        stands_w = allowed.clamp(ceiling_w * following.side)
+        stands_w = allowed.clamp(_along(following.side, ceiling_w))
         return Range(stands_w, stands_w)
-    if following.side > 0:
+    if following.side == 1:
         return allowed.narrow(Range(allowed.lower_w, ceiling_w))
     return allowed.narrow(Range(-ceiling_w, allowed.upper_w))
 
@@ -139,8 +144,8 @@ def within_ceiling(allowed: Range, following: Following) -> Range:
 def short_note(batteries: tuple[BatterySettings, ...], followings: Followings) -> str:
     """Which batteries do not do what they were ordered, for the owner; empty while all follow."""
     return "; ".join(
-        f"{settings.id} {_does(one.ceiling_w, one)} is ordered"
-        for settings, one in zip(batteries, followings, strict=False)
+        f"{batteries[index].id} {_does(one.ceiling_w, one)} is ordered"
+        for index, one in enumerate(followings)
         if one.ceiling_w is not None
     )
 
@@ -148,5 +153,5 @@ def short_note(batteries: tuple[BatterySettings, ...], followings: Followings) -
 def _does(ceiling_w: float, following: Following) -> str:
     if not following.stands:
         return f"does no more than {ceiling_w:.0f} W of what it"
-    stands_w = ceiling_w * following.side
+    stands_w = _along(following.side, ceiling_w)
     return f"{'charges' if stands_w < 0.0 else 'discharges'} {abs(stands_w):.0f} W whatever it"

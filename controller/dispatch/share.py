@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import add, lt, sub
+from math import copysign
+from operator import add, sub
 
 from controller.dispatch.limits import Range, total
 
@@ -44,8 +45,7 @@ def share(
     if rest_w == 0.0:
         return tuple(bases_w)
     # From here on in magnitudes, so that charging mirrors discharging.
-    side = 1.0 if rest_w > 0.0 else -1.0
-    rest_w *= side
+    side, rest_w = copysign(1.0, rest_w), abs(rest_w)
     heads_w = _heads(side, preferred, bases_w)
     merits_pct = _merits(side, heads_w, socs_pct, capacities_wh)
     alone = _alone(rest_w, heads_w, merits_pct, efficient_from_w, last_w) if any(efficient_from_w) else None
@@ -85,21 +85,21 @@ def in_few(shared: Callable[[Rooms], Watts], preferred: Rooms, last_w: Watts, le
 
 def _moved(side: float, bases_w: list[float], by_w: list[float]) -> list[float]:
     """These powers, moved by so much to this side."""
-    return list(map(add if side > 0.0 else sub, bases_w, by_w))
+    return list(map(add if side == 1.0 else sub, bases_w, by_w))
 
 
 def _heads(side: float, rooms: Rooms, from_w: list[float]) -> list[float]:
     """How far each may still go to this side, >= 0."""
-    if side > 0.0:
+    if side == 1.0:
         heads_w = map(sub, [room.upper_w for room in rooms], from_w)
     else:
         heads_w = map(sub, from_w, [room.lower_w for room in rooms])
-    return [one_w if one_w > 0.0 else 0.0 for one_w in heads_w]
+    return [max(0.0, one_w) for one_w in heads_w]
 
 
 def _weight(merit_pct: float, capacity_wh: float) -> float:
     """What part a battery takes beside others: by capacity, more the better its SoC; the worst wait."""
-    return (BALANCE_PCT + merit_pct) * capacity_wh if merit_pct > -BALANCE_PCT else 0.0
+    return max(0.0, BALANCE_PCT + merit_pct) * capacity_wh
 
 
 def _merits(
@@ -136,11 +136,6 @@ def _alone(
 
 def by_weight(power_w: float, heads_w: list[float], weights: list[float]) -> list[float]:
     """Split in proportion to the weights; who reaches its head stays there and the others share the rest."""
-    whole = total(weights)
-    if whole > 0.0:  # else none of them has a head: all is for the `allowed` rooms
-        given_w = [power_w / whole * weight for weight in weights]
-        if all(map(lt, given_w, heads_w)):
-            return given_w
     given_w = [0.0] * len(heads_w)
     sharing = [index for index, head_w in enumerate(heads_w) if head_w > 0.0 and weights[index] > 0.0]
     while sharing:

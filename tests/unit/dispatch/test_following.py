@@ -130,13 +130,15 @@ AT_END = (Trim(charge_factor=1.08), EXACT)
 """The first is ordered as much more as may be, and still lacks something."""
 
 
-def pressed(given_w: float, seconds: int, trims: Trims = AT_END, **limits: float) -> Followings:
-    """The first battery ordered to charge at 2000 W, while more is exported by what it does not take."""
+def pressed(
+    given_w: float, seconds: int, trims: Trims = AT_END, order_w: float = -2000.0, **limits: float
+) -> Followings:
+    """The first battery ordered to charge at 2 kW, while more is exported by what it does not take."""
     config, found = replace(PAIR, **limits), ()
     batteries = (BatterySite(0, given_w, 50.0, 5000.0, 5000.0), BatterySite(1, 0.0, 50.0, 2000.0, 2000.0))
     for second in range(seconds):
-        site = replace(at(float(second), *batteries), pcc_import_w=-2000.0 - given_w, net_load_w=-2000.0)
-        found = follow_orders(config, found, (-2000.0, 0.0), site, trims)
+        site = replace(at(float(second), *batteries), pcc_import_w=order_w - given_w, net_load_w=order_w)
+        found = follow_orders(config, found, (order_w, 0.0), site, trims)
     return found
 
 
@@ -144,8 +146,15 @@ def test_while_a_limit_is_exceeded_fifty_watts_are_short_enough() -> None:
     assert pressed(-1900.0, 5) == (), "without a limit a tenth of the rating is nothing"
     assert pressed(-1900.0, 5, export_limit_w=100.0) == ()
     assert pressed(-1949.0, 5, export_limit_w=0.0)[0].ceiling_w == 1949.0
+    assert pressed(-1950.0, 5, export_limit_w=0.0) == ()
     assert pressed(-1951.0, 5, export_limit_w=0.0) == ()
     assert pressed(-1900.0, 5, import_limit_w=0.0) == (), "that it charges less is no harm to that limit"
+
+
+def test_a_tenth_of_the_rating_is_short_whatever_the_trim_may_still_make_up_for() -> None:
+    # 600 W of 4500 W are less than 15 %, but more than a tenth of 5 kW.
+    assert pressed(-3900.0, 5, trims=(), order_w=-4500.0, export_limit_w=0.0)[0].ceiling_w == 3900.0
+    assert pressed(-4010.0, 5, trims=(), order_w=-4500.0, export_limit_w=0.0) == ()
 
 
 def test_what_may_be_imprecision_is_left_to_the_trim_first() -> None:
@@ -210,6 +219,12 @@ def test_what_a_deaf_battery_leaves_is_done_by_the_other_one_and_said() -> None:
     assert decision.battery_setpoints_w == (3000.0, 0.0)
     assert "bat2 does no more than 0 W of what it is ordered" in decision.reason
     assert short_note(PAIR.batteries, ()) == ""
+    deaf = after(*[(float(second), -2000.0, 0.0) for second in range(5)])
+    assert short_note(PAIR.batteries, deaf) == "bat1 does no more than 0 W of what it is ordered"
+    little = (Following(None, 0.0, 1, 0.9, stands=True), Following(None, 0.0, -1, 0.0, stands=True))
+    assert short_note(PAIR.batteries, little) == (
+        "bat1 discharges 1 W whatever it is ordered; bat2 discharges 0 W whatever it is ordered"
+    )
     both = (Following(None, 0.0, 1, 5.0), Following(None, 0.0, -1, 0.0))
     assert short_note(PAIR.batteries, both) == (
         "bat1 does no more than 5 W of what it is ordered; bat2 does no more than 0 W of what it is ordered"
@@ -218,12 +233,15 @@ def test_what_a_deaf_battery_leaves_is_done_by_the_other_one_and_said() -> None:
 
 def test_short_is_measured_by_the_rating_of_its_direction() -> None:
     # It may charge at 5000 W and discharge at 2000 W: short by 400 W is much for the one, not for the other.
-    def found(side: int) -> Followings:
-        one = BatterySite(0, side * 600.0, 50.0, 5000.0, 2000.0)
-        return follow_orders(PAIR, (), (side * 1000.0, 0.0), at(10.0, one))
+    def found(order_w: float, given_w: float) -> Followings:
+        one = BatterySite(0, given_w, 50.0, 5000.0, 2000.0)
+        return follow_orders(PAIR, (), (order_w, 0.0), at(10.0, one))
 
-    assert found(1) == (Following(10.0, 600.0, 1), FOLLOWS)
-    assert found(-1) == ()
+    assert found(1000.0, 600.0) == (Following(10.0, 600.0, 1), FOLLOWS)
+    assert found(-1000.0, -600.0) == ()
+    # The same of what is too much.
+    assert found(600.0, 1000.0) == (Following(10.0, -1000.0, -1), FOLLOWS)
+    assert found(-600.0, -1000.0) == ()
 
 
 def test_coming_closer_by_just_two_hundredths_is_standing_still() -> None:
@@ -262,6 +280,7 @@ def test_holding_keeps_who_does_not_follow_and_how_far_the_ramp_has_come() -> No
         (250.0, 3000.0),
         (0.0, 3000.0),
         (-2000.0, 3000.0),
+        (-2000.0, 2000.0),
         (0.0, 501.0),
         # Charging is missed by far, and 51 W of discharge are more than an error of the reading.
         (-2000.0, 51.0),

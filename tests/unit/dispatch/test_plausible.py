@@ -127,6 +127,15 @@ def test_a_load_that_moves_between_the_strikes_acquits_the_meter() -> None:
     assert "wrong way round" in doubt_after(*struck, (1010.0, 1000.0), (1510.0, 1500.0))[1]
 
 
+def test_the_first_strike_of_a_row_counts_like_the_others_and_none_before_it() -> None:
+    # 575 W for 500 W is 15 % more than the other two.
+    assert doubt_after((0.0, 0.0), (575.0, 500.0), (1075.0, 1000.0), (1575.0, 1500.0))[1] == ""
+    # Ten times too much and then three times reversed is a row of three.
+    scaled_first = (0.0, 0.0), (-5000.0, 500.0), (-4500.0, 1000.0), (-4000.0, 1500.0), (-3500.0, 2000.0)
+    assert doubt_after(*scaled_first[:-1])[1] == ""
+    assert "wrong way round" in doubt_after(*scaled_first)[1]
+
+
 def test_six_strikes_in_a_row_are_enough_although_the_loads_move_as_well() -> None:
     # By 85 % and 115 % in turn: 15 % is no exact factor.
     row, pcc_w = [(0.0, 0.0)], 0.0
