@@ -60,7 +60,7 @@ def follow_orders(
     """What is known of each battery of the config after this cycle; empty while all follow."""
     if len(config.batteries) == 1 or len(orders_w) != len(config.batteries):
         return ()
-    after: list[Following] | None = list(before) if before else None
+    after = list(before)
     for one in site.batteries:
         index = one.index
         was = before[index] if before else FOLLOWS
@@ -73,9 +73,7 @@ def follow_orders(
         if is_now is not was:
             after = after or [FOLLOWS] * len(config.batteries)
             after[index] = is_now
-    if after is None or all(one == FOLLOWS for one in after):
-        return ()
-    return tuple(after)
+    return () if all(one == FOLLOWS for one in after) else tuple(after)
 
 
 def _one(

@@ -364,9 +364,17 @@ def test_what_care_asks_for_a_battery_is_charged_into_that_one() -> None:
 
 def test_no_battery_is_discharged_to_fill_one_that_is_due() -> None:
     assert kept(-1000.0, DUE, AT_EASE) == (Range(-4000.0, -1000.0), FREE)
+    assert kept(-0.5, DUE, AT_EASE) == (Range(-4000.0, -0.5), FREE)
     assert kept(0.0, DUE, AT_EASE) == (FREE, FREE)
     assert kept(500.0, DUE, AT_EASE) == (FREE, FREE)
     assert kept(-1000.0) == (FREE, FREE), "nobody is due"
+
+
+def test_what_is_kept_for_a_battery_that_is_due_leaves_the_reserve_of_the_other_one() -> None:
+    at_reserve, batteries = Range(-4000.0, 0.0), (a_battery(index=0), a_battery(index=1))
+    preferred, allowed = due_first(-5000.0, ((at_reserve, FREE), (FREE, FREE)), (AT_EASE, DUE), batteries)
+    assert preferred == (at_reserve, Range(-4000.0, -3000.0))
+    assert allowed == (FREE, Range(-4000.0, -3000.0))
 
 
 def test_a_full_lead_acid_battery_is_held_at_absorption_while_the_other_one_rests() -> None:

@@ -53,6 +53,13 @@ def test_phases_that_contradict_the_whole_are_nonsense() -> None:
     assert told(9000.0, 1.0) == "", "a meter that shows one phase of three says nothing about the whole"
 
 
+def test_phases_all_below_a_fifth_of_their_voltage_have_no_grid_behind_them() -> None:
+    # A fifth of 230 V are 46 V.
+    dark = MeterReading(0.0, 0.0, phase_voltage_v=(0.0, 45.9, 0.0))
+    assert nonsense(CONFIG, dark) == "the meter at the PCC shows no voltage on any phase"
+    assert nonsense(CONFIG, replace(dark, phase_voltage_v=(0.0, 46.0, 0.0))) == "", "a brown-out"
+
+
 def value(pcc_w: float, battery_w: float, at_s: float, before: Response = NOTHING_HEARD) -> Response:
     return Response(
         samples=(*before.samples, (at_s, battery_w)),
@@ -130,7 +137,11 @@ def test_a_load_that_moves_between_the_strikes_acquits_the_meter() -> None:
 def test_the_first_strike_of_a_row_counts_like_the_others_and_none_before_it() -> None:
     # 575 W for 500 W is 15 % more than the other two.
     assert doubt_after((0.0, 0.0), (575.0, 500.0), (1075.0, 1000.0), (1575.0, 1500.0))[1] == ""
-    # Ten times too much and then three times reversed is a row of three.
+    assert doubt_after((0.0, 0.0), (-5750.0, 500.0), (-10_750.0, 1000.0), (-15_750.0, 1500.0))[1] == ""
+    # Ten times too much and then three times reversed is a row of three; so is the other way round.
+    turned_first = (0.0, 0.0), (500.0, 500.0), (-4500.0, 1000.0), (-9500.0, 1500.0), (-14_500.0, 2000.0)
+    assert doubt_after(*turned_first[:-1])[1] == ""
+    assert "ten times too much" in doubt_after(*turned_first)[1]
     scaled_first = (0.0, 0.0), (-5000.0, 500.0), (-4500.0, 1000.0), (-4000.0, 1500.0), (-3500.0, 2000.0)
     assert doubt_after(*scaled_first[:-1])[1] == ""
     assert "wrong way round" in doubt_after(*scaled_first)[1]
@@ -216,6 +227,11 @@ def test_a_meter_that_shows_nothing_new_for_half_a_minute_is_asked() -> None:
     assert asks_w(value(0.0, 0.0, 10.0), 40.0, 1000.0, 10.0) == 40.0
     assert asks_w(value(0.0, 0.0, 10.0), 40.0, 1000.0, 200.0) == 201.0
     assert asks_w(NOTHING_HEARD, 40.0, RATED_W, 10.0) == 0.0
+
+
+def test_before_the_batteries_are_heard_anew_nothing_is_said_of_a_meter_that_stands() -> None:
+    again = replace(value(300.0, 0.0, 10.0), samples=())
+    assert judge(CONFIG, NO_DOUBT, again, again, False, RATED_W) == (NO_DOUBT, "")
 
 
 def test_what_is_said_of_a_meter_that_is_not_believed_is_a_whole_sentence() -> None:

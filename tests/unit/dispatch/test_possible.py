@@ -29,6 +29,8 @@ UNRATED = BatterySettings("bat1", 10_000.0)
         (FIVE_KW, BatteryReading(0.0, 0.0, max_charge_w=0.0, max_discharge_w=0.0), 7000.0),
         (FIVE_KW, BatteryReading(0.0, 0.0, max_charge_w=10_000.0), 13_500.0),
         (FIVE_KW, BatteryReading(0.0, 0.0, max_discharge_w=10_000.0), 13_500.0),
+        # Rated 0 W, not moved at all: 500 W.
+        (replace(FIVE_KW, max_charge_w=0.0, max_discharge_w=0.0), BatteryReading(0.0, 0.0), 500.0),
         # Not rated by the owner: 10 kWh in 20 min are 30 kW.
         (UNRATED, BatteryReading(0.0, 0.0, max_charge_w=0.0, max_discharge_w=5000.0), 39_500.0),
         (replace(UNRATED, max_charge_w=5000.0), BatteryReading(0.0, 0.0), 39_500.0),
@@ -75,6 +77,20 @@ def test_what_was_read_before_stands_in_the_place_of_a_power_that_cannot_be() ->
         # One of the two only leaves the other as it was heard.
         assert possible(config, before, replace(both, pvs=(before[1][0],)))[0].pvs == before[1]
         assert possible(config, before, replace(both, batteries=before[0]))[0].batteries == before[0]
+
+
+def test_each_device_is_judged_by_itself_whatever_the_one_before_it_says() -> None:
+    config = a_config(FIVE_KW, TWO_KW, pvs=(*PV, replace(PV[0], id="shed")))
+    cannot, unrated = BatteryReading(10.0, 9000.0, 50.0), PvReading(10.0, 9000.0)
+    snapshot = replace(
+        heard(0.0), batteries=(cannot, cannot), pvs=(unrated, PvReading(10.0, 9000.0, rated_w=4000.0))
+    )
+    found, why = possible(config, ((), ()), snapshot)
+    assert (found.batteries, found.pvs) == ((None, None), (unrated, None))
+    not_believed = "shows 9000 W, more than it can do, and is not believed"
+    assert why == f"bat1 {not_believed}; bat2 {not_believed}; shed {not_believed}"
+    beside_silent = replace(snapshot, batteries=(None, cannot), pvs=(None, None))
+    assert possible(config, ((), ()), beside_silent)[1] == f"bat2 {not_believed}"
 
 
 def seconds(*powers_w: float, memory: Memory = RUNNING) -> list[tuple[Mode, float | None, str]]:

@@ -51,6 +51,13 @@ def test_another_power_even_by_a_watt_is_news() -> None:
     assert set(modes(site, 300.0, 540.0, 540.0, 540.0, 540.0, 540.0, 540.0)) == {"RUNNING"}
 
 
+def test_a_battery_is_looked_at_from_the_newest_power_on() -> None:
+    # It moves by 40 W as the power changes, and not since.
+    site = Alive()
+    assert set(modes(site, 300.0, 500.0, 500.0)) == {"RUNNING"}
+    assert set(modes(site, 301.0, *[540.0] * 8)) == {"RUNNING"}
+
+
 def test_a_battery_that_moved_less_than_a_meter_must_see_says_nothing() -> None:
     site = Alive()
     assert set(modes(site, 300.0, 500.0, *[539.0] * 20)) == {"RUNNING"}
