@@ -229,6 +229,12 @@ def test_a_meter_that_shows_nothing_new_for_half_a_minute_is_asked() -> None:
     assert asks_w(NOTHING_HEARD, 40.0, RATED_W, 10.0) == 0.0
 
 
+def test_a_value_that_is_new_but_for_its_power_begins_the_wait_anew() -> None:
+    before = value(300.0, 500.0, 0.0)
+    now = value(300.0, 500.0, 1.0, before)
+    assert judge(CONFIG, Doubt(moved_at_s=0.5), before, now, True, RATED_W) == (Doubt(stood_w=500.0), "")
+
+
 def test_before_the_batteries_are_heard_anew_nothing_is_said_of_a_meter_that_stands() -> None:
     again = replace(value(300.0, 0.0, 10.0), samples=())
     assert judge(CONFIG, NO_DOUBT, again, again, False, RATED_W) == (NO_DOUBT, "")

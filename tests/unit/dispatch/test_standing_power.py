@@ -10,24 +10,26 @@ from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.modes import Mode
 from controller.dispatch.plausible import ASKED_VALUES
 from controller.dispatch.running import ASKING
+from controller.dispatch.settings import PvSettings
 from controller.dispatch.step import step
-from drivers.device import BatteryReading, MeterReading
-from tests.unit.dispatch.sites import FIVE_KW, RUNNING, a_config, a_snapshot
+from drivers.device import BatteryReading, MeterReading, PvReading
+from tests.unit.dispatch.sites import FIVE_KW, PV, RUNNING, a_config, a_snapshot
 
 
 class Alive:
     """A site read once a second, whose meter has another frequency each time."""
 
-    def __init__(self) -> None:
-        self.config = a_config(FIVE_KW)
+    def __init__(self, pvs: tuple[PvSettings, ...] = ()) -> None:
+        self.config = a_config(FIVE_KW, pvs=pvs)
         self.memory: Memory = replace(RUNNING, decided_at_s=0.0)
         self.now_s = 0.0
 
-    def reads(self, pcc_import_w: float, battery_discharge_w: float) -> Decision:
+    def reads(self, pcc_import_w: float, battery_discharge_w: float, *pvs_w: float) -> Decision:
         self.now_s += 1.0
         meter = MeterReading(self.now_s, pcc_import_w, frequency_hz=50.0 + 0.001 * (self.now_s % 7.0))
         battery = BatteryReading(self.now_s, battery_discharge_w, 50.0)
-        snapshot = a_snapshot(now_s=self.now_s, meter=meter, batteries=(battery,))
+        pvs = tuple([PvReading(self.now_s, one_w, rated_w=5000.0) for one_w in pvs_w])
+        snapshot = a_snapshot(now_s=self.now_s, meter=meter, batteries=(battery,), pvs=pvs)
         self.memory, decision = step(self.config, self.memory, snapshot)
         return decision
 
@@ -61,6 +63,13 @@ def test_a_battery_is_looked_at_from_the_newest_power_on() -> None:
 def test_a_battery_that_moved_less_than_a_meter_must_see_says_nothing() -> None:
     site = Alive()
     assert set(modes(site, 300.0, 500.0, *[539.0] * 20)) == {"RUNNING"}
+
+
+def test_a_power_that_stays_while_sun_and_load_fall_alike_is_believed() -> None:
+    site = Alive(PV)
+    site.reads(300.0, 500.0, 2000.0)
+    site.reads(300.0, 500.0, 2000.0)
+    assert {site.reads(300.0, 500.0, 1900.0).mode for _ in range(8)} == {Mode.RUNNING}
 
 
 def test_it_is_not_believed_either_when_the_battery_is_back_where_it_was() -> None:
