@@ -8,7 +8,8 @@ import pytest
 
 from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.modes import Mode
-from controller.dispatch.plausible import ASKED_VALUES
+from controller.dispatch.plausible import ASKED_VALUES, asks_w
+from controller.dispatch.response import Response
 from controller.dispatch.running import ASKING
 from controller.dispatch.settings import PvSettings
 from controller.dispatch.step import step
@@ -62,7 +63,13 @@ def test_a_battery_is_looked_at_from_the_newest_power_on() -> None:
 
 def test_a_battery_that_moved_less_than_a_meter_must_see_says_nothing() -> None:
     site = Alive()
-    assert set(modes(site, 300.0, 500.0, *[539.0] * 20)) == {"RUNNING"}
+    assert set(modes(site, 300.0, 500.0, 500.0, *[539.0] * 20)) == {"RUNNING"}
+
+
+def test_a_battery_that_is_back_before_four_seconds_are_over_begins_the_wait_anew() -> None:
+    site = Alive()
+    assert set(modes(site, 300.0, 500.0, 500.0, 540.0, 540.0, 500.0, *[540.0] * 4)) == {"RUNNING"}
+    assert modes(site, 300.0, 540.0) == ["SAFE"]
 
 
 def test_a_power_that_stays_while_sun_and_load_fall_alike_is_believed() -> None:
@@ -78,6 +85,29 @@ def test_it_is_not_believed_either_when_the_battery_is_back_where_it_was() -> No
     assert set(modes(site, 300.0, *[500.0] * 60)) == {"SAFE"}
     # Ten seconds of another power prove the meter.
     assert modes(site, 299.0, *[0.0] * 12)[-1] == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("powers_w", "asked"),
+    [
+        ([0.0] * 26, True),
+        ([0.0] * 25, False),
+        ([5.0, 5.0] + [0.0] * 26, True),
+        # Each stands in the row of zeros, so that it is too short.
+        ([0.0] * 30 + [5.0, 0.0], False),
+        ([0.0] * 30 + [5.0, 0.0, 0.0], False),
+        ([5.0] * 30 + [0.0], False),
+        ([5.0] * 30, False),
+    ],
+)
+def test_it_takes_twenty_five_zeros_in_a_row_before_the_newest_to_ask(
+    powers_w: list[float], asked: bool
+) -> None:
+    values = tuple([(float(second), power_w) for second, power_w in enumerate(powers_w)])
+    newest_s = values[-1][0]
+    meter = MeterReading(newest_s, powers_w[-1])
+    found_w = asks_w(Response(value=meter, seen_at_s=newest_s, values=values), newest_s, 5000.0, 10.0)
+    assert found_w == (75.0 if asked else 0.0)
 
 
 @pytest.mark.parametrize(("power_w", "asked"), [(0.0, True), (103.0, False)])
