@@ -235,11 +235,6 @@ def test_a_value_that_is_new_but_for_its_power_begins_the_wait_anew() -> None:
     assert judge(CONFIG, Doubt(moved_at_s=0.5), before, now, True, RATED_W) == (Doubt(stood_w=500.0), "")
 
 
-def test_before_the_batteries_are_heard_anew_nothing_is_said_of_a_meter_that_stands() -> None:
-    again = replace(value(300.0, 0.0, 10.0), samples=())
-    assert judge(CONFIG, NO_DOUBT, again, again, False, RATED_W) == (NO_DOUBT, "")
-
-
 def test_what_is_said_of_a_meter_that_is_not_believed_is_a_whole_sentence() -> None:
     turned = Doubt(reversed_strikes=3, distrusted_at_s=0.0)
     scaled = Doubt(scale_strikes=3, distrusted_at_s=0.0)
