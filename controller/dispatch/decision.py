@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.dispatch.blind import SEES, Blind
 from controller.dispatch.care import CareState
 from controller.dispatch.demand import DemandState
 from controller.dispatch.following import Followings
@@ -55,6 +56,7 @@ class Memory:
     pv_trim: PvTrim = EXACT_PV
     held_since_s: float | None = None
     phase_loads: PhaseLoads = NO_PHASES
+    blind: Blind = SEES
 
 
 @fact
@@ -68,6 +70,7 @@ class Heard:
     island: IslandState | None
     charges: Charges
     soc_doubted: bool
+    blind: Blind
 
 
 @fact

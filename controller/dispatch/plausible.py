@@ -246,22 +246,30 @@ def _alike(values: Samples) -> int:
     return alike
 
 
-def asks_w(response: Response, now_s: float, rated_w: float, deadband_w: float) -> float:
+def question_w(rated_w: float, deadband_w: float) -> float:
+    """By how much the battery is moved to ask: by more than `deadband_w`, or it would not be written."""
+    asked_w = ASK_PART * rated_w if rated_w > ASK_W / ASK_PART else ASK_W
+    return asked_w if asked_w >= deadband_w + 1.0 else deadband_w + 1.0
+
+
+def asks_w(response: Response, doubt: Doubt, now_s: float, rated_w: float, deadband_w: float) -> float:
     """By how much to move, W, to see whether a meter that shows nothing new is alive; usually 0.
 
-    More than `deadband_w`, or the question would not be written.
+    One whose power stays the same is asked before it is taken to be frozen: the load may move as the battery.
     """
     if response.value is None:
         return 0.0
+    if doubt.moved_at_s is not None and doubt.stood_w is not None:
+        return question_w(rated_w, deadband_w)
     if now_s - response.seen_at_s < ASKED_AFTER_S and not (
         response.value.pcc_import_w == 0.0 and _alike(response.values) >= ASKED_VALUES
     ):
         return 0.0
-    return max(ASK_PART * rated_w, ASK_W, deadband_w + 1.0)
+    return question_w(rated_w, deadband_w)
 
 
-def asks_at_rest_w(doubt: Doubt, now_s: float, rated_w: float) -> float:
-    """The same for one that is taken to be frozen, while the batteries rest: every other half minute."""
-    if doubt.moved_at_s is None or (now_s - doubt.moved_at_s) // ASKED_AFTER_S % 2.0 == 0.0:
+def asks_at_rest_w(since_s: float | None, now_s: float, rated_w: float) -> float:
+    """The same for one not believed since `since_s`, while the batteries rest: every other half minute."""
+    if since_s is None or (now_s - since_s) // ASKED_AFTER_S % 2.0 == 0.0:
         return 0.0
     return max(ASK_PART * rated_w, ASK_W)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.dispatch.band import or_rest, out_of_band
+from controller.dispatch.blind import Blind, ask_blind
 from controller.dispatch.care import CareWish, care, due_first
 from controller.dispatch.decision import Decision, Heard, Memory
 from controller.dispatch.demand import DemandState, demand_range, peak_forecast_w, update
@@ -55,8 +56,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     wanted_w, policy, note = _wanted(config, site, care_wishes, memory.wanted_w)
     followings, trims, phases = _followed(config, memory, site, heard)
     limited, rooms, preferred = _within_limits(config, site, (latches, followings, phases), demand, wanted_w)
-    soft = _ramped(config, memory, site, limited)
-    note = _asked(config, site, heard, limited) or note
+    soft, (note, blind) = _ramped(config, memory, site, limited), _asked(config, site, heard, limited, note)
     power_w = _economical(config, memory, limited)
     kept = due_first(power_w, (preferred, rooms), care_wishes, site.batteries)
     setpoints_w = _shared(config, memory, site, power_w, limited, *kept)
@@ -89,6 +89,7 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
         orders_w,
         pv_trim,
         phase_loads=phases,
+        blind=blind,
     )
     return after, Decision(
         Mode.RUNNING,
@@ -142,13 +143,6 @@ def _noted(config: DispatchConfig, notes: tuple[str, str], heard: Heard, followi
     return f"{note}; {of_sun}" if note else of_sun
 
 
-def _rated_w(site: Site) -> float:
-    rated_w = 0.0
-    for one in site.batteries:
-        rated_w += (one.max_charge_w + one.max_discharge_w) / 2.0
-    return rated_w
-
-
 def _wanted(
     config: DispatchConfig, site: Site, wishes: tuple[CareWish, ...], before_w: float
 ) -> tuple[float, str, str]:
@@ -160,10 +154,16 @@ def _wanted(
     return wanted_w, policy, note
 
 
-def _asked(config: DispatchConfig, site: Site, heard: Heard, limited: Limited) -> str:
-    """Ask a meter that shows nothing new whether it is alive, and say so."""
-    question_w = asks_w(heard.response, heard.fresh_at_s, _rated_w(site), config.policy.deadband_w)
-    return ASKING if question_w and limited.ask(question_w) else ""
+def _asked(
+    config: DispatchConfig, site: Site, heard: Heard, limited: Limited, note: str
+) -> tuple[str, Blind]:
+    """Ask a meter that shows nothing new, or no answer to the battery, whether it is alive, and say so."""
+    response, rated_w = heard.response, site.rated_w
+    blind, asked = ask_blind(config, heard.blind, site, response, limited, rated_w)
+    if not asked:
+        question_w = asks_w(response, heard.doubt, heard.fresh_at_s, rated_w, config.policy.deadband_w)
+        asked = question_w > 0.0 and limited.ask(question_w)
+    return (ASKING if asked else note), blind
 
 
 def _with_care(wanted_w: float, wishes: tuple[CareWish, ...]) -> tuple[float, str]:
@@ -281,7 +281,7 @@ def _ramped(config: DispatchConfig, memory: Memory, site: Site, limited: Limited
     soft = memory.soft_start or memory.mode not in (Mode.RUNNING, Mode.HOLDING)
     ramp_w_per_s = config.policy.ramp_w_per_s
     if soft:
-        soft_w_per_s = SOFT_START_PER_S * _rated_w(site)
+        soft_w_per_s = SOFT_START_PER_S * site.rated_w
         if ramp_w_per_s is None or soft_w_per_s < ramp_w_per_s:
             ramp_w_per_s = soft_w_per_s
     if ramp_w_per_s is None:

@@ -83,6 +83,14 @@ class Site:
     pv_silent: tuple[bool, ...] = ()
 
     @property
+    def rated_w(self) -> float:
+        """The scale for "a small part of the rating": half of what may be charged and discharged."""
+        rated_w = 0.0
+        for one in self.batteries:
+            rated_w += one.max_charge_w + one.max_discharge_w
+        return rated_w / 2.0
+
+    @property
     def load_w(self) -> float:
         """What the house uses, less what silent PV inverters give."""
         return self.net_load_w + self.pv_generation_w

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.dispatch import islanding
+from controller.dispatch.blind import BLIND, SEES, still_blind
 from controller.dispatch.curtailment import closed_loop, open_loop, uncapped
 from controller.dispatch.decision import Decision, Heard, Memory
 from controller.dispatch.limits import (
@@ -17,7 +18,7 @@ from controller.dispatch.limits import (
 from controller.dispatch.modes import NEXT_MODE, PROOF_S, Mode, Signal
 from controller.dispatch.observe import fresh, observe, with_batteries
 from controller.dispatch.orders import NO_ORDERS
-from controller.dispatch.plausible import FROZEN, Doubt, asks_at_rest_w, possible
+from controller.dispatch.plausible import FROZEN, asks_at_rest_w, possible
 from controller.dispatch.running import run
 from controller.dispatch.settings import DispatchConfig
 from controller.dispatch.site import Missing, Site, Snapshot
@@ -41,14 +42,20 @@ def step(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> tuple[Me
     response = memory.response
     if len(config.batteries) > 1 and memory.mode is Mode.RUNNING:
         response = with_batteries(config, response, memory.heard, snapshot)
+    others = response is not memory.response
     observed, response, doubt = observe(config, response, memory.doubt, snapshot, memory.battery_setpoints_w)
+    blind = memory.blind
+    if blind.found:
+        blind, observed = still_blind(blind, observed)
+    elif others or isinstance(observed, Missing) or response.pv_heard != memory.response.pv_heard:
+        blind = SEES  # what other devices gave is no measure
     lost = islanding.grid_lost(config, snapshot)
     island = memory.island
     if lost or island is not None:
         island = islanding.follow_grid(config, island, lost, snapshot.now_s)
     signal, fresh_since_s, fresh_at_s = _signal(config, memory, snapshot, observed, island)
     mode = NEXT_MODE[memory.mode, signal]
-    heard = Heard(fresh_since_s, fresh_at_s, response, doubt, island, charges, soc_doubted)
+    heard = Heard(fresh_since_s, fresh_at_s, response, doubt, island, charges, soc_doubted, blind)
     if mode is Mode.RUNNING and isinstance(observed, Site):
         after, decision = run(config, memory, observed, heard)
     elif mode is Mode.HOLDING:
@@ -142,6 +149,7 @@ def _hold(
         memory.pv_trim,
         now_s if memory.held_since_s is None else memory.held_since_s,
         memory.phase_loads,
+        heard.blind,
     )
     return after, decision
 
@@ -170,8 +178,9 @@ def _rest(
         [None if mode in _HANDED_BACK else 0.0 for _ in config.batteries]
     )
     missing = "" if mode is Mode.STOPPED else snapshot.fault if mode is Mode.FAULT else _why(observed)
-    if mode is Mode.SAFE and missing == FROZEN and snapshot.orders is NO_ORDERS:
-        setpoints_w = _question(config, snapshot, heard.doubt)
+    if mode is Mode.SAFE and missing in (FROZEN, BLIND) and snapshot.orders is NO_ORDERS:
+        since_s = heard.doubt.moved_at_s if missing == FROZEN else heard.blind.asked_at_s
+        setpoints_w = _question(config, snapshot, since_s)
     decision = Decision(
         mode,
         snapshot.orders.policy or config.policy.name,
@@ -200,15 +209,16 @@ def _rest(
         charges=heard.charges,
         trims=memory.trims,
         pv_trim=memory.pv_trim,
+        blind=heard.blind,
     )
     return after, decision
 
 
-def _question(config: DispatchConfig, snapshot: Snapshot, doubt: Doubt) -> tuple[float | None, ...]:
-    """At rest, but for the question whether the meter is frozen: the first with room moves a little."""
+def _question(config: DispatchConfig, snapshot: Snapshot, since_s: float | None) -> tuple[float | None, ...]:
+    """At rest, but for the question whether the meter is alive: the first with room moves a little."""
     rests_w = [0.0] * len(config.batteries)
     heard, _, _, rated_w = fresh(config, snapshot)
-    question_w = asks_at_rest_w(doubt, snapshot.now_s, rated_w)
+    question_w = asks_at_rest_w(since_s, snapshot.now_s, rated_w)
     for one in heard:
         settings = config.batteries[one.index]
         run_into = latch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, fields, replace
 from math import inf, isfinite
+from random import Random
 from typing import ClassVar, Literal, get_args, get_type_hints
 
 from drivers.device import BatteryReading, MeterReading, PvReading
@@ -258,6 +259,21 @@ class Offset(Fault):
         return with_power(reading, power_w(reading) + self.add_w)
 
 
+@dataclass
+class CtOff(Fault):
+    """The CTs came off: what is left of the power is an offset and noise, the rest goes on as before."""
+
+    name: ClassVar[str] = "ct_off"
+    ids: ClassVar[tuple[str, ...]] = ("B03",)
+    roles: ClassVar[tuple[str, ...]] = ("meter",)
+    offset_w: float = param(35.0, "W that it shows on average", most=LARGEST_W)
+    noise_w: float = param(4.0, "W to either side at most", least=0.0, most=LARGEST_W)
+    _random: Random = field(init=False, repr=False, compare=False, default_factory=lambda: Random(16))
+
+    def reading(self, reading: AnyReading, now_s: float, wired: bool) -> AnyReading:
+        return with_power(reading, self.offset_w + self._random.uniform(-self.noise_w, self.noise_w))
+
+
 READINGS: tuple[type[Fault], ...] = (
     NotANumber,
     Frozen,
@@ -271,4 +287,5 @@ READINGS: tuple[type[Fault], ...] = (
     SocOff,
     SocStuck,
     Offset,
+    CtOff,
 )

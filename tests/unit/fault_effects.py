@@ -49,6 +49,7 @@ SHOWN: dict[str, tuple[dict[str, Any], Any, str, object]] = {
     "phase_missing": ({"phase": 3}, METER, "pcc_import_w", 150.0),
     "soc_off": ({"by_pct": -20.0}, BATTERY, "soc_pct", 40.0),
     "offset": ({"add_w": 300.0}, PV, "pv_generation_w", 2300.0),
+    "ct_off": ({"offset_w": 30.0, "noise_w": 0.0}, METER, "phase_import_w", (20.0, -5.0, 15.0)),
     "limits": ({"charge_w": 0.0, "discharge_w": 900.0}, BATTERY, "max_discharge_w", 900.0),
     "no_limits": ({}, BATTERY, "max_charge_w", None),
     "faulted": ({}, BATTERY, "fault", True),

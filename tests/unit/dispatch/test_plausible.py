@@ -222,11 +222,17 @@ def test_a_slow_or_late_meter_is_given_the_time_it_needs() -> None:
 
 
 def test_a_meter_that_shows_nothing_new_for_half_a_minute_is_asked() -> None:
-    assert asks_w(value(0.0, 0.0, 10.0), 39.9, RATED_W, 10.0) == 0.0
-    assert asks_w(value(0.0, 0.0, 10.0), 40.0, RATED_W, 10.0) == 75.0
-    assert asks_w(value(0.0, 0.0, 10.0), 40.0, 1000.0, 10.0) == 40.0
-    assert asks_w(value(0.0, 0.0, 10.0), 40.0, 1000.0, 200.0) == 201.0
-    assert asks_w(NOTHING_HEARD, 40.0, RATED_W, 10.0) == 0.0
+    assert asks_w(value(0.0, 0.0, 10.0), NO_DOUBT, 39.9, RATED_W, 10.0) == 0.0
+    assert asks_w(value(0.0, 0.0, 10.0), NO_DOUBT, 40.0, RATED_W, 10.0) == 75.0
+    assert asks_w(value(0.0, 0.0, 10.0), NO_DOUBT, 40.0, 1000.0, 10.0) == 40.0
+    assert asks_w(value(0.0, 0.0, 10.0), NO_DOUBT, 40.0, 1000.0, 200.0) == 201.0
+    assert asks_w(NOTHING_HEARD, NO_DOUBT, 40.0, RATED_W, 10.0) == 0.0
+
+
+def test_a_meter_whose_power_stays_the_same_is_asked_as_soon_as_the_battery_has_moved() -> None:
+    assert asks_w(value(0.0, 0.0, 10.0), Doubt(stood_w=1500.0), 11.0, RATED_W, 10.0) == 0.0
+    assert asks_w(value(0.0, 0.0, 10.0), Doubt(stood_w=1500.0, moved_at_s=10.0), 11.0, RATED_W, 10.0) == 75.0
+    assert asks_w(value(0.0, 0.0, 10.0), Doubt(moved_at_s=10.0), 11.0, RATED_W, 10.0) == 0.0, "no value yet"
 
 
 def test_a_value_that_is_new_but_for_its_power_begins_the_wait_anew() -> None:

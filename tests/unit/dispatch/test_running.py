@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.dispatch.blind import Blind
 from controller.dispatch.care import CareState
 from controller.dispatch.decision import Decision, Memory
 from controller.dispatch.demand import DemandState
@@ -59,6 +60,7 @@ def test_a_cycle_remembers_all_that_it_decided() -> None:
         ramped_w=-2000.0,
         shortfall=Shortfall(over_since_s=10.0),
         orders_w=(0.0, -2000.0),
+        blind=Blind(-2500.0, 500.0),
     )
     assert after.response.net_load_w == 500.0, "with PV that says what it gives, all of the load"
 
