@@ -31,8 +31,19 @@ def out_of_band(power_w: float, min_power_w: float, last_w: float, room: Range) 
     return edge_w if power_w / edge_w >= share else 0.0
 
 
-def or_rest(room: Range) -> Range:
-    """The room with 0 W in it, where it misses that by no more than a limit at the PCC may be exceeded by."""
-    if room.lower_w <= BEYOND_W and room.upper_w >= -BEYOND_W:
-        return Range(min(room.lower_w, 0.0), max(room.upper_w, 0.0))
-    return room
+def borne(left: Range, min_power_w: float, last_w: float) -> Range:
+    """What the limits at the PCC leave, with all in it that they bear.
+
+    That is 0 W, and for a battery at work (`last_w`) its minimum power, where they miss it by no more than a
+    limit at the PCC may be exceeded by: a load beside the minimum power does not switch it on and off.
+    """
+    lower_w, upper_w = left.lower_w, left.upper_w
+    if 0.0 < lower_w <= BEYOND_W:
+        lower_w = 0.0
+    elif last_w <= -min_power_w < lower_w <= BEYOND_W - min_power_w:
+        lower_w = -min_power_w
+    if -BEYOND_W <= upper_w < 0.0:
+        upper_w = 0.0
+    elif min_power_w - BEYOND_W <= upper_w < min_power_w <= last_w:
+        upper_w = min_power_w
+    return Range(lower_w, upper_w)

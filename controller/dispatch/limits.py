@@ -154,11 +154,23 @@ def ordered(site: Site) -> Bounds | None:
     for limit in (
         _import_at_most(in_force(orders.import_limit_w, now_s), site),
         _export_at_most(in_force(orders.export_limit_w, now_s), site),
-        _between(in_force(orders.max_charge_w, now_s), in_force(orders.max_discharge_w, now_s)),
+        ordered_power(site),
     ):
         if limit is not None:
             reach = limit if reach is None else narrowed(reach, limit)
     return reach
+
+
+def ordered_power(site: Site) -> Bounds | None:
+    """What orders let all batteries together charge and discharge, whatever the PCC does."""
+    max_charge_w = in_force(site.orders.max_charge_w, site.now_s)
+    max_discharge_w = in_force(site.orders.max_discharge_w, site.now_s)
+    if max_charge_w is None and max_discharge_w is None:
+        return None
+    return (
+        -INFINITE_W if max_charge_w is None else -max_charge_w,
+        INFINITE_W if max_discharge_w is None else max_discharge_w,
+    )
 
 
 def export_at_most_w(config: DispatchConfig, orders: tuple[Order | None, ...], now_s: float) -> float | None:
@@ -188,15 +200,6 @@ def _import_at_most(limit_w: float | None, site: Site) -> Bounds | None:
 
 def _export_at_most(limit_w: float | None, site: Site) -> Bounds | None:
     return None if limit_w is None else (-INFINITE_W, site.net_load_w + limit_w)
-
-
-def _between(max_charge_w: float | None, max_discharge_w: float | None) -> Bounds | None:
-    if max_charge_w is None and max_discharge_w is None:
-        return None
-    return (
-        -INFINITE_W if max_charge_w is None else -max_charge_w,
-        INFINITE_W if max_discharge_w is None else max_discharge_w,
-    )
 
 
 SiteLimit = Callable[[DispatchConfig, Site], Bounds | None]

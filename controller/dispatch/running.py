@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.dispatch.band import or_rest, out_of_band
+from controller.dispatch.band import borne, out_of_band
 from controller.dispatch.blind import Blind, ask_blind
 from controller.dispatch.care import CareWish, care, due_first
 from controller.dispatch.decision import Decision, Heard, Memory
@@ -21,6 +21,7 @@ from controller.dispatch.limits import (
     kept_for_reserve,
     latch,
     ordered,
+    ordered_power,
     ramp,
     rating,
     total,
@@ -339,14 +340,19 @@ def _shared(
 
         shares = in_few(shared, preferred, last_w, tuple([one.min_power_w for one in settings]))
     setpoints = [0.0] * len(config.batteries)
-    total_w = power_w
+    total_w, power_ordered = power_w, ordered_power(site)
     for one, room, share_w in zip(heard, rooms, shares, strict=True):
         least_w = config.batteries[one.index].min_power_w
         setpoint_w = share_w
         if least_w:
             # What the limits at the PCC leave to this one, with the others as they are.
-            left = Range(share_w + limited.lower_w - total_w, share_w + limited.upper_w - total_w)
-            setpoint_w = out_of_band(share_w, least_w, before[one.index], room.narrow(or_rest(left)))
+            others_w, last_one_w = total_w - share_w, before[one.index]
+            left = Range(limited.lower_w - others_w, limited.upper_w - others_w)
+            room = room.narrow(borne(left, least_w, last_one_w))
+            if power_ordered is not None:
+                lower_w, upper_w = power_ordered
+                room = room.narrow(Range(lower_w - others_w, upper_w - others_w))
+            setpoint_w = out_of_band(share_w, least_w, last_one_w, room)
             total_w += setpoint_w - share_w
         setpoints[one.index] = setpoint_w
     if abs(total(setpoints) - power_w) > 1e-6 and not limited.limited_by:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.dispatch.band import or_rest, out_of_band
+from controller.dispatch.band import borne, out_of_band
 from controller.dispatch.limits import Range
 
 WIDE = Range(-5000.0, 5000.0)
@@ -86,22 +86,31 @@ def test_the_room_has_the_last_word(power_w: float, room: Range, expected_w: flo
 
 
 @pytest.mark.parametrize(
-    ("room", "expected"),
+    ("left", "last_w", "expected"),
     [
-        # A limit at the PCC may be exceeded by 50 W, so a battery may rest that must do no more than that.
-        (Range(0.5, 5000.0), Range(0.0, 5000.0)),
-        (Range(50.0, 5000.0), Range(0.0, 5000.0)),
-        (Range(50.5, 5000.0), Range(50.5, 5000.0)),
-        (Range(-5000.0, -0.5), Range(-5000.0, 0.0)),
-        (Range(-5000.0, -50.0), Range(-5000.0, 0.0)),
-        (Range(-5000.0, -50.5), Range(-5000.0, -50.5)),
-        # Rest is possible anyway.
-        (Range(-5000.0, 0.5), Range(-5000.0, 0.5)),
-        (Range(-0.5, 5000.0), Range(-0.5, 5000.0)),
+        # at its least of 200 W it goes on while the limit misses that by no more than 50 W
+        (Range(-900.0, 150.0), 200.0, Range(-900.0, 200.0)),
+        (Range(-900.0, 149.0), 200.0, Range(-900.0, 149.0)),
+        (Range(-900.0, 199.0), 700.0, Range(-900.0, 200.0)),
+        (Range(-900.0, 201.0), 200.0, Range(-900.0, 201.0)),
+        # at rest, or at work to the other side, it does not begin so
+        (Range(-900.0, 199.0), 0.0, Range(-900.0, 199.0)),
+        (Range(-900.0, 199.0), -200.0, Range(-900.0, 199.0)),
+        # charging mirrors discharging
+        (Range(-150.0, 900.0), -200.0, Range(-200.0, 900.0)),
+        (Range(-149.0, 900.0), -200.0, Range(-149.0, 900.0)),
+        (Range(-199.0, 900.0), 200.0, Range(-199.0, 900.0)),
+        # 0 W is borne as well
+        (Range(50.0, 900.0), 0.0, Range(0.0, 900.0)),
+        (Range(51.0, 900.0), 0.0, Range(51.0, 900.0)),
+        (Range(-900.0, -50.0), 0.0, Range(-900.0, 0.0)),
+        (Range(-900.0, -51.0), 0.0, Range(-900.0, -51.0)),
     ],
 )
-def test_a_room_that_misses_rest_by_little_has_it(room: Range, expected: Range) -> None:
-    assert or_rest(room) == expected
+def test_what_a_limit_bears_is_rest_and_the_least_of_a_battery_at_work(
+    left: Range, last_w: float, expected: Range
+) -> None:
+    assert borne(left, 200.0, last_w) == expected
 
 
 @given(
