@@ -293,10 +293,14 @@ def _ramped(config: DispatchConfig, memory: Memory, site: Site, limited: Limited
 
 
 def _economical(config: DispatchConfig, memory: Memory, limited: Limited) -> float:
-    """The power, or the present setpoint when the difference is not worth a write and no limit minds."""
+    """The power, or the present setpoint when the difference is not worth a write and no limit minds.
+
+    Rest is always worth it: a few W would flow for as long as it lasts.
+    """
     before_w = memory.setpoint_w
     if (
         limited.limited_by
+        or limited.power_w == 0.0
         or abs(limited.power_w - before_w) > config.policy.deadband_w
         or not limited.lower_w <= before_w <= limited.upper_w
     ):

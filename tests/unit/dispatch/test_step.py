@@ -123,6 +123,14 @@ def test_the_dead_band_never_keeps_a_setpoint_that_a_limit_forbids() -> None:
     assert decide(a_config(deadband_w=10.0, export_limit_w=0.0), snapshot, before).setpoint_w == 992.0
 
 
+def test_the_dead_band_does_not_keep_a_battery_from_rest() -> None:
+    before = replace(RUNNING, setpoint_w=8.0, battery_setpoints_w=(8.0,))
+    config = a_config(deadband_w=10.0)
+    orders = Orders(policy="follow", follow_battery_w=Order(0.0, 99.0))
+    decision = decide(config, a_snapshot(pcc_import_w=300.0, battery_discharge_w=8.0, orders=orders), before)
+    assert (decision.setpoint_w, decision.reason) == (0.0, "resting as ordered")
+
+
 def test_without_a_new_measurement_the_setpoint_stays() -> None:
     config = a_config()
     first, decision = step(config, RUNNING, a_snapshot(pcc_import_w=800.0, now_s=10.0))
