@@ -33,7 +33,7 @@ def share(
     """Split `total_w`, clamped to what `allowed` has, into one setpoint a battery that add up to it.
 
     First inside the `preferred` rooms, by capacity and so that the SoCs draw nearer to each other; what
-    they cannot take goes into `allowed`, by room. `preferred` lies inside `allowed` (it keeps the reserve).
+    all cannot take goes into `allowed`, by room. `preferred` lies inside `allowed` (it keeps the reserve).
     A preferred room that excludes 0 W gets at least its edge; beyond those all move the same way, so that
     none charges another. Where the total is less than one unit needs to work well (`efficient_from_w`), one
     does it alone; the one that did last (`last_w`) goes on while its SoC is fit.
@@ -50,17 +50,16 @@ def share(
     merits_pct = _merits(side, heads_w, socs_pct, capacities_wh)
     alone = _alone(rest_w, heads_w, merits_pct, efficient_from_w, last_w) if any(efficient_from_w) else None
     if alone is None:
-        given_w = by_weight(rest_w, heads_w, list(map(_weight, merits_pct, capacities_wh)))
+        given_w = _by_merit(rest_w, heads_w, merits_pct, side, socs_pct, capacities_wh)
         rest_w -= total(given_w)
     else:
         given_w = [0.0] * len(allowed)
         given_w[alone] = rest_w
         rest_w = 0.0
-    for rooms in (preferred, allowed):
-        if rest_w > ROUNDING_W:
-            more_w = _by_room(rest_w, _heads(side, rooms, _moved(side, bases_w, given_w)))
-            given_w = list(map(add, given_w, more_w))
-            rest_w -= total(more_w)
+    if rest_w > ROUNDING_W:
+        given_w = list(
+            map(add, given_w, _by_room(rest_w, _heads(side, allowed, _moved(side, bases_w, given_w))))
+        )
     return tuple(map(Range.clamp, allowed, _moved(side, bases_w, given_w)))
 
 
@@ -95,6 +94,44 @@ def _heads(side: float, rooms: Rooms, from_w: list[float]) -> list[float]:
     else:
         heads_w = map(sub, from_w, [room.lower_w for room in rooms])
     return [max(0.0, one_w) for one_w in heads_w]
+
+
+def _by_merit(
+    power_w: float,
+    heads_w: list[float],
+    merits_pct: list[float],
+    side: float,
+    socs_pct: tuple[float | None, ...],
+    capacities_wh: Watts,
+) -> list[float]:
+    """Split by capacity and SoC, as far as the heads go.
+
+    Who reaches its head stays there. What comes on top of that is split anew, by the SoCs of those with room
+    left: so a little more power, or a SoC that moves a little, moves each share a little.
+    """
+    given_w, left_w = [0.0] * len(heads_w), heads_w
+    while True:
+        weights = [
+            _weight(merit_pct, capacity_wh) if head_w > 0.0 else 0.0
+            for merit_pct, capacity_wh, head_w in zip(merits_pct, capacities_wh, left_w, strict=True)
+        ]
+        whole = total(weights)
+        if whole <= 0.0:  # None has room: all is for the `allowed` rooms.
+            return given_w
+        per_weight_w = power_w / whole
+        for weight, head_w in zip(weights, left_w, strict=True):
+            if per_weight_w * weight > head_w:
+                per_weight_w = head_w / weight
+        more_w = [min(per_weight_w * weight, head_w) for weight, head_w in zip(weights, left_w, strict=True)]
+        given_w = list(map(add, given_w, more_w))
+        power_w -= total(more_w)
+        if power_w <= ROUNDING_W:
+            return given_w
+        left_w = [
+            head_w - one_w if head_w - one_w > ROUNDING_W else 0.0
+            for head_w, one_w in zip(left_w, more_w, strict=True)
+        ]
+        merits_pct = _merits(side, left_w, socs_pct, capacities_wh)
 
 
 def _weight(merit_pct: float, capacity_wh: float) -> float:

@@ -108,9 +108,9 @@ def test_a_battery_ten_percent_below_the_mean_waits(low_pct: float, expected_w: 
 def test_a_waiting_battery_still_gives_what_the_others_cannot() -> None:
     assert shared(6000.0, FIVE_KW, FIVE_KW, socs_pct=(80.0, 20.0)) == (5000.0, 1000.0)
     assert shared(-6000.0, FIVE_KW, FIVE_KW, socs_pct=(80.0, 20.0)) == (-1000.0, -5000.0)
-    # two that wait share by room
+    # two that wait share as others do, by capacity and SoC
     found_w = shared(8000.0, FIVE_KW, FIVE_KW, Range(-5000.0, 1000.0), socs_pct=(90.0, 10.0, 10.0))
-    assert found_w == pytest.approx((5000.0, 2500.0, 500.0))
+    assert found_w == pytest.approx((5000.0, 2000.0, 1000.0))
 
 
 def test_the_mean_is_of_those_that_have_room_to_this_side() -> None:
