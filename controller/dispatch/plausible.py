@@ -48,8 +48,8 @@ TRY_AGAIN_S = 300.0
 class Doubt:
     """What speaks against the meter: strikes in a row, and since when the battery moved unseen.
 
-    `stood_w` is what it gave when the power came that does not change although other values do; infinite once
-    that power is not believed, until another one comes.
+    `stood_w` is what it gave when the power came that does not change although other values do, and
+    `stood_pv_w` the PV beside it; infinite once that power is not believed, until another one comes.
 
     Of the movements in the row `battery_w2`, `both_w2` and `pcc_w2` are the sums of the battery's squared, of
     battery times PCC, and of the PCC's squared.
@@ -63,6 +63,7 @@ class Doubt:
     both_w2: float = 0.0
     pcc_w2: float = 0.0
     stood_w: float | None = None
+    stood_pv_w: float = 0.0
 
     def exact(self, part: float) -> bool:
         """Whether the PCC moved by one and the same factor each time, but for this part."""
@@ -225,11 +226,16 @@ def _unseen(config: DispatchConfig, doubt: Doubt, after: Response, rated_w: floa
 
 
 def _standing(config: DispatchConfig, doubt: Doubt, after: Response, rated_w: float) -> tuple[Doubt, str]:
-    """The power has not changed although other values have: has the battery moved?"""
-    battery_w = after.samples[-1][1] - after.pv_w
+    """The power has not changed although other values have: has the battery moved, and not with the PV?
+
+    A battery that takes just what caps let the sun give more moves nothing at the meter.
+    """
+    pv_w = after.pv_w
+    battery_w = after.samples[-1][1] - pv_w
     if doubt.stood_w is None:
-        return replace(doubt, stood_w=battery_w, moved_at_s=None), ""
-    if abs(battery_w - doubt.stood_w) < max(MOVED_PART * rated_w, MOVED_W):
+        return replace(doubt, stood_w=battery_w, stood_pv_w=pv_w, moved_at_s=None), ""
+    moved_w = battery_w - doubt.stood_w
+    if min(abs(moved_w), abs(moved_w + pv_w - doubt.stood_pv_w)) < max(MOVED_PART * rated_w, MOVED_W):
         return doubt if doubt.moved_at_s is None else replace(doubt, moved_at_s=None), ""
     if doubt.moved_at_s is None:
         return replace(doubt, moved_at_s=after.polled_at_s), ""

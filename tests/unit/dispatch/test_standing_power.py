@@ -79,6 +79,21 @@ def test_a_power_that_stays_while_sun_and_load_fall_alike_is_believed() -> None:
     assert {site.reads(300.0, 500.0, 1900.0).mode for _ in range(8)} == {Mode.RUNNING}
 
 
+@pytest.mark.parametrize(
+    ("more_w", "mode"),
+    [(0.0, "SAFE"), (1960.0, "SAFE"), (1961.0, "RUNNING"), (2039.0, "RUNNING"), (2040.0, "SAFE")],
+)
+def test_a_battery_that_takes_just_what_the_sun_gives_more_moves_nothing_at_the_meter(
+    more_w: float, mode: str
+) -> None:
+    # It charges 2 kW more, and PV gives so much more than 1 kW.
+    site = Alive()
+    site.config = a_config(FIVE_KW, pvs=PV)
+    found = [site.reads(0.0, 0.0, 1000.0).mode.value for _ in range(3)]
+    found += [site.reads(0.0, -2000.0, 1000.0 + more_w).mode.value for _ in range(8)]
+    assert (found[2], found[-1]) == ("RUNNING", mode)
+
+
 def test_it_is_not_believed_either_when_the_battery_is_back_where_it_was() -> None:
     site = Alive()
     modes(site, 300.0, 500.0, 500.0, *[540.0] * 5)
