@@ -150,6 +150,7 @@ def _wish(
 
 def due_first(
     power_w: float,
+    own_w: float,
     rooms: tuple[Rooms, Rooms],
     wishes: tuple[CareWish, ...],
     batteries: tuple[BatterySite, ...],
@@ -157,18 +158,24 @@ def due_first(
     """The preferred and the allowed rooms, with what care asks for a battery kept for that one.
 
     No more than `power_w` charges at all, so that none is discharged for it. What the charger of a due
-    battery leaves as it tapers is not for the others.
+    battery is known to leave as it tapers is for the others only as far as the policy wants it, `own_w`:
+    care does not fill those.
     """
     left_w = -power_w
     if not wishes or left_w <= 0.0:
         return rooms
     preferred, allowed = list(rooms[0]), list(rooms[1])
+    own_w = min(-own_w, left_w)
     for place, battery in enumerate(batteries):
         first_w = min(wishes[battery.index].charge_w or 0.0, left_w)
         if first_w > 0.0:
-            kept = allowed[place].narrow(Range(allowed[place].lower_w, -first_w))
-            preferred[place] = allowed[place] = kept
-            left_w -= first_w
+            takes_w = min(first_w, max(-preferred[place].lower_w, 0.0))
+            kept_w = min(first_w, max(first_w + takes_w - own_w, takes_w))
+            kept = allowed[place].narrow(Range(allowed[place].lower_w, -kept_w))
+            preferred[place] = kept if kept_w == first_w else Range(kept.upper_w, kept.upper_w)
+            allowed[place] = kept
+            left_w -= kept_w
+            own_w -= takes_w
     return tuple(preferred), tuple(allowed)
 
 

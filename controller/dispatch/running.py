@@ -54,12 +54,12 @@ def run(config: DispatchConfig, memory: Memory, site: Site, heard: Heard) -> tup
     care_states, care_wishes = care(config, memory.care, site)
     reserve_pct = _reserve_pct(config, site)
     latches = _latches(config, memory, site, care_wishes, heard, reserve_pct)
-    wanted_w, policy, note = _wanted(config, site, care_wishes, memory.wanted_w)
+    wanted_w, own_w, policy, note = _wanted(config, site, care_wishes, memory.wanted_w)
     followings, trims, phases = _followed(config, memory, site, heard)
     limited, rooms, preferred = _within_limits(config, site, (latches, followings, phases), demand, wanted_w)
     soft, (note, blind) = _ramped(config, memory, site, limited), _asked(config, site, heard, limited, note)
     power_w = _economical(config, memory, limited)
-    kept = due_first(power_w, (preferred, rooms), care_wishes, site.batteries)
+    kept = due_first(power_w, own_w, (preferred, rooms), care_wishes, site.batteries)
     setpoints_w = _shared(config, memory, site, power_w, limited, *kept)
     setpoint_w = total(setpoints_w)
     orders_w = _trimmed(config, site, trims, setpoints_w, rooms)
@@ -146,13 +146,11 @@ def _noted(config: DispatchConfig, notes: tuple[str, str], heard: Heard, followi
 
 def _wanted(
     config: DispatchConfig, site: Site, wishes: tuple[CareWish, ...], before_w: float
-) -> tuple[float, str, str]:
-    """What is wanted, the policy that decided, and what care added to it."""
-    wanted_w, policy = wish(config, site, before_w)
-    if not wishes:
-        return wanted_w, policy, ""
-    wanted_w, note = _with_care(wanted_w, wishes)
-    return wanted_w, policy, note
+) -> tuple[float, float, str, str]:
+    """What is wanted, what the policy that decided wants by itself, its name, and what care added."""
+    own_w, policy = wish(config, site, before_w)
+    wanted_w, note = _with_care(own_w, wishes) if wishes else (own_w, "")
+    return wanted_w, own_w, policy, note
 
 
 def _asked(

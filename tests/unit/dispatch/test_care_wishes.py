@@ -351,7 +351,7 @@ DUE, AT_EASE = CareWish(5.0, 3000.0), CareWish(5.0)
 def kept(power_w: float, *wishes: CareWish, rooms: tuple[Range, ...] = (FREE, FREE)) -> tuple[Range, ...]:
     """The allowed rooms once what is due is kept for who is due; the preferred ones must be the same."""
     batteries = (a_battery(index=0), a_battery(index=1))
-    preferred, allowed = due_first(power_w, (rooms, rooms), wishes, batteries)
+    preferred, allowed = due_first(power_w, power_w, (rooms, rooms), wishes, batteries)
     assert preferred == allowed
     return allowed
 
