@@ -372,7 +372,9 @@ def test_no_battery_is_discharged_to_fill_one_that_is_due() -> None:
 
 def test_what_is_kept_for_a_battery_that_is_due_leaves_the_reserve_of_the_other_one() -> None:
     at_reserve, batteries = Range(-4000.0, 0.0), (a_battery(index=0), a_battery(index=1))
-    preferred, allowed = due_first(-5000.0, ((at_reserve, FREE), (FREE, FREE)), (AT_EASE, DUE), batteries)
+    preferred, allowed = due_first(
+        -5000.0, -5000.0, ((at_reserve, FREE), (FREE, FREE)), (AT_EASE, DUE), batteries
+    )
     assert preferred == (at_reserve, Range(-4000.0, -3000.0))
     assert allowed == (FREE, Range(-4000.0, -3000.0))
 
