@@ -10,6 +10,8 @@ follows late and for the difference between two meters: without it every window 
 the peak so far, and so move that peak up all month."""
 CHARGED_SHARE = 0.5
 """Of a limit that a plan sets above the month's peak so far, batteries charge up to this much."""
+SAME_PER_KWH = 1e-10
+"""Worth that differs by less than this is the same but for rounding."""
 
 
 @dataclass(frozen=True, slots=True)

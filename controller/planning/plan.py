@@ -7,7 +7,7 @@ from math import ceil
 
 import numpy as np
 
-from controller.dispatch.orders import Plan
+from controller.dispatch.orders import SAME_PER_KWH, Plan
 from controller.planning.demand import peak_targets
 from controller.planning.history import quantiles
 from controller.planning.inputs import Floats, PlanInputs, Storage, check
@@ -131,7 +131,9 @@ def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats, Float
     told = int(np.searchsorted(values.outlook.begin * inputs.slot_s, told_s))
     ahead, rungs, levels = values.outlook.until(max(told, 1)), values.ladder, inputs.levels
     steps = ahead.steps
-    meets = _meets(values.after[:steps], rungs.price[:, :steps])
+    # Where it comes to the same, dispatch stores surplus and covers load at once.
+    same = SAME_PER_KWH * np.sign(ahead.net_w)
+    meets = _meets(values.after[:steps], rungs.price[:, :steps] + same)
     storage = inputs.storage
     usable_pct = max(storage.max_soc_pct - storage.floor_pct, 1e-9)
     level = (inputs.soc_pct - storage.floor_pct) / usable_pct * (levels - 1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from controller.dispatch.derating import along
 from controller.dispatch.limits import total
-from controller.dispatch.orders import Plan, Prices
+from controller.dispatch.orders import SAME_PER_KWH, Plan, Prices
 from controller.dispatch.settings import DispatchConfig, PolicySettings
 from controller.dispatch.site import Site
 
@@ -54,11 +54,13 @@ class _Deal:
 
 
 def _best_w(policy: PolicySettings, site: Site, deal: _Deal) -> float:
-    """The discharge with the highest gain over resting, which wins a tie.
+    """The discharge with the highest gain over resting; where it comes to the same, that of the net load.
 
     A W of the battery meets one price up to where the PCC passes 0 W, and the other price beyond: charging
     takes surplus that would earn the export price, then power bought at the import price; discharging saves
     the import price, then earns the export price. Beyond that point it needs leave.
+
+    Surplus stored now, or load covered now, is certain; that the same can be had later is only expected.
     """
     candidates_w = [site.net_load_w]
     if policy.grid_charging:
@@ -69,6 +71,8 @@ def _best_w(policy: PolicySettings, site: Site, deal: _Deal) -> float:
     for discharge_w in candidates_w:
         if discharge_w:
             gain = deal.gain(discharge_w)
+            if discharge_w == site.net_load_w:
+                gain += SAME_PER_KWH * abs(discharge_w)
             if gain > most:
                 best_w, most = discharge_w, gain
     return best_w

@@ -39,7 +39,7 @@ LADDER = [
     (2000.0, 0.01, (2000.0, 2000.0, 4000.0, 4000.0)),
     (2000.0, 0.05, (2000.0, 2000.0, 2000.0, 2000.0)),
     (2000.0, 0.20, (2000.0, 2000.0, 2000.0, 2000.0)),
-    (2000.0, 0.30, (0.0, 0.0, 0.0, 0.0)),
+    (2000.0, 0.30, (2000.0, 2000.0, 2000.0, 2000.0)),
     (2000.0, 0.40, (0.0, -5000.0, 0.0, -5000.0)),
     (0.0, 0.01, (0.0, 0.0, 4000.0, 4000.0)),
     (0.0, 0.05, (0.0, 0.0, 0.0, 0.0)),
@@ -47,7 +47,7 @@ LADDER = [
     (0.0, 0.30, (0.0, 0.0, 0.0, 0.0)),
     (0.0, 0.40, (0.0, -5000.0, 0.0, -5000.0)),
     (-2000.0, 0.01, (0.0, 0.0, 4000.0, 4000.0)),
-    (-2000.0, 0.05, (0.0, 0.0, 0.0, 0.0)),
+    (-2000.0, 0.05, (-2000.0, -2000.0, -2000.0, -2000.0)),
     (-2000.0, 0.20, (-2000.0, -2000.0, -2000.0, -2000.0)),
     (-2000.0, 0.30, (-2000.0, -2000.0, -2000.0, -2000.0)),
     (-2000.0, 0.40, (-2000.0, -5000.0, -2000.0, -5000.0)),
@@ -66,6 +66,19 @@ def test_the_battery_works_up_to_where_the_price_meets_the_water_value(
     net_load_w: float, worth: float, wanted_w: tuple[float, ...]
 ) -> None:
     assert tuple(wants(priced(net_load_w, worth), leave) for leave in LEAVES) == wanted_w
+
+
+def test_what_comes_to_the_same_now_and_later_is_done_now_for_only_now_is_certain() -> None:
+    # The plan expects to fill up later anyway, for 0.05 a kWh of surplus as now; rounding aside.
+    for worth in (0.05, 0.05 - 1e-12):
+        assert wants(priced(-2000.0, worth), "charge and export") == -2000.0
+    assert wants(priced(-2000.0, 0.05 - 1e-9)) == 0.0
+    # Nothing is paid for export, and nothing is expected to be gained by storing.
+    assert wants(priced(-2000.0, 0.0, Prices(0.30, 0.0))) == -2000.0
+    # A price that never changes: what is kept would save as much later.
+    for worth in (0.30, 0.30 + 1e-12):
+        assert wants(priced(1000.0, worth), "charge and export") == 1000.0
+    assert wants(priced(1000.0, 0.30 + 1e-9)) == 0.0
 
 
 # Gains in ct/h, by hand; C is to charge at 5 kW, D to discharge at 4 kW.

@@ -102,6 +102,16 @@ def test_the_expected_course_charges_from_the_sun_and_serves_the_evening() -> No
     assert plan.soc_pct[:, 1] == pytest.approx([80, 80, 60, 20])
 
 
+@pytest.mark.parametrize("export_per_kwh", [0.0, 0.05])
+def test_surplus_is_expected_to_be_stored_at_once_where_it_could_be_stored_as_well_later(
+    export_per_kwh: float,
+) -> None:
+    # 8 kWh of sun for 5 kWh of room: whichever hours fill it, 3 kWh are exported at the same price.
+    sunny = known(-2000, -2000, -2000, -2000, 2500, 2500, 2500, 2500)
+    plan = make_plan(inputs(sunny, [0.30] * 8, export_per_kwh))
+    assert plan.soc_pct[:4, 1].tolist() == pytest.approx([70.0, 90.0, 100.0, 100.0])
+
+
 def test_where_the_sun_may_shine_or_not_what_is_charged_when_it_does_is_not_from_the_grid() -> None:
     leave = Leave(grid_charging=True)
     plan = make_plan(
