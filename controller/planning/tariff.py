@@ -12,7 +12,15 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.planning.calendars import ALWAYS, Calendar, Hours, LocalSteps, OffsetAt, local_steps
+from controller.planning.calendars import (
+    ALWAYS,
+    QUARTER_S,
+    Calendar,
+    Hours,
+    LocalSteps,
+    OffsetAt,
+    local_steps,
+)
 from controller.planning.market import Market
 
 
@@ -97,9 +105,10 @@ class DemandCharge:
     ratchet_counts: frozenset[int] = frozenset(range(12))
 
     def counts(self, steps: LocalSteps) -> NDArray[np.bool_]:
-        """Which steps count."""
+        """Which steps count: those of windows that begin in its hours."""
         mask = np.logical_or.reduce([one.mask() for one in self.hours])
-        counted: NDArray[np.bool_] = mask[steps.month, steps.weekday, steps.quarter]
+        begins = steps.quarter - steps.quarter % max(self.window_s // QUARTER_S, 1)
+        counted: NDArray[np.bool_] = mask[steps.month, steps.weekday, begins]
         return counted
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from controller.planning.calendars import Hours
 from controller.planning.peaks import peaks_ahead
 from controller.planning.request import Peak
 from controller.planning.tariff import DemandCharge, Tier
@@ -51,3 +54,13 @@ def test_a_peak_knows_how_long_its_month_still_is() -> None:
 def test_without_any_past_every_kilowatt_of_the_month_is_still_to_be_paid() -> None:
     (found,) = peaks_ahead([CHARGE], np.zeros((0, 2)), NOW, 900.0, 96, offset_in(BRUSSELS))
     assert (found.price_per_kw, found.peak_so_far_w, found.expected_peak_w) == (10.0, 0.0, 0.0)
+
+
+def test_a_window_that_begins_within_the_hours_counts_whole_and_one_that_began_before_not_at_all() -> None:
+    # Hours from 17:30 to 20:15, windows of an hour: those from 18:00, 19:00 and 20:00 on are billed.
+    charge = replace(CHARGE, hours=(Hours(first=70, end=81),), window_s=3600)
+    (found,) = peaks_ahead([charge], np.zeros((0, 2)), NOW, 900.0, 96, offset_in(BRUSSELS))
+    assert np.flatnonzero(found.applies).tolist() == list(range(72, 84))
+    # Asked for in the middle of the last one.
+    (found,) = peaks_ahead([charge], np.zeros((0, 2)), NOW + 20.5 * 3600.0, 900.0, 8, offset_in(BRUSSELS))
+    assert np.flatnonzero(found.applies).tolist() == [0, 1]
