@@ -188,6 +188,7 @@ def _tried(
     charge_w = np.where(cells_w > 0.0, cells_w / into, cells_w * out)
     import_w = ahead.net_w[step, :, None] + charge_w
     cost = import_w * np.where(import_w > 0.0, buy, sell)
+    cost += PEAK_PER_KWH * np.maximum(import_w - ahead.target_w[step], 0.0)
     cost = (cost + np.maximum(-charge_w, 0.0) * storage.wear_per_kwh) * hours / 1000.0
     # states x levels x steps
     reached = np.arange(float(levels))[None, :, None] + steps[:, None, :]

@@ -46,6 +46,14 @@ def test_what_the_contracted_import_will_not_carry_is_kept_at_any_price() -> Non
     assert worth(enough, 0, 10.0) == pytest.approx(0.30)
 
 
+def test_what_the_contracted_import_will_not_carry_is_not_sold_however_dear() -> None:
+    leave = Leave(grid_charging=True, battery_export=True, import_limit_w=1000.0)
+    plan = make_plan(inputs(known(0, 3000, 0), [0.30, 0.30, 0.30], 0.40, leave=leave))
+    # 2 kWh of the middle hour exceed what the connection may carry; the third kWh is as good as sold.
+    assert worth(plan, 0, 10.0) > 10.0
+    assert worth(plan, 0, 30.0) == pytest.approx(0.40)
+
+
 def test_losses_and_wear_lower_what_a_kwh_can_save() -> None:
     battery = replace(BATTERY, discharge_efficiency=((1.0, 0.9),), wear_per_kwh=0.02)
     plan = make_plan(inputs(known(0, 2000, 0), [0.20, 0.50, 0.10], storage=battery))
