@@ -14,7 +14,7 @@ from controller.config import Config, load_config
 from controller.lab.billing import planner
 from controller.lab.measured import from_quarter_hour, wall_of
 from controller.lab.study.case import NO_BATTERY, ORACLE, Case, Material, apart_w
-from controller.lab.study.plant import powers_w
+from controller.lab.study.plant import best_efficiency, powers_w
 from controller.lab.study.traces_door import doubts, of_year, read_checked
 from controller.planning.tariff import Tariff
 from controller.site_tariff import TariffTable
@@ -27,6 +27,8 @@ POLICIES = ("self_consumption", "economic", "schedule", "standby")
 BUYING = ("schedule", "standby")
 """Those that charge from the grid because they were told to, whatever `grid_charging` says."""
 MOST_CASES = 5000
+BETTER_BY = 0.02
+"""By so much plans may take a way in or out of the battery to be better than it is."""
 MOST_RESOLD = 100
 """Steps in which a battery may sell dearer than it may buy: to find the best of more takes far too long."""
 
@@ -90,7 +92,7 @@ def asked(
     sizes = tuple(sizes_wh) or (own_wh,)
     powers = tuple(wanted_w) or (powers_w(config.dispatch)[1],)
     materials: dict[str, Material] = {}
-    notes: list[str] = list(found.tariff.unread)
+    notes: list[str] = [*found.tariff.unread, *_planned_as_better(config, policies)]
     cases: list[Case] = []
     for source in sources:
         traces = read_checked(source, config.simulation.latitude_deg, config.timezone)
@@ -125,6 +127,17 @@ def _material(
     return Material(
         config, traces, found.tariff, inside.market, not told.isdisjoint(BUYING), "schedule" in told
     ), note
+
+
+def _planned_as_better(config: Config, policies: Sequence[str]) -> list[str]:
+    """A note on plans that reckon with less loss than there is: they trade where that costs money."""
+    planned, best = config.planning.efficiency, max(best_efficiency(config))
+    if "economic" not in policies or planned <= best + BETTER_BY:
+        return []
+    return [
+        f"plans reckon with {100 * planned:g} % each way, and the simulated plant has {100 * best:g} % at "
+        "best; give [planning] efficiency_pct what the plant has"
+    ]
 
 
 def _unheld(material: Material) -> str:

@@ -82,3 +82,17 @@ def test_what_several_batteries_hold_is_counted_by_their_capacities(tmp_path: Pa
     # On the island the small one stops at the island's 10 %: (8 x 40 + 2 x 10) / 10.
     assert island_of(found.config).floor_pct == pytest.approx(34.0)
     assert storage_of(material_of(found), case_of(found, ORACLE)).floor_pct == pytest.approx(32.0)
+
+
+@pytest.mark.parametrize(
+    ("efficiency_pct", "policy", "notes"), [(80, "economic", 1), (80, "standby", 0), (94, "economic", 0)]
+)
+def test_plans_that_reckon_with_less_loss_than_the_simulated_battery_has_are_noted(
+    efficiency_pct: int, policy: str, notes: int, tmp_path: Path
+) -> None:
+    site = a_site(tmp_path)
+    text = site.read_text(encoding="utf-8")
+    site.write_text(f"{text}efficiency_pct = {efficiency_pct}\n", encoding="utf-8")
+    found = asked(site, [measured(tmp_path, days=1)], None, (), (), (policy,)).notes
+    said = "plans reckon with 95 % each way, and the simulated plant has 80 % at best"
+    assert [said in one for one in found] == [True] * notes
