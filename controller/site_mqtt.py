@@ -160,15 +160,16 @@ def _path(folder: Path, name: str | None) -> Path | None:
 
 
 def _bad_url(url: str) -> str:
+    """What is wrong with it; never the URL itself, which may hold a password."""
+    if "@" in url:
+        return f"holds a user or password; use username and password_file; {USAGE}"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return f'"{url}": the port is a number from 1 to 65535; {USAGE}'
-    if "@" in parts.netloc:
-        return f"holds a user or password; use username and password_file; {USAGE}"
-    if not parts.hostname or port == 0 or parts.path.strip("/") or parts.query:
-        return f'"{url}" is not just a host and a port from 1 to 65535; {USAGE}'
+        return f"the port is a number from 1 to 65535; {USAGE}"
+    if not parts.hostname or port == 0 or parts.path.strip("/") or parts.query or parts.fragment:
+        return f"is not just a host and a port from 1 to 65535; {USAGE}"
     return ""
 
 

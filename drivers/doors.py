@@ -23,6 +23,8 @@ from drivers.toml_lines import lines
 MAX_FILE_BYTES = 1_000_000
 SECRET = re.compile("pass|secret|token|@", re.IGNORECASE)
 """A line that may hold one is not shown."""
+_URL = re.compile(r'://.*?("?)$', re.DOTALL)
+"""In a URL may be a password or a token, and what is wrong with a file is told in logs and on the phone."""
 Model = TypeVar("Model", bound=BaseModel)
 Where = Sequence[str | int]
 
@@ -160,10 +162,11 @@ def _sentence(path: Path, text: str, model: type[BaseModel], error: ErrorDetails
     if field and _models_in(field.annotation) and isinstance(error["input"], dict | list):
         brackets = f"[[{key}]]" if error["type"] == "list_type" else f"[{key}]"
         return f"{at} should be {brackets}{meant}"
+    shown = _shown(error["input"])
+    if key != "connection":  # of a device: nothing secret has a place in it
+        shown = _URL.sub(r"://...\1", shown)
     right = _what(error, meant)
-    return (
-        f"{at} is {_shown(error['input'])}: {right}{'' if right in meant or meant[2:-1] in right else meant}"
-    )
+    return f"{at} is {shown}: {right}{'' if right in meant or meant[2:-1] in right else meant}"
 
 
 def _what(error: ErrorDetails, meant: str) -> str:
@@ -176,8 +179,12 @@ def _what(error: ErrorDetails, meant: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as TOML writes it, or nearly; long ones are cut."""
-    if isinstance(value, str):
+    """A value as TOML writes it, or nearly; long ones are cut, of tables is told only that they are some."""
+    if isinstance(value, dict):
+        text = "a table"
+    elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        text = "a list of tables"
+    elif isinstance(value, str):
         text = f'"{value}"'
     elif isinstance(value, bool):
         text = str(value).lower()

@@ -182,6 +182,43 @@ def test_an_insecure_link_rings_an_alarm_for_as_long_as_it_lasts(tmp_path: Path)
     on_a_site(work)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        'url = "mqtt://penstock:CANARY/x@127.0.0.1:1883"',
+        'url = "mqtt://penstock:CANARY#x@127.0.0.1"',
+        'url = "mqtts://penstock:CANARY[@127.0.0.1"',
+        'url = "mqtt://127.0.0.1:CANARY"',
+        'url = "mqtt://127.0.0.1?password=CANARY"',
+        'url = "mqtt://127.0.0.1#CANARY"',
+        'url = "MQTT://penstock:CANARY@127.0.0.1"',
+        'url = "http://penstock:x,CANARY@127.0.0.1"',
+        'url = ["mqtt://penstock:CANARY@127.0.0.1"]',
+        'url = "embedded"\nuser = ["mqtt://penstock:CANARY@127.0.0.1"]',
+        'url = "embedded"\n[tariff.prices]\nurl = "https://user:CANARY/a@host/x"',
+        'url = "embedded"\n[tariff.prices]\nurl = "https://host/x?token=CANARY&d={day}"',
+    ],
+)
+def test_an_address_that_is_refused_is_never_shown_since_it_may_hold_a_secret(
+    tmp_path: Path, wrong: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_config(a_site(tmp_path, wrong.replace("CANARY", CANARY)))
+    assert "url" in str(refused.value) or "user" in str(refused.value)
+    assert CANARY not in str(refused.value)
+
+
+@pytest.mark.parametrize("where", ["mqtt = {url}", "[[mqtt]]\nurl = {url}"])
+def test_nor_is_one_that_stands_where_a_table_should(tmp_path: Path, where: str) -> None:
+    path = a_site(tmp_path, 'url = "embedded"')
+    top, _, _ = path.read_text(encoding="utf-8").partition("[mqtt]")
+    said = where.format(url=f'"mqtt://penstock:{CANARY}@127.0.0.1"')
+    path.write_text(f"{said}\n{top}" if where.startswith("mqtt") else f"{top}\n{said}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mqtt is .*: should be a table") as refused:
+        load_config(path)
+    assert CANARY not in str(refused.value)
+
+
 async def test_no_secret_is_ever_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Everything is logged, the broker refuses, and the password is nowhere: log, repr, state folder."""
 
