@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from controller.backfill import Backlog
@@ -41,6 +42,8 @@ LOOK_EVERY_S = 15.0
 BACK_OFF_S = (1.0, 25.0)
 """First and longest wait before connecting again, doubled each time, plus up to 20 % (fault catalogue, D03:
 never more than one session a second). With the time to connect, the site is back within 35 s."""
+ANOTHER_OF_US = 142
+"""The reason of a v5 broker to send one client away when a second one comes with its name."""
 SETTLED_AFTER_S = 10.0
 """A session that lasted so long was a good one: the next wait is the shortest again."""
 
@@ -172,8 +175,17 @@ class MqttLink:
         client = self._client()
         try:
             await self._connected_session(client)
+        except aiomqtt.MqttError:
+            if client.sent_away is None:
+                raise
+            raise aiomqtt.MqttError(self._why(client.sent_away)) from None
         finally:
             client.close()
+
+    def _why(self, sent_away: ReasonCode) -> str:
+        if sent_away.value == ANOTHER_OF_US:
+            return f"it has another client {self._identifier}: is there a second controller of this site?"
+        return f"it sent us away: {sent_away}"
 
     async def _connected_session(self, client: SiteClient) -> None:
         async with client:

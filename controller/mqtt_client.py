@@ -33,11 +33,15 @@ Result = TypeVar("Result")
 
 
 class SiteClient(aiomqtt.Client):
-    """One connection. `largest_bytes` is the largest packet the broker takes, None when it does not say."""
+    """One connection. `largest_bytes` is the largest packet the broker takes, None when it does not say.
+
+    `sent_away` is why a v5 broker ended it, once it has said so; 3.1.1 has no word for that.
+    """
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.largest_bytes: int | None = None
+        self.sent_away: ReasonCode | None = None
         self._awaited: dict[int, asyncio.Future[int]] = {}
         # aiomqtt keeps the reason of a lost connection in a future that nobody may ever ask.
         self._disconnected.add_done_callback(_noted)
@@ -82,6 +86,13 @@ class SiteClient(aiomqtt.Client):
     ) -> None:
         self.largest_bytes = getattr(properties, "MaximumPacketSize", None)
         super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_disconnect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: ReasonCode, properties: Any = None
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self.sent_away = reason_code
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
 
     def _on_publish(
         self, client: Any, userdata: Any, mid: int, reason_code: ReasonCode, properties: Any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -124,3 +124,50 @@ async def test_the_link_ends_whenever_it_is_told_to(mosquitto: Mosquitto) -> Non
                 for value in range(number):
                     link._outbox.put_at(STATE, b"%d" % value)
                     await asyncio.sleep(0.0005)
+
+
+async def sends_away(reason: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As brokers of MQTT v5 do it once a session has begun, Mosquitto from 2.0.15 on."""
+    with closing(writer), suppress(asyncio.IncompleteReadError):
+        while not writer.is_closing():
+            kind, size = await reader.readexactly(2)
+            body = await reader.readexactly(size)
+            if kind == 0x10:
+                writer.write(b"\x20\x03\x00\x00\x00")
+            elif kind == 0x82:
+                writer.write(b"\x90\x04" + body[:2] + b"\x00\x01")
+            else:
+                writer.write(bytes((0xE0, 2, reason, 0)))
+                writer.close()
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (0x8E, "it has another client penstock-house-7: is there a second controller of this site?"),
+        (0x8B, "it sent us away: Server shutting down"),
+    ],
+)
+async def test_why_a_broker_ends_a_session_is_in_the_log(
+    reason: int, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    again, connections = asyncio.Event(), 0
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections > 1:
+            again.set()
+        await sends_away(reason, reader, writer)
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as server:
+        config = MqttConfig("127.0.0.1", server.sockets[0].getsockname()[1])
+        task = asyncio.create_task(MqttLink("house-7", config, Outbox("house-7")).run())
+        try:
+            async with asyncio.timeout(20.0):
+                await again.wait()
+        finally:
+            task.cancel()
+            await asyncio.wait({task}, timeout=10.0)
+    (line,) = said(caplog, "no connection")
+    assert line.endswith(f"{told}; trying again")
