@@ -19,8 +19,8 @@ from controller.dispatch.site import Snapshot
 from controller.errors import RunError
 from controller.journal import SUFFIX, JournalError, Segment, number_of, segments
 from controller.lab.extras import installed
-from controller.lab.replay import replayed
-from controller.lab.replay_words import at, heading, verdict
+from controller.lab.replay import Replay, replayed
+from controller.lab.replay_words import at, heading, missing, verdict
 from controller.recorder import AFTER_S
 from controller.settings_text import flat
 from controller.store import StoreError, broken_at
@@ -133,6 +133,7 @@ def _packed(place: _Place, chosen: list[Path], out: Path | None) -> list[str]:
     """Write the pack; the lines that say what is in it and where it is."""
     page = _page()
     words: list[str] = []
+    before: tuple[Segment, Replay] | None = None
     site = ""
     for path in chosen:
         segment = Segment(path)
@@ -143,7 +144,9 @@ def _packed(place: _Place, chosen: list[Path], out: Path | None) -> list[str]:
             page.begin(segment)
             result = replayed(segment, None, page.watch)
             page.ended(result)
-        words += [heading(segment, result), *verdict(segment, result, False)]
+        gap = missing(before, segment, result)
+        words += [*gap, heading(segment, result), *verdict(segment, result, False)]
+        before = (segment, result) if result.cycles else before
     target = out or Path(f"penstock-{site}-{chosen[-1].name.removesuffix(SUFFIX)}.zip")
     audit, sound = _audit(place)
     words.append(f"  audit      {sound}")

@@ -47,6 +47,8 @@ class Replay:
     last_utc_s: float | None = None
     begun_s: float = 0.0
     ended_s: float = 0.0
+    first_seq: int = 0
+    last_seq: int = 0
     modes: dict[str, int] = field(default_factory=dict)
     turns: list[Recorded] = field(default_factory=list)
     """The first cycle, and those that began another mode (of a what-if: its own); not all of very many."""
@@ -85,10 +87,12 @@ def _replayed(
         result.cycles += 1
         if result.cycles == 1:
             result.first_utc_s, result.begun_s = snapshot.utc_s, snapshot.now_s
+            result.first_seq = recorded.aside.seq
         result.last_utc_s, result.ended_s = snapshot.utc_s, snapshot.now_s
         if recorded.decision is None:
             result.failed = _failure(settings, memory, snapshot)
             break
+        result.last_seq = recorded.aside.seq
         memory, decision = step(settings, memory, snapshot)
         course = recorded.decision if what_if is None else decision
         if course.mode is not last_mode:

@@ -19,7 +19,7 @@ from controller.dispatch.settings import DispatchConfig
 from controller.journal import SUFFIX, JournalError, Segment, segments
 from controller.lab.extras import need
 from controller.lab.replay import Replay, WhatIf, replayed, replayed_file
-from controller.lab.replay_words import heading, settings_changed, verdict
+from controller.lab.replay_words import heading, missing, settings_changed, verdict
 from drivers.doors import DoorError
 
 if TYPE_CHECKING:
@@ -51,13 +51,17 @@ def replay_files(sources: list[Path], site: Path | None, report: Path | None) ->
         def show(done: int) -> None:
             bar.update(task, description=f"{cycles + done} cycles")
 
+        before: tuple[Segment, Replay] | None = None
         alone = page is None and what_if is None
         for segment, result in _side_by_side(found) if alone else _in_turn(found, what_if, page, show):
             site_name = segment.start.site
             same = same and result.first is None
             cycles, differing = cycles + result.cycles, differing + result.differing
             show(0)
+            for line in missing(before, segment, result):
+                out.print(line)
             _print(out, segment, result, config)
+            before = (segment, result) if result.cycles else before
     if len(found) > 1:
         out.print(f"\n{len(found)} recordings, {cycles} cycles, {differing} decisions differ")
     if page is not None and report is not None:

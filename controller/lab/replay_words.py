@@ -27,10 +27,34 @@ def at(utc_s: float | None, now_s: float) -> str:
 def heading(segment: Segment, result: Replay) -> str:
     """Which site, when, and how much."""
     start = segment.start
+    if not result.cycles:
+        return f"{segment.path.name}: site {start.site}, not one cycle that can be read"
     begin, end = at(result.first_utc_s, result.begun_s), at(result.last_utc_s, result.ended_s)
     same_day = result.last_utc_s is not None and begin[:11] == end[:11]
     end = end[12:] if same_day else end
     return f"{segment.path.name}: site {start.site}, {begin} to {end}, {result.cycles} cycles"
+
+
+def missing(before: tuple[Segment, Replay] | None, segment: Segment, result: Replay) -> list[str]:
+    """A line when something was not recorded, or cannot be read, between the recording before and this one.
+
+    That is told of the running record of one controller. Its cycles are counted from each start; when it was
+    started anew meanwhile, only the times can tell.
+    """
+    if before is None or not _goes_on(before[0], segment) or not result.cycles:
+        return []
+    known = before[1]
+    if result.first_seq == known.last_seq + 1:
+        return []
+    times = f"from {at(known.last_utc_s, known.ended_s)} to {at(result.first_utc_s, result.begun_s)}"
+    if result.first_seq > known.last_seq:
+        return [f"  missing    {result.first_seq - known.last_seq - 1} cycles, {times}"]
+    return [f"  missing    all {times}; the controller was started anew meanwhile"]
+
+
+def _goes_on(before: Segment, after: Segment) -> bool:
+    same = before.path.parent == after.path.parent and before.start.site == after.start.site
+    return same and not before.start.why and not after.start.why
 
 
 def verdict(segment: Segment, result: Replay, what_if: bool, with_course: bool = True) -> list[str]:
@@ -42,14 +66,18 @@ def verdict(segment: Segment, result: Replay, what_if: bool, with_course: bool =
         lines.append(f"  incident   {segment.start.why}")
     if what_if:
         lines.append("  with the changed settings:")
-    modes = ", ".join(f"{mode} {count}" for mode, count in result.modes.items())
-    lines.append(f"  modes      {modes} cycles")
+    if result.modes:
+        modes = ", ".join(f"{mode} {count}" for mode, count in result.modes.items())
+        lines.append(f"  modes      {modes} cycles")
     if segment.start.why and with_course:
         lines += course(segment, result.turns)
     if result.failed:
         lines.append(f"  the program ended by an error in the last cycle; decided again: {result.failed}")
     if segment.torn:
         lines.append(f"  note: {segment.torn}; everything before that is good")
+    if not result.cycles:
+        lines.append("  replayed   nothing")
+        return lines
     if result.first is None:
         lines.append(f"  replayed   every decision the same, to the bit{by}")
         return lines

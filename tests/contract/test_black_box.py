@@ -227,3 +227,41 @@ def test_several_recordings_are_replayed_side_by_side(
     lines = result.stdout.splitlines()
     assert "000009-cut.penstock is no recording of Penstock" in lines[0]
     assert lines[-1] == "3 recordings, 202 cycles, 0 decisions differ"
+
+
+def test_replay_says_what_is_missing_between_recordings(
+    penstock: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five files of a minute each, of which one is gone and the next one torn; then a second run, by a clock
+    that was set back."""
+    monkeypatch.setattr("controller.recorder.SEGMENT_S", 60.0)
+    recorded_site(recorder_of(tmp_path), 300.5)
+    paths = segments(tmp_path / "journal")
+    cycles = sum(len(list(Segment(path).cycles())) for path in paths[1:3])
+    paths[1].unlink()
+    paths[2].write_bytes(paths[2].read_bytes()[:-1])
+    recorded_site(recorder_of(tmp_path), 30.5)
+    result = penstock("replay", str(tmp_path))
+    assert result.returncode == 0, result.stdout
+    assert [line for line in result.stdout.splitlines() if "missing" in line] == [
+        f"  missing    {cycles} cycles, from 15 Jan 2027 08:00:59 UTC to 15 Jan 2027 08:03:00 UTC",
+        "  missing    all from 15 Jan 2027 08:05:00 UTC to 15 Jan 2027 08:00:00 UTC; "
+        "the controller was started anew meanwhile",
+    ]
+    packed = penstock("incident", "now", str(tmp_path), "--out", str(tmp_path / "now.zip"))
+    assert "the controller was started anew meanwhile" in packed.stdout
+
+
+def test_a_recording_of_which_no_cycle_can_be_read_is_not_said_to_be_the_same(
+    penstock: Command, tmp_path: Path
+) -> None:
+    recorded_site(recorder_of(tmp_path), 30.5)
+    (path,) = segments(tmp_path / "journal")
+    path.write_bytes(path.read_bytes()[:-1])
+    result = penstock("replay", str(path))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        f"{path.name}: site house-7, not one cycle that can be read",
+        "  note: the file ends in the middle of a frame; everything before that is good",
+        "  replayed   nothing",
+    ]
