@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,10 @@ LONGEST_DOCUMENT = 65_536
 ANNOUNCED_EVERY_S = 10.0
 """The document goes out no more often, however often somebody says that Home Assistant has started."""
 MOST_REMOVED = 200
+_PLATFORMS = frozenset({"sensor", "binary_sensor", "select", "switch", "number"})
+_KEY = re.compile(r"[a-z0-9_-]{1,64}")
+"""What components of ours are called and are; whatever else stands in a document is not repeated. For one
+platform that it does not know Home Assistant refuses a whole document, with every entity of the site."""
 _ENERGY = {
     "import_wh": "Grid import",
     "export_wh": "Grid export",
@@ -251,8 +256,9 @@ def _platforms(payload: bytes) -> dict[str, str]:
     parts = found.get("components") if isinstance(found, dict) else None
     if not isinstance(parts, dict):
         return {}
+    platforms = {key: part.get("platform") for key, part in parts.items() if isinstance(part, dict)}
     return {
-        key: part["platform"]
-        for key, part in parts.items()
-        if isinstance(part, dict) and isinstance(part.get("platform"), str)
+        key: platform
+        for key, platform in platforms.items()
+        if isinstance(platform, str) and platform in _PLATFORMS and _KEY.fullmatch(key)
     }

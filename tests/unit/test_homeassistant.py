@@ -170,16 +170,16 @@ def test_what_home_assistant_sends_is_a_command(key: str, value: str, wanted: di
 TOPIC = "homeassistant/device/penstock-house-7/config"
 
 
-def published(*heard: Inbound) -> list[Letter]:
+def published(*heard: Inbound, home: Home = HOME) -> list[Letter]:
     """What goes out at the start, and after each of these messages."""
 
     async def go() -> list[Letter]:
         outbox = Outbox("house-7")
-        home = HomeAssistant(HOME, "homeassistant", outbox)
+        told = HomeAssistant(home, "homeassistant", outbox)
         letters = []
         for inbound in (None, *heard):
             if inbound is not None:
-                for hearing in home.hearings:
+                for hearing in told.hearings:
                     if hearing.topics == inbound.topic:
                         hearing.told(inbound)
             try:
@@ -242,6 +242,25 @@ def test_its_own_document_coming_back_from_the_broker_changes_nothing() -> None:
 )
 def test_a_document_that_is_none_changes_nothing(payload: bytes) -> None:
     assert len(published(Inbound(TOPIC, payload, retained=True))) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "platform"), [("a", "nonsense"), ("a", ["sensor"]), ("a b", "sensor"), ("a" * 65, "sensor")]
+)
+def test_what_was_never_a_component_of_ours_is_not_repeated(key: str, platform: object) -> None:
+    """Home Assistant refuses a whole document for one platform that it does not know."""
+    foreign = {"components": {key: {"platform": platform}, "older": {"platform": "sensor"}}}
+    letters = published(Inbound(TOPIC, json.dumps(foreign).encode(), retained=True))
+    assert json.loads(letters[-1].payload) == document(HOME, {"older": "sensor"})
+
+
+def test_every_component_is_one_that_a_later_site_file_can_take_away() -> None:
+    present = {key: one["platform"] for key, one in components(HOME).items()}
+    other = Home("house-7", (), POLICIES, 100.0)
+    letters = published(Inbound(TOPIC, json.dumps(document(HOME, {})).encode(), retained=True), home=other)
+    gone = {key: {"platform": present[key]} for key in present if key not in components(other)}
+    assert set(gone) == {"online_grid", "online_bat1", "online_roof", "reserve_pct"}
+    assert json.loads(letters[-1].payload)["components"] == components(other) | gone
 
 
 def test_the_example_dashboard_shows_entities_that_there_are() -> None:
