@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from lzma import LZMAError
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +29,17 @@ if TYPE_CHECKING:
     from controller.lab.replay_report import Page
 
 LARGEST_RECORDING = 256 * 1024 * 1024
+NOT_UNPACKED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    LZMAError,
+    struct.error,
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+)
+"""What comes of a file that was damaged on its way, or that somebody else has packed with a password."""
 WORTH_PROCESSES = 256 * 1024
 """Less than so many bytes of recordings are decided in this process."""
 
@@ -158,15 +172,20 @@ def _unpacked(source: Path, folder: Path) -> list[Path]:
     """The recordings of a packed incident, under their own plain names."""
     folder.mkdir()
     found = []
-    with zipfile.ZipFile(source) as pack:
-        for info in pack.infolist():
-            if not info.filename.endswith(SUFFIX):
-                continue
-            if info.file_size > LARGEST_RECORDING:
-                raise JournalError(f"{source}: {info.filename} is larger than any recording")
-            path = folder / Path(info.filename).name
-            path.write_bytes(pack.read(info))
-            found.append(path)
+    try:
+        with zipfile.ZipFile(source) as pack:
+            for info in pack.infolist():
+                if not info.filename.endswith(SUFFIX):
+                    continue
+                if info.file_size > LARGEST_RECORDING:
+                    raise JournalError(f"{source}: {info.filename} is larger than any recording")
+                path = folder / Path(info.filename).name
+                path.write_bytes(pack.read(info))
+                found.append(path)
+    except JournalError:
+        raise
+    except NOT_UNPACKED as error:
+        raise JournalError(f"{source} cannot be unpacked ({error}); have it sent again") from None
     if not found:
         raise JournalError(f"{source} holds no recording; give what `penstock incident` has made")
     return found

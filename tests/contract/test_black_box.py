@@ -265,3 +265,26 @@ def test_a_recording_of_which_no_cycle_can_be_read_is_not_said_to_be_the_same(
         "  note: the file ends in the middle of a frame; everything before that is good",
         "  replayed   nothing",
     ]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda pack: pack[:2000] + bytes([pack[2000] ^ 1]) + pack[2001:],
+        lambda pack: pack[:2000] + pack[2040:],
+        lambda pack: pack[500:],
+        lambda pack: pack.replace(b"PK\1\2", b"PK\1\3", 1),
+        lambda pack: pack[:1000],
+    ],
+    ids=["a bit", "a piece lost", "its head lost", "its list", "its end lost"],
+)
+def test_an_incident_that_came_damaged_is_told_so_in_one_line(
+    penstock: Command, house: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    out = tmp_path / "send-me.zip"
+    assert penstock("incident", "latest", str(house), "--out", str(out)).returncode == 0
+    out.write_bytes(damage(out.read_bytes()))
+    result = penstock("replay", str(out))
+    assert result.returncode == 78
+    assert len(result.stderr.splitlines()) == 1
+    assert "cannot be unpacked" in result.stderr or "is no recording of Penstock" in result.stderr
