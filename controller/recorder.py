@@ -247,12 +247,12 @@ class Recorder:
         found = segments(self._where.journal)[:-1]
         aged = [] if local is None else _older_than(found, local.utc_s - self._where.keep_s, local.utc_s)
         sizes = [one.stat().st_size for one in found]
-        total, deleted = sum(sizes), aged[:MOST_AGED]
+        total, deleted = sum(sizes), dict.fromkeys(aged[:MOST_AGED])
         for path, size in zip(found, sizes, strict=True):
-            if total > self._where.keep_bytes and path not in deleted:
-                deleted.append(path)
+            if total > self._where.keep_bytes:
+                deleted[path] = None
             total -= size if path in deleted else 0
-        _delete(deleted)
+        _delete(tuple(deleted))
 
     def _closed(self, sync: bool = True) -> None:
         writer, self._writer = self._writer, None
