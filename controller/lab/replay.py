@@ -28,7 +28,10 @@ Watcher = Callable[[Recorded, Snapshot, Decision | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One cycle in which the replay decided something else; `number` counts from 1 in this segment."""
+    """One cycle in which the replay decided something else; `number` counts from 1 in this segment.
+
+    In a what-if: in which it did something else.
+    """
 
     number: int
     recorded: Recorded
@@ -99,7 +102,7 @@ def _replayed(
             last_mode = course.mode
             if len(result.turns) < MOST_TURNS:
                 result.turns.append(replace(recorded, decision=course))
-        if decision != recorded.decision:
+        if decision != recorded.decision and (what_if is None or _does(decision) != _does(recorded.decision)):
             result.differing += 1
             if result.first is None:
                 result.first = Difference(result.cycles, recorded, decision)
@@ -112,6 +115,11 @@ def _replayed(
         if progress is not None and result.cycles % PROGRESS_EVERY == 0:
             progress(result.cycles)
     return result
+
+
+def _does(decision: Decision) -> tuple[object, ...]:
+    """What comes of it at the devices. All else repeats the settings, which a what-if has changed."""
+    return decision.mode, decision.battery_setpoints_w, decision.pv_caps_w, decision.loads_closed
 
 
 def _failure(config: DispatchConfig, memory: Memory, snapshot: Snapshot) -> str:

@@ -79,7 +79,8 @@ def verdict(segment: Segment, result: Replay, what_if: bool, with_course: bool =
         lines.append("  replayed   nothing")
         return lines
     if result.first is None:
-        lines.append(f"  replayed   every decision the same, to the bit{by}")
+        what = "every order would have been the same" if what_if else "every decision the same, to the bit"
+        lines.append(f"  replayed   {what}{by}")
         return lines
     what = "would have been different" if what_if else "differ"
     lines.append(f"  replayed   {result.differing} of {result.cycles} decisions {what}{by}; the first:")

@@ -110,6 +110,17 @@ def with_reserve(config: DispatchConfig, reserve_pct: float) -> DispatchConfig:
     return replace(config, policy=replace(config.policy, reserve_pct=reserve_pct))
 
 
+def test_a_what_if_counts_what_it_would_have_done_and_not_that_its_settings_are_others(day: Path) -> None:
+    """A reserve of 20.001 instead of 20 % stands in every decision, and is felt only when it is reached."""
+    segment = Segment(day)
+    before = segment.start.config
+    config = replace(before, policy=replace(before.policy, reserve_pct=before.policy.reserve_pct + 0.001))
+    named = [one for one in segment.cycles() if one.decision is not None and one.decision.reserve_pct == 20.0]
+    assert replayed(segment, WhatIf(config)).differing < len(named) / 2
+    same = said(day, replayed(segment, WhatIf(before)), what_if=True)
+    assert "every order would have been the same" in same
+
+
 def test_what_if_the_reserve_had_been_larger_keeps_that_much_in_the_battery(day: Path) -> None:
     segment = Segment(day)
     config = with_reserve(segment.start.config, 60.0)
