@@ -102,7 +102,10 @@ class SiteClient(aiomqtt.Client):
             answer.set_result(reason_code.value)
 
     def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
-        """aiomqtt hands a file number to the loop for its next turn: by then it may be somebody else's."""
+        """aiomqtt hands a file number to the loop for its next turn: by then it may be somebody else's.
+
+        Or all was written, and a writer that is left behind is in the way of whoever gets the number next.
+        """
 
         def write() -> None:
             try:
@@ -112,7 +115,7 @@ class SiteClient(aiomqtt.Client):
                     self._disconnected.set_exception(error)
 
         def add() -> None:
-            if sock.fileno() >= 0:
+            if sock.fileno() >= 0 and self._client._registered_write:
                 self._loop.add_writer(sock.fileno(), write)
 
         self._loop.call_soon_threadsafe(add)

@@ -215,6 +215,20 @@ async def test_a_connection_closed_before_it_could_be_written_to_leaves_the_loop
         assert not asyncio.get_running_loop().remove_writer(number)
 
 
+async def test_a_connection_that_has_nothing_to_write_any_more_does_not_wait_for_it() -> None:
+    """What stayed would keep the loop busy, and from watching whoever gets the number next."""
+    link = MqttLink("house-7", MqttConfig("127.0.0.1", 1), Outbox("house-7"))
+    client = link._client()._client
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        client._sock = ours
+        client._call_socket_register_write()
+        client._call_socket_unregister_write()
+        await asyncio.sleep(0.01)
+        assert not asyncio.get_running_loop().remove_writer(ours.fileno())
+        client._sock = None
+
+
 def _in_use() -> int:
     """Open files and sockets, and tasks."""
     gc.collect()
