@@ -25,6 +25,8 @@ class Limited:
             return False
         if name in OF_BATTERIES:
             self.charges_w = min(self.charges_w, -limit[0])
+        if limit[0] <= self.lower_w and self.upper_w <= limit[1]:
+            return False
         self.lower_w, self.upper_w = narrowed((self.lower_w, self.upper_w), limit)
         return self._keep_within(name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import copysign
-from operator import add, sub
+from operator import add, le, sub
 
 from controller.dispatch.limits import Range, total
 
@@ -93,7 +93,7 @@ def _heads(side: float, rooms: Rooms, from_w: list[float]) -> list[float]:
         heads_w = map(sub, [room.upper_w for room in rooms], from_w)
     else:
         heads_w = map(sub, from_w, [room.lower_w for room in rooms])
-    return [max(0.0, one_w) for one_w in heads_w]
+    return [one_w if one_w > 0.0 else 0.0 for one_w in heads_w]
 
 
 def _by_merit(
@@ -118,15 +118,15 @@ def _by_merit(
         whole = total(weights)
         if whole <= 0.0:  # None has room: all is for the `allowed` rooms.
             return given_w
-        per_weight_w = power_w / whole
-        for weight, head_w in zip(weights, left_w, strict=True):
-            if per_weight_w * weight > head_w:
-                per_weight_w = head_w / weight
+        more_w = [power_w / whole * weight for weight in weights]
+        if all(map(le, more_w, left_w)):
+            return list(map(add, given_w, more_w))
+        per_weight_w = min(
+            [head_w / weight for weight, head_w in zip(weights, left_w, strict=True) if weight > 0.0]
+        )
         more_w = [min(per_weight_w * weight, head_w) for weight, head_w in zip(weights, left_w, strict=True)]
         given_w = list(map(add, given_w, more_w))
         power_w -= total(more_w)
-        if power_w <= ROUNDING_W:
-            return given_w
         left_w = [
             head_w - one_w if head_w - one_w > ROUNDING_W else 0.0
             for head_w, one_w in zip(left_w, more_w, strict=True)
@@ -136,7 +136,7 @@ def _by_merit(
 
 def _weight(merit_pct: float, capacity_wh: float) -> float:
     """What part a battery takes beside others: by capacity, more the better its SoC; the worst wait."""
-    return max(0.0, BALANCE_PCT + merit_pct) * capacity_wh
+    return (BALANCE_PCT + merit_pct) * capacity_wh if merit_pct > -BALANCE_PCT else 0.0
 
 
 def _merits(

@@ -70,7 +70,8 @@ def counted(settings: BatterySettings, before: Charge | None, reading: BatteryRe
         return before if gap_s == 0.0 else Charge(now_s, soc_pct, soc_pct)
     flows_w = _flows_w(settings, reading)
     counted_pct = before.counted_pct - flows_w * gap_s / 36.0 / settings.capacity_wh
-    counted_pct = max(0.0, min(100.0, counted_pct))
+    if not 0.0 <= counted_pct <= 100.0:
+        counted_pct = 0.0 if counted_pct < 0.0 else 100.0
     moved = soc_pct != before.told_pct
     if -BELIEVED_PCT <= soc_pct - counted_pct <= BELIEVED_PCT:
         return Charge(now_s, soc_pct, soc_pct if moved else counted_pct)
@@ -92,7 +93,7 @@ def _flows_w(settings: BatterySettings, reading: BatteryReading) -> float:
     if -idle_w < power_w < idle_w:
         return 0.0
     can_w = most_w(settings, reading)
-    return min(max(power_w, -can_w), can_w)
+    return can_w if power_w > can_w else -can_w if power_w < -can_w else power_w
 
 
 def follow_soc(
