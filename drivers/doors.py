@@ -25,6 +25,7 @@ SECRET = re.compile("pass|secret|token|@", re.IGNORECASE)
 """A line that may hold one is not shown."""
 _URL = re.compile(r'://.*?("?)$', re.DOTALL)
 """In a URL may be a password or a token, and what is wrong with a file is told in logs and on the phone."""
+_NO_TABLE = ("model_type", "model_attributes_type", "dict_type")
 Model = TypeVar("Model", bound=BaseModel)
 Where = Sequence[str | int]
 
@@ -159,9 +160,14 @@ def _sentence(path: Path, text: str, model: type[BaseModel], error: ErrorDetails
     if error["type"] == "too_long":
         most = error["ctx"]["max_length"]
         return f"{place(path, text, (*where, most))} is one too many: {most} at most{meant}"
-    if field and _models_in(field.annotation) and isinstance(error["input"], dict | list):
-        brackets = f"[[{key}]]" if error["type"] == "list_type" else f"[{key}]"
-        return f"{at} should be {brackets}{meant}"
+    if (
+        field
+        and _models_in(field.annotation)
+        and error["type"] in (*_NO_TABLE, "list_type")
+        and isinstance(error["input"], dict | list)
+    ):
+        table = ".".join(part for part in where if isinstance(part, str))
+        return f"{at} should be {f'[[{table}]]' if error['type'] == 'list_type' else f'[{table}]'}{meant}"
     shown = _shown(error["input"])
     if key != "connection":  # of a device: nothing secret has a place in it
         shown = _URL.sub(r"://...\1", shown)
@@ -171,7 +177,7 @@ def _sentence(path: Path, text: str, model: type[BaseModel], error: ErrorDetails
 
 def _what(error: ErrorDetails, meant: str) -> str:
     """What is wrong with a value, without the words of the program's own types."""
-    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
+    if error["type"] in _NO_TABLE:
         return "should be a table"
     if error["type"] == "string_pattern_mismatch" and meant:
         return "should have another form"

@@ -11,8 +11,8 @@ from math import inf, isfinite
 
 from controller.dispatch.delay import Samples, at
 from controller.dispatch.limits import total
-from controller.dispatch.response import MOVED_PART, MOVED_W, Response, moved, patience_s
-from controller.dispatch.settings import BatterySettings, DispatchConfig
+from controller.dispatch.response import MOVED_PART, MOVED_W, SEEN_WITHIN_S, Response, moved, patience_s
+from controller.dispatch.settings import BatterySettings, DispatchConfig, MeterSettings
 from controller.dispatch.site import Read, Snapshot
 from drivers.device import BatteryReading, MeterReading, PvReading
 
@@ -239,7 +239,9 @@ def _standing(config: DispatchConfig, doubt: Doubt, after: Response, rated_w: fl
         return doubt if doubt.moved_at_s is None else replace(doubt, moved_at_s=None), ""
     if doubt.moved_at_s is None:
         return replace(doubt, moved_at_s=after.polled_at_s), ""
-    if after.polled_at_s - doubt.moved_at_s < patience_s(config.meter, after.cadence_s):
+    # It has been asked meanwhile, and shows that as late.
+    patience = patience_s(config.meter, after.cadence_s) + config.meter.delay_s
+    if after.polled_at_s - doubt.moved_at_s < patience:
         return doubt, ""
     return replace(doubt, stood_w=inf), FROZEN
 
@@ -258,15 +260,19 @@ def question_w(rated_w: float, deadband_w: float) -> float:
     return asked_w if asked_w >= deadband_w + 1.0 else deadband_w + 1.0
 
 
-def asks_w(response: Response, doubt: Doubt, now_s: float, rated_w: float, deadband_w: float) -> float:
+def asks_w(
+    settings: MeterSettings, response: Response, doubt: Doubt, now_s: float, rated_w: float, deadband_w: float
+) -> float:
     """By how much to move, W, to see whether a meter that shows nothing new is alive; usually 0.
 
-    One whose power stays the same is asked before it is taken to be frozen: the load may move as the battery.
+    One whose power stays the same although the battery moved is asked once it should have shown that, before
+    it is taken to be frozen: the load may move as the battery.
     """
     if response.value is None:
         return 0.0
     if doubt.moved_at_s is not None and doubt.stood_w is not None:
-        return question_w(rated_w, deadband_w)
+        due_s = doubt.moved_at_s + patience_s(settings, response.cadence_s) - SEEN_WITHIN_S
+        return question_w(rated_w, deadband_w) if response.polled_at_s > due_s else 0.0
     if now_s - response.seen_at_s < ASKED_AFTER_S and not (
         response.value.pcc_import_w == 0.0 and _alike(response.values) >= ASKED_VALUES
     ):

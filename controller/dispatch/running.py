@@ -160,7 +160,8 @@ def _asked(
     response, rated_w = heard.response, site.rated_w
     blind, asked = ask_blind(config, heard.blind, site, response, limited, rated_w)
     if not asked:
-        question_w = asks_w(response, heard.doubt, heard.fresh_at_s, rated_w, config.policy.deadband_w)
+        deadband_w = config.policy.deadband_w
+        question_w = asks_w(config.meter, response, heard.doubt, heard.fresh_at_s, rated_w, deadband_w)
         asked = question_w > 0.0 and limited.ask(question_w)
     return (ASKING if asked else note), blind
 

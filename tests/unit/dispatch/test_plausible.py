@@ -221,18 +221,44 @@ def test_a_slow_or_late_meter_is_given_the_time_it_needs() -> None:
     assert "frozen" in unseen(24.0, 100.0, cadence_s=10.0)
 
 
+def asked_w(
+    response: Response,
+    now_s: float,
+    doubt: Doubt = NO_DOUBT,
+    rated_w: float = RATED_W,
+    deadband_w: float = 10.0,
+) -> float:
+    return asks_w(CONFIG.meter, response, doubt, now_s, rated_w, deadband_w)
+
+
 def test_a_meter_that_shows_nothing_new_for_half_a_minute_is_asked() -> None:
-    assert asks_w(value(0.0, 0.0, 10.0), NO_DOUBT, 39.9, RATED_W, 10.0) == 0.0
-    assert asks_w(value(0.0, 0.0, 10.0), NO_DOUBT, 40.0, RATED_W, 10.0) == 75.0
-    assert asks_w(value(0.0, 0.0, 10.0), NO_DOUBT, 40.0, 1000.0, 10.0) == 40.0
-    assert asks_w(value(0.0, 0.0, 10.0), NO_DOUBT, 40.0, 1000.0, 200.0) == 201.0
-    assert asks_w(NOTHING_HEARD, NO_DOUBT, 40.0, RATED_W, 10.0) == 0.0
+    assert asked_w(value(0.0, 0.0, 10.0), 39.9) == 0.0
+    assert asked_w(value(0.0, 0.0, 10.0), 40.0) == 75.0
+    assert asked_w(value(0.0, 0.0, 10.0), 40.0, rated_w=1000.0) == 40.0
+    assert asked_w(value(0.0, 0.0, 10.0), 40.0, rated_w=1000.0, deadband_w=200.0) == 201.0
+    assert asked_w(NOTHING_HEARD, 40.0) == 0.0
 
 
-def test_a_meter_whose_power_stays_the_same_is_asked_as_soon_as_the_battery_has_moved() -> None:
-    assert asks_w(value(0.0, 0.0, 10.0), Doubt(stood_w=1500.0), 11.0, RATED_W, 10.0) == 0.0
-    assert asks_w(value(0.0, 0.0, 10.0), Doubt(stood_w=1500.0, moved_at_s=10.0), 11.0, RATED_W, 10.0) == 75.0
-    assert asks_w(value(0.0, 0.0, 10.0), Doubt(moved_at_s=10.0), 11.0, RATED_W, 10.0) == 0.0, "no value yet"
+def test_a_meter_whose_power_stays_the_same_is_asked_once_it_should_have_shown_that_the_battery_moved() -> (
+    None
+):
+    stands, moved = value(0.0, 0.0, 10.0), Doubt(stood_w=1500.0, moved_at_s=8.0)
+    assert asked_w(stands, 11.0, Doubt(stood_w=1500.0)) == 0.0
+    assert asked_w(stands, 11.0, moved) == 75.0
+    assert asked_w(stands, 11.0, Doubt(moved_at_s=8.0)) == 0.0, "no value yet"
+    # Its values last 0.9 s: from 9.8 s on it must show what was at 8 s. Or it is 2 s late.
+    for meter, due in ((MeterSettings(period_s=0.9), True), (MeterSettings(period_s=1.0), False)):
+        assert asks_w(meter, stands, moved, 11.0, RATED_W, 10.0) == (75.0 if due else 0.0)
+    assert asks_w(MeterSettings(delay_s=1.9), stands, moved, 11.0, RATED_W, 10.0) == 75.0
+    assert asks_w(MeterSettings(delay_s=2.0), stands, moved, 11.0, RATED_W, 10.0) == 0.0
+
+
+def test_a_late_meter_has_its_delay_once_more_to_show_that_it_was_asked() -> None:
+    late, before = DispatchConfig((), meter=MeterSettings(delay_s=3.0)), value(300.0, 500.0, 0.0)
+    doubt = Doubt(stood_w=460.0, moved_at_s=0.0)
+    for at_s, says in ((9.9, ""), (10.0, "frozen")):
+        assert says in judge(late, doubt, before, value(300.0, 500.0, at_s, before), True, RATED_W)[1]
+    assert judge(late, doubt, before, value(300.0, 500.0, 9.9, before), True, RATED_W)[1] == ""
 
 
 def test_a_value_that_is_new_but_for_its_power_begins_the_wait_anew() -> None:

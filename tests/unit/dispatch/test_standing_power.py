@@ -11,7 +11,7 @@ from controller.dispatch.modes import Mode
 from controller.dispatch.plausible import ASKED_VALUES, NO_DOUBT, asks_w
 from controller.dispatch.response import Response
 from controller.dispatch.running import ASKING
-from controller.dispatch.settings import PvSettings
+from controller.dispatch.settings import MeterSettings, PvSettings
 from controller.dispatch.step import step
 from drivers.device import BatteryReading, MeterReading, PvReading
 from tests.unit.dispatch.sites import FIVE_KW, PV, RUNNING, a_config, a_snapshot
@@ -121,9 +121,8 @@ def test_it_takes_twenty_five_zeros_in_a_row_before_the_newest_to_ask(
     values = tuple([(float(second), power_w) for second, power_w in enumerate(powers_w)])
     newest_s = values[-1][0]
     meter = MeterReading(newest_s, powers_w[-1])
-    found_w = asks_w(
-        Response(value=meter, seen_at_s=newest_s, values=values), NO_DOUBT, newest_s, 5000.0, 10.0
-    )
+    heard = Response(value=meter, seen_at_s=newest_s, values=values)
+    found_w = asks_w(MeterSettings(), heard, NO_DOUBT, newest_s, 5000.0, 10.0)
     assert found_w == (75.0 if asked else 0.0)
 
 
