@@ -131,8 +131,8 @@ def _expected(inputs: PlanInputs, values: Values) -> tuple[Floats, Floats, Float
     told = int(np.searchsorted(values.outlook.begin * inputs.slot_s, told_s))
     ahead, rungs, levels = values.outlook.until(max(told, 1)), values.ladder, inputs.levels
     steps = ahead.steps
-    # Where it comes to the same, dispatch stores surplus and covers load at once.
-    same = SAME_PER_KWH * np.sign(ahead.net_w)
+    # Where it comes to the same, dispatch stores surplus at once, and covers load unless peaks are billed.
+    same = SAME_PER_KWH * np.sign(np.minimum(ahead.net_w, 0.0) if inputs.demand else ahead.net_w)
     meets = _meets(values.after[:steps], rungs.price[:, :steps] + same)
     storage = inputs.storage
     usable_pct = max(storage.max_soc_pct - storage.floor_pct, 1e-9)

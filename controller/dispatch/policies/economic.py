@@ -60,8 +60,10 @@ def _best_w(policy: PolicySettings, site: Site, deal: _Deal) -> float:
     takes surplus that would earn the export price, then power bought at the import price; discharging saves
     the import price, then earns the export price. Beyond that point it needs leave.
 
-    Surplus stored now, or load covered now, is certain; that the same can be had later is only expected.
+    Surplus stored now, or load covered now, is certain; that the same can be had later is only expected. But
+    where peaks are billed what is kept may be worth more than the plan knows, against one nobody expects.
     """
+    at_once_w = min(site.net_load_w, 0.0) if deal.plan.import_targets_w else site.net_load_w
     candidates_w = [site.net_load_w]
     if policy.grid_charging:
         candidates_w.append(-total([battery.max_charge_w for battery in site.batteries]))
@@ -71,7 +73,7 @@ def _best_w(policy: PolicySettings, site: Site, deal: _Deal) -> float:
     for discharge_w in candidates_w:
         if discharge_w:
             gain = deal.gain(discharge_w)
-            if discharge_w == site.net_load_w:
+            if discharge_w == at_once_w:
                 gain += SAME_PER_KWH * abs(discharge_w)
             if gain > most:
                 best_w, most = discharge_w, gain

@@ -81,6 +81,19 @@ def test_what_comes_to_the_same_now_and_later_is_done_now_for_only_now_is_certai
     assert wants(priced(1000.0, 0.30 + 1e-9)) == 0.0
 
 
+def test_where_peaks_are_billed_load_that_comes_to_the_same_waits_for_a_peak_that_nobody_expects() -> None:
+    def billed(net_load_w: float, worth: float) -> Site:
+        site = priced(net_load_w, worth)
+        assert site.plan is not None
+        return replace(
+            site, plan=replace(site.plan, import_targets_w=(4000.0,) * len(site.plan.water_values))
+        )
+
+    assert wants(billed(1000.0, 0.30)) == 0.0
+    assert wants(billed(1000.0, 0.30 - 1e-9)) == 1000.0
+    assert wants(billed(-2000.0, 0.05)) == -2000.0, "surplus is stored at once all the same"
+
+
 # Gains in ct/h, by hand; C is to charge at 5 kW, D to discharge at 4 kW.
 ODD_PRICES = [
     # Paid for importing, charged for exporting: take all there is.
