@@ -240,8 +240,8 @@ def _standing(config: DispatchConfig, doubt: Doubt, after: Response, rated_w: fl
     if doubt.moved_at_s is None:
         return replace(doubt, moved_at_s=after.polled_at_s), ""
     # It has been asked meanwhile, and shows that as late.
-    patience = patience_s(config.meter, after.cadence_s) + config.meter.delay_s
-    if after.polled_at_s - doubt.moved_at_s < patience:
+    within_s = patience_s(config.meter, after.cadence_s) + config.meter.delay_s
+    if after.polled_at_s - doubt.moved_at_s < within_s:
         return doubt, ""
     return replace(doubt, stood_w=inf), FROZEN
 
@@ -284,4 +284,4 @@ def asks_at_rest_w(since_s: float | None, now_s: float, rated_w: float) -> float
     """The same for one not believed since `since_s`, while the batteries rest: every other half minute."""
     if since_s is None or (now_s - since_s) // ASKED_AFTER_S % 2.0 == 0.0:
         return 0.0
-    return max(ASK_PART * rated_w, ASK_W)
+    return question_w(rated_w, 0.0)
